@@ -1,0 +1,67 @@
+# Needs Python 3.11 or newer with venv, make and git; the rest is installed into .venv on first use.
+# make PYTHON=/path/to/python3 takes that Python.
+
+CORES ?= all
+
+export PYTHONPATH := $(CURDIR)/src
+PY := .venv/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+NEW_ENOUGH := "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+  $$python -c $(NEW_ENOUGH) 2> /dev/null && echo $$python && break; done)
+
+# .venv/run and .venv/dev say that the environment holds what the requirement files name. An environment without them,
+# or whose Python is gone, is made anew.
+ifneq ($(shell $(PY) -c "print(1)" 2> /dev/null),1)
+  $(shell rm -f .venv/run .venv/dev)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help report study test test-full bench lint prune clean
+
+help: ## List these commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+	  printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+report: .venv/run ## Run the study and write results/report.html (STUDY=config/mine.yaml, CORES=4)
+	@$(PY) -m snakemake --cores $(CORES) $(if $(STUDY),--configfile "$(STUDY)") -- results/report.html
+	@echo "The report: $(CURDIR)/results/report.html"
+
+study: .venv/run ## Look at a photo folder and write a study file for it (PHOTOS=path, LABELS=path)
+	@test -n "$(PHOTOS)" || { echo "error: say which folder: make study PHOTOS=path [LABELS=path]" >&2; exit 1; }
+	@$(PY) -m manihot.onboard "$(PHOTOS)" $(if $(LABELS),--labels "$(LABELS)")
+
+test: .venv/dev ## Run the tests
+	@$(PY) -m pytest
+
+test-full: .venv/dev ## Run the tests with the long ones
+	@$(PY) -m pytest -m "full or not full"
+
+bench: .venv/run ## Compare the study's own way with this one on this machine
+	@$(PY) benchmarks/run.py
+
+lint: .venv/dev ## Check style, format and types
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m snakefmt --check Snakefile workflow/rules
+	$(PY) -m mypy
+
+prune: .venv/run ## Remove finished work that no longer belongs to the study, and tell its size
+	@$(PY) -m manihot.prune
+
+clean: ## Remove results/, finished work included (.venv stays)
+	rm -rf results .snakemake
+
+.venv/run: envs/requirements.txt
+	@test -n "$(PYTHON)" && $(PYTHON) -c $(NEW_ENOUGH) 2> /dev/null || { \
+	  echo "error: needs Python 3.11 or newer with venv (Debian: apt install python3-venv);" \
+	  "name one with make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -f $@ || { echo "Making .venv with $(PYTHON): a minute or two"; $(PYTHON) -m venv --clear .venv; }
+	@rm -f $@
+	@$(PIP) install -r $<
+	@touch $@
+
+.venv/dev: envs/requirements-dev.txt envs/requirements-slurm.txt .venv/run
+	@rm -f $@ .venv/run
+	@$(PIP) install -r $<
+	@touch .venv/run $@

@@ -1,0 +1,98 @@
+"""Manihot: labelled leaf photos in, results/report.html out.
+
+Reads and checks the study, writes what each job depends on to results/settings/, and names the targets.
+"""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+PROJECT = Path(workflow.basedir)
+sys.path.insert(0, str(PROJECT / "src"))
+
+from manihot import reading, settings
+from manihot.errors import StudyError
+from manihot.plan import PARTS, Plan
+
+# Jobs run these very sources, whether local, in a conda environment or on a cluster.
+os.environ["PYTHONPATH"] = str(PROJECT / "src")
+# Large activations are otherwise mapped and unmapped at every training step (read when a Python starts).
+os.environ.setdefault(
+    "GLIBC_TUNABLES",
+    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0"
+    ":glibc.malloc.trim_threshold=34359738368:glibc.malloc.top_pad=268435456",
+)
+STUDY_FILE = Path(workflow.configfiles[-1]) if workflow.configfiles else PROJECT / "config" / "config.yaml"
+try:
+    PLAN = Plan(reading.load(STUDY_FILE, workflow.config_settings.config), PROJECT)
+    if workflow.is_main_process:
+        settings.take_folder()
+        settings.write_settings(PLAN, PROJECT / "workflow" / "scripts")
+        settings.list_photos(PLAN, STUDY_FILE)
+        os.environ["MANIHOT_MAIN"] = f"{socket.gethostname()}:{os.getpid()}"
+except StudyError as error:
+    sys.exit(f"error: {error}")
+
+
+# A job on this machine asks for a GPU only where there is one; a cluster's profile asks for its own.
+GPUS = int(PLAN.study.device == "cuda" or (PLAN.study.device == "auto" and any(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+def experiment_of(wildcards):
+    """The settings of the experiment that the wildcards name."""
+    return PLAN.study.experiments[wildcards.experiment]
+
+
+def check_of(wildcards):
+    """The settings of the overfit check that the wildcards name."""
+    return PLAN.study.overfit[wildcards.check]
+
+
+def backbone_of(wildcards):
+    """The settings of the backbone that the wildcards name."""
+    return PLAN.study.backbones[wildcards.backbone]
+
+
+def settings_of(rule, name):
+    """The settings file of a rule's jobs; `name` may hold wildcards."""
+    return f"results/settings/{rule}/{name}.json"
+
+
+def each_part(pattern):
+    """One path a part of the predictions, under the part's name."""
+    return {part: pattern.replace("{part}", part) for part in PARTS}
+
+
+wildcard_constraints:
+    dataset="|".join(PLAN.datasets),
+    split="|".join(PLAN.splits),
+    experiment="|".join(PLAN.study.experiments) or "none",
+    check="|".join(PLAN.study.overfit) or "none",
+    backbone="|".join(PLAN.study.backbones) or "none",
+    model="|".join(PLAN.models),
+    weights="|".join(PLAN.weights) or "none",
+    fold=r"\d+",
+    shard=r"\d+",
+    size=r"\d+",
+    view="[a-z0-9]+",
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        "results/report.html",
+
+
+include: "workflow/rules/photos.smk"
+include: "workflow/rules/catalog.smk"
+include: "workflow/rules/pixels.smk"
+include: "workflow/rules/splits.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/features.smk"
+include: "workflow/rules/predictions.smk"
+include: "workflow/rules/scores.smk"
+include: "workflow/rules/report.smk"

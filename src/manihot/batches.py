@@ -1,0 +1,78 @@
+"""Photos as bytes, given to a network as normalised batches on its device."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manihot.augment import Changes
+
+# The share of a GPU's free memory that photos may take; the rest is the network's.
+SHARE_OF_MEMORY = 0.5
+BLOCK = 1024
+
+
+class Batches:
+    """Gathers batches by index and normalises them on `device`.
+
+    `pixels` is uint8 [n, size, size, 3]; `normalisation` is mean and standard deviation of pixels 0..1. On a GPU the
+    photos are copied once where they fit, and gathered there; else each batch goes through page-locked memory while
+    the one before it is computed.
+    """
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        device: torch.device,
+        normalisation: tuple[Sequence[float], Sequence[float]],
+    ):
+        self.pixels, self.device = pixels, device
+        mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in normalisation)
+        self.scale, self.shift = 1 / (255 * deviation), -mean / deviation
+        self.resident = self._copy() if self._fits() else None
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def _fits(self) -> bool:
+        if self.device.type != "cuda":
+            return False
+        return self.pixels.nbytes <= SHARE_OF_MEMORY * torch.cuda.mem_get_info(self.device)[0]
+
+    def _copy(self) -> Tensor:
+        resident = torch.empty(self.pixels.shape, dtype=torch.uint8, device=self.device)
+        for start in range(0, len(self.pixels), BLOCK):
+            block = torch.from_numpy(np.ascontiguousarray(self.pixels[start : start + BLOCK]))
+            resident[start : start + BLOCK] = block
+        return resident
+
+    def __call__(
+        self, order: NDArray[np.int64], batch_size: int, changes: Changes | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each batch of `order` in turn: float32 [b, 3, size, size] channels_last, and its indices, int64 [b].
+
+        The last batch may be smaller. `changes` are drawn for all photos, in their own order.
+        """
+        places = torch.from_numpy(order).to(self.device)
+        for start in range(0, len(order), batch_size):
+            batch = slice(start, start + batch_size)
+            index = places[batch]
+            yield self._normalised(self._gather(order[batch], index), index, changes), index
+
+    def _gather(self, rows: NDArray[np.int64], index: Tensor) -> Tensor:
+        if self.resident is not None:
+            return self.resident[index]
+        block = torch.from_numpy(self.pixels[rows])
+        if self.device.type == "cuda":
+            return block.pin_memory().to(self.device, non_blocking=True)
+        return block
+
+    def _normalised(self, block: Tensor, index: Tensor, changes: Changes | None) -> Tensor:
+        photos = block.permute(0, 3, 1, 2)
+        if changes is None:
+            photos = photos.float()
+        else:
+            photos = changes.rotate(changes.turn(photos, index).float(), index)
+        return photos.mul_(self.scale).add_(self.shift).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,107 @@
+"""Which device a job computes on, in which precision, and how much memory that took."""
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from manihot.errors import StudyError
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def choose(device: str, gpu_slots: int) -> Iterator[torch.device]:
+    """The device a job may use within the context; `device` is `auto` (CUDA where there is one), `cpu` or `cuda`.
+
+    A single device in CUDA_VISIBLE_DEVICES is the scheduler's choice and taken; of several that are visible one
+    is leased, which at most `gpu_slots` jobs of this user on this machine hold at a time.
+
+    Raises:
+        StudyError: `cuda` is asked for and there is none.
+    """
+    if device == "cpu" or not torch.cuda.is_available():
+        if device == "cuda":
+            raise StudyError("device is cuda, but no CUDA device is visible here: set device to auto or cpu")
+        log.info("device: cpu%s", " (no CUDA device is visible)" if device == "auto" else "")
+        yield torch.device("cpu")
+        return
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    ids = named.split(",") if named else [str(index) for index in range(torch.cuda.device_count())]
+    # Photos of one size: the fastest convolution is worth looking for once.
+    torch.backends.cudnn.benchmark = True
+    if named and len(ids) == 1:
+        yield _cuda(0)
+        return
+    folder = Path(tempfile.gettempdir()) / f"manihot-devices-{os.getuid()}"
+    with lease(ids, gpu_slots, folder) as leased:
+        yield _cuda(ids.index(leased))
+
+
+def _cuda(index: int) -> torch.device:
+    device = torch.device("cuda", index)
+    log.info("device: %s, %s", device, torch.cuda.get_device_name(device))
+    torch.cuda.reset_peak_memory_stats(device)
+    return device
+
+
+@contextmanager
+def lease(ids: Sequence[str], slots: int, folder: Path, poll_seconds: float = 0.5) -> Iterator[str]:
+    """Hold one of the devices `ids`, the emptiest first, waiting until one of its `slots` is free.
+
+    A slot is a locked file in `folder`: the operating system frees it when its job ends, however it ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        for slot, name in product(range(slots), ids):
+            lock = FileLock(folder / f"{name}-{slot}.lock")
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            try:
+                yield name
+            finally:
+                lock.release()
+            return
+        time.sleep(poll_seconds)
+
+
+def precision(requested: str, device: torch.device) -> torch.dtype:
+    """The number format of convolutions and matrix products; weights and losses stay float32.
+
+    `auto` is bfloat16 where the hardware computes in it (CUDA from capability 8.0, processors with AVX512-BF16
+    or AMX), float32 elsewhere: what is emulated is slower than float32.
+    """
+    if requested != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[requested]
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        native = _cpu_computes_bfloat16()
+    return torch.bfloat16 if native else torch.float32
+
+
+def _cpu_computes_bfloat16() -> bool:
+    if hasattr(torch.cpu, "get_capabilities"):
+        capabilities = torch.cpu.get_capabilities()
+        return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+    # torch before it had a public function for this
+    private = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in private)
+
+
+def costs(device: torch.device, dtype: torch.dtype) -> dict[str, str | float]:
+    """What a job's cost row says of its device: name, precision and, on a GPU, the peak of its memory in MB."""
+    row: dict[str, str | float] = {"device": "cpu", "precision": str(dtype).removeprefix("torch.")}
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated(device) / 2**20
+        row |= {"device": torch.cuda.get_device_name(device), "peak_memory_mb": round(peak, 1)}
+    return row

@@ -1,0 +1,137 @@
+"""The pooled features of a frozen backbone: each photo runs through it once a view, whatever is fitted on them."""
+
+import io
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+from torch.fx.experimental.optimization import fuse
+
+from manihot import augment, feature_table, networks
+from manihot import device as machine
+from manihot.batches import Batches
+from manihot.errors import StudyError
+from manihot.state import State
+
+log = logging.getLogger(__name__)
+# Photos between two savings: some seconds of work on two cores.
+BLOCK = 512
+# The least cosine between a photo's features in a fast precision and in float32 that `precision: auto` accepts.
+FAITHFUL = 0.9999
+
+
+def extract(
+    state: State,
+    weights: Path,
+    catalog: pd.DataFrame,
+    gather: Callable[[pd.DataFrame], NDArray[np.uint8]],
+    view: str,
+    *,
+    network: str,
+    size: int,
+    normalisation: str,
+    batch_size: int,
+    device: str,
+    gpu_slots: int,
+    precision: str,
+    threads: int,
+    progress: Callable[[int, int, str], None],
+) -> dict[str, Any]:
+    """Features of every photo of one data set's catalog in one view; returns what it cost.
+
+    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the catalog. Writes features.npy, float32 [N, D] in
+    the catalog's order with zeros for photos that were set aside, and its manifest features.json to the state's
+    folder. Goes on after the blocks that the state holds.
+
+    Raises:
+        StudyError: weights of another network, damaged pixels, or features that are not finite.
+    """
+    torch.set_num_threads(threads)
+    model = networks.feature_network(network, weights)
+    usable = np.flatnonzero(catalog["status"] == "ok")
+    channels = networks.normalisation(network, normalisation)
+    with machine.choose(device, gpu_slots) as chosen:
+        dtype = machine.precision(precision, chosen)
+        if precision == "auto" and not faithful(model, size, channels, chosen, dtype):
+            log.info("%s in %s is not faithful enough: its features are computed in float32", network, dtype)
+            dtype = torch.float32
+        backbone = prepared(model, chosen, dtype)
+
+        def run(rows: pd.DataFrame) -> NDArray[np.float32]:
+            batches = Batches(gather(rows), chosen, channels)
+            features = forward(backbone, batches, batch_size, view, dtype)
+            if not np.isfinite(features).all():
+                raise StudyError(f"{network} gives features that are not finite: set precision to float32")
+            return features
+
+        def blocks() -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+            # Whole batches a block, so that a photo's neighbours do not depend on where a run was cut.
+            length = batch_size * max(1, BLOCK // batch_size)
+            for start in range(0, len(usable), length):
+                index = usable[start : start + length]
+                kept = state.load(f"block{start}.npy")
+                if kept is None:
+                    buffer = io.BytesIO()
+                    np.save(buffer, run(catalog.iloc[index]))
+                    kept = buffer.getvalue()
+                    state.save(f"block{start}.npy", kept)
+                yield index, np.load(io.BytesIO(kept))
+                progress(start + len(index), len(usable), "")
+
+        facts = {
+            "dataset": str(catalog["dataset"].iloc[0]), "view": view, "network": network, "size": size,
+            "parameters": networks.parameter_counts(model)["parameters"], "precision": str(dtype).removeprefix("torch."),
+        }  # fmt: skip
+        feature_table.write(state.folder / "features.npy", catalog["image_id"].tolist(), blocks(), facts)
+        return {"photos": len(usable), **machine.costs(chosen, dtype)}
+
+
+def prepared(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """A frozen network ready to run on `device`: unchanged in float32, else cast, with batch norms fused into
+    the convolutions before them (one rounding and one pass over memory less)."""
+    if dtype != torch.float32:
+        try:
+            model = fuse(model)
+        except Exception as error:  # torch.fx cannot trace every network; it then runs as it is
+            log.info("batch norms are not fused: %s", error)
+    return model.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+@torch.inference_mode()
+def forward(
+    model: nn.Module, batches: Batches, batch_size: int, view: str, dtype: torch.dtype
+) -> NDArray[np.float32]:
+    """Features of all photos of `batches` in one view, float32 [n, D]."""
+    order = np.arange(len(batches))
+    parts = [model(augment.view(photos.to(dtype), view)).float() for photos, _ in batches(order, batch_size)]
+    return torch.cat(parts).cpu().numpy()
+
+
+def faithful(
+    model: nn.Module,
+    size: int,
+    normalisation: tuple[Sequence[float], Sequence[float]],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> bool:
+    """Whether features in `dtype` point where float32's do: their cosine is at least FAITHFUL for 8 drawn photos.
+
+    Drawn, so that all data sets and views of a backbone get the same answer. Most networks pass in bfloat16; those
+    whose channels differ widely in scale (MobileNetV2) may not.
+    """
+    generator = torch.Generator().manual_seed(0)
+    drawn = functional.interpolate(torch.rand(8, 3, 8, 8, generator=generator), size, mode="bilinear")
+    pixels = (drawn * 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+    batches = Batches(pixels, device, normalisation)
+    exact, fast = (
+        torch.from_numpy(forward(prepared(model, device, kind), batches, len(batches), "identity", kind))
+        for kind in (torch.float32, dtype)
+    )
+    return bool((functional.cosine_similarity(exact, fast) >= FAITHFUL).all())

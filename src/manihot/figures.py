@@ -1,0 +1,354 @@
+"""The study's charts as small SVG texts: the same input gives the same bytes.
+
+Every chart has a title, axis labels with units, and a description that states its numbers. Its colours are
+those of `PALETTE` only, so that a page can put its own in their place; as files they are read on white.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from numpy.typing import NDArray
+
+from manihot.svg import PALETTE, canvas, render
+
+PART_NAMES = {
+    "train": "training",
+    "validation": "validation (out of fold)",
+    "test": "test",
+    "test_as_found": "test as found",
+}
+
+_BESIDE: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 7.5}
+
+
+def class_title(label: str, name: str) -> str:
+    """A class on an axis: its label, and of its name the abbreviation in brackets or the first 20 characters."""
+    short = re.search(r"\(([^()]{2,8})\)\s*$", name)
+    text = short[1] if short else name if len(name) <= 20 else name[:19] + "…"
+    return text if label == name else f"{label} {text}"
+
+
+def class_bars(catalog: pd.DataFrame, dataset: str) -> str:
+    """Photos of each class, as a bar with count and share; `catalog` is a whole catalog table."""
+    usable = catalog[catalog["status"] == "ok"]
+    counts = usable.groupby("label")["image_id"].size()
+    names = usable.drop_duplicates("label").set_index("label")["name"]
+    labels = sorted(counts.index, key=label_order)
+    titles = [class_title(label, names[label]) for label in labels]
+    values = counts[labels].to_numpy()
+    with canvas(0.85 + 0.24 * len(labels)) as figure:
+        axes = figure.subplots()
+        axes.barh(titles, values, color=PALETTE["third"], height=0.68)
+        for row, value in enumerate(values):
+            axes.annotate(f"{value:,}   {value / values.sum():.1%}", (value, row), (4, 0), **_BESIDE)
+        axes.set_xlim(0, values.max() * 1.17)
+        axes.set_xlabel("photos")
+        _rows(axes, len(labels))
+        most, least = int(values.argmax()), int(values.argmin())
+        return render(
+            figure,
+            f"Photos of each class: {dataset}",
+            f"{values.sum():,} usable photos in {len(labels)} classes; most in {titles[most]} "
+            f"({values[most]:,}, {values[most] / values.sum():.1%}), fewest in {titles[least]} ({values[least]:,}).",
+        )
+
+
+def sizes(catalog: pd.DataFrame, dataset: str) -> str:
+    """Width against height (area of a dot: photos), file sizes, and colour modes of the usable photos."""
+    usable = catalog[catalog["status"] == "ok"]
+    shapes = usable.groupby(["width", "height"]).size()
+    modes = usable["mode"].value_counts()
+    kilobytes = usable["bytes"].to_numpy(dtype=float) / 1000
+    with canvas(2.5) as figure:
+        left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1.15, 0.8])
+        width, height = (shapes.index.get_level_values(level).to_numpy() for level in (0, 1))
+        left.scatter(
+            width, height, s=6 + 90 * shapes / shapes.max(), color=PALETTE["third"], alpha=0.75, lw=0
+        )
+        left.set(xlabel="width (pixels)", ylabel="height (pixels)", title="Dimensions")
+        left.set_xlim(0, width.max() * 1.18)
+        left.set_ylim(0, height.max() * 1.25)
+        left.grid(True)
+        middle.hist(kilobytes, bins=30, color=PALETTE["third"])
+        middle.set(xlabel="file size (kB)", ylabel="photos", title="File sizes")
+        middle.grid(True, axis="y")
+        right.barh(
+            modes.index.astype(str),
+            modes.to_numpy(),
+            color=PALETTE["third"],
+            height=min(0.68, 0.2 * len(modes)),
+        )
+        right.set(xlabel="photos", title="Colour modes")
+        right.xaxis.set_major_locator(MaxNLocator(3))
+        _rows(right, len(modes))
+        common = shapes.idxmax()
+        return render(
+            figure,
+            f"Sizes and modes: {dataset}",
+            f"{shapes.max():,} of {len(usable):,} photos are {common[0]} x {common[1]} pixels "
+            f"({len(shapes)} different sizes); median file size {np.median(kilobytes):.0f} kB; "
+            f"modes: {', '.join(f'{mode} {count:,}' for mode, count in modes.items())}.",
+        )
+
+
+def curves(histories: Mapping[int, pd.DataFrame], experiment: str) -> str:
+    """Loss and accuracy by epoch (or boosting round) of every fold, training against validation; means are bold."""
+    steps = next(iter(histories.values())).columns[0]
+    series = {"training": "train", "validation": "validation"}
+    with canvas(2.7) as figure:
+        panels = figure.subplots(1, 2)
+        for axes, measure in zip(panels, ("loss", "accuracy"), strict=True):
+            for (title, prefix), color in zip(
+                series.items(), (PALETTE["first"], PALETTE["second"]), strict=True
+            ):
+                column = f"{prefix}_{measure}"
+                tables = [table.dropna(subset=[column]) for table in histories.values() if column in table]
+                for table in tables:
+                    axes.plot(table[steps], table[column], color=color, lw=0.7, alpha=0.45)
+                if any(len(table) for table in tables):
+                    mean = pd.concat(tables).groupby(steps)[column].mean()
+                    axes.plot(mean.index, mean, color=color, lw=1.8, label=title)
+            axes.set(
+                xlabel=steps,
+                ylabel=f"{measure}{' (cross-entropy, nats)' if measure == 'loss' else ' (share right)'}",
+            )
+            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            axes.grid(True)
+            axes.set_ylim(0, 1.02) if measure == "accuracy" else axes.set_ylim(bottom=0)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        last = pd.concat([table.tail(1) for table in histories.values()]).mean(numeric_only=True)
+        ends = ", ".join(
+            f"{title} loss {last[f'{prefix}_loss']:.3f} and accuracy {last[f'{prefix}_accuracy']:.3f}"
+            for title, prefix in series.items()
+            if pd.notna(last.get(f"{prefix}_loss"))
+        )
+        folds = f"{len(histories)} folds, thin" if len(histories) > 1 else f"fold {next(iter(histories))}"
+        return render(
+            figure,
+            f"Learning curves: {experiment}",
+            f"{folds}; mean bold. After the last {steps} ({int(last[steps])}), mean over folds: {ends}.",
+        )
+
+
+def confusion(matrices: Mapping[str, Sequence[Sequence[int]]], titles: Sequence[str], model: str) -> str:
+    """Counts and row shares side by side, one row of panels a part; rows are true classes, columns predicted ones."""
+    parts = {part: np.asarray(matrix, dtype=float) for part, matrix in matrices.items() if np.sum(matrix)}
+    side = max(1.6, 0.44 * len(titles) + 0.3)
+    findings = []
+    with canvas((side + 0.75) * max(1, len(parts)) + 0.3) as figure:
+        grid = figure.subplots(max(1, len(parts)), 2, squeeze=False)
+        for panels, (part, matrix) in zip(grid, parts.items(), strict=True):
+            shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+            name = PART_NAMES[part]
+            _heat(panels[0], shares, [[f"{n:.0f}" for n in row] for row in matrix], titles, f"{name}: photos")
+            _heat(
+                panels[1],
+                shares,
+                [[f"{n:.2f}" for n in row] for row in shares],
+                titles,
+                f"{name}: share of the true class",
+            )
+            right = int(np.trace(matrix))
+            recalls = ", ".join(
+                f"{title} {share:.2f}" for title, share in zip(titles, np.diag(shares), strict=True)
+            )
+            findings.append(f"{name}: {right:,} of {int(matrix.sum()):,} right; recall {recalls}")
+        return render(figure, f"Confusion matrices: {model}", ". ".join(findings) + ".")
+
+
+def models(summary: pd.DataFrame, title: str = "Accuracy of every model on the tests") -> str:
+    """Accuracy with its 95 % interval on the test (dot) and on the test as found (ring) of every whole model."""
+    parts = {
+        part: summary[(summary["part"] == part) & ~summary["kind"].isin(["fold", "baseline"])].set_index(
+            "model"
+        )
+        for part in ("test", "test_as_found")
+    }
+    names = list(dict.fromkeys(name for table in parts.values() for name in table.index))
+    baselines = summary[(summary["kind"] == "baseline") & (summary["part"] == "test")]
+    with canvas(0.95 + 0.25 * len(names)) as figure:
+        axes = figure.subplots()
+        styles = {"test": ("first", "first", -0.13), "test_as_found": ("second", "surface", 0.13)}
+        for part, (color, fill, shift) in styles.items():
+            table = parts[part]
+            if not table.empty:
+                rows = np.array([names.index(name) for name in table.index]) + shift
+                columns = ("accuracy", "accuracy_low", "accuracy_high")
+                _intervals(axes, rows, table, columns, PALETTE[color], PALETTE[fill], PART_NAMES[part])
+        for value in sorted(set(baselines["accuracy"].round(4))):
+            axes.axvline(value, color=PALETTE["muted"], lw=0.9, ls=(0, (4, 3)), label="majority class, test")
+        axes.set_yticks(range(len(names)), names)
+        axes.set_xlabel("accuracy (share right), 95 % interval")
+        axes.grid(True, axis="x")
+        _rows(axes, len(names))
+        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+        test = parts["test"]
+        finding = (
+            "; ".join(
+                f"{name} {row['accuracy']:.3f} ({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f})"
+                for name, row in test.iterrows()
+            )
+            or "no test scores"
+        )
+        base = "".join(f" Majority class: {value:.3f}." for value in baselines["accuracy"][:1])
+        return render(figure, title, f"Test accuracy: {finding}.{base}")
+
+
+def comparisons(table: pd.DataFrame, part: str = "test") -> str:
+    """Paired differences in accuracy, each model minus the one it is based on, with 95 % intervals; zero is no change."""
+    table = table[(table["part"] == part) & (table["metric"] == "accuracy")].reset_index(drop=True)
+    names = [f"{row['model']} − {row['based_on']}" for _, row in table.iterrows()]
+    with canvas(0.95 + 0.25 * max(1, len(names))) as figure:
+        axes = figure.subplots()
+        clear = (table["low"] > 0) | (table["high"] < 0)
+        for chosen, fill, label in (
+            (clear, PALETTE["first"], "interval leaves out zero"), (~clear, PALETTE["surface"], "interval holds zero"),
+        ):  # fmt: skip
+            if chosen.any():
+                rows = table.index[chosen].to_numpy(dtype=float)
+                _intervals(
+                    axes, rows, table[chosen], ("difference", "low", "high"), PALETTE["first"], fill, label
+                )
+        axes.axvline(0, color=PALETTE["muted"], lw=0.9)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_xlabel("difference in accuracy (share of photos), 95 % interval")
+        axes.grid(True, axis="x")
+        _rows(axes, len(names))
+        if len(names):
+            figure.legend(loc="outside lower center", ncols=2)
+        finding = "; ".join(
+            f"{name} {row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+            for name, (_, row) in zip(names, table.iterrows(), strict=True)
+        )
+        return render(
+            figure,
+            f"Paired differences on the {PART_NAMES[part]}",
+            f"{finding or 'No comparison is declared'}.",
+        )
+
+
+def calibration(
+    confidence: Sequence[float], right: Sequence[float], photos: Sequence[int], model: str
+) -> str:
+    """Share right against mean confidence in bins of confidence; on the diagonal the model knows how sure it may be."""
+    error = float(np.average(np.abs(np.subtract(confidence, right)), weights=photos))
+    with canvas(2.7, width=3.6) as figure:
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=PALETTE["muted"], lw=0.9, ls=(0, (4, 3)))
+        axes.plot(confidence, right, color=PALETTE["first"], lw=1.2)
+        share = np.asarray(photos) / max(1, max(photos))
+        axes.scatter(confidence, right, s=8 + 60 * share, color=PALETTE["first"], lw=0, zorder=3)
+        axes.set(xlabel="mean confidence (probability)", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02))
+        axes.grid(True)
+        return render(
+            figure,
+            f"Calibration on the test: {model}",
+            f"Expected calibration error {error:.3f} over {sum(photos):,} photos in {len(photos)} bins "
+            "(area of a dot: photos); above the diagonal the model is less sure than it could be.",
+        )
+
+
+def costs(table: pd.DataFrame) -> str:
+    """Time (sum over jobs) and peak memory (largest job) of each stage; columns `stage,seconds,peak_memory_mb`."""
+    by_stage = table.groupby("stage", sort=False).agg({"seconds": "sum", "peak_memory_mb": "max"})
+    with canvas(0.75 + 0.22 * len(by_stage)) as figure:
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, column, label, form in zip(
+            panels,
+            by_stage,
+            ("time, all jobs (s)", "peak memory of a job (MB)"),
+            ("{:,.1f}", "{:,.0f}"),
+            strict=True,
+        ):
+            values = by_stage[column].to_numpy()
+            axes.barh(by_stage.index, values, color=PALETTE["third"], height=0.62)
+            for row, value in enumerate(values):
+                axes.annotate(form.format(value), (value, row), (4, 0), **_BESIDE)
+            axes.set_xlim(0, max(values.max(), 1e-9) * 1.22)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+            axes.set_xlabel(label)
+        _rows(panels[0], len(by_stage))
+        longest, largest = by_stage["seconds"].idxmax(), by_stage["peak_memory_mb"].idxmax()
+        return render(
+            figure,
+            "Time and peak memory of each stage",
+            f"{by_stage['seconds'].sum():,.0f} s of jobs in all, most in {longest} "
+            f"({by_stage['seconds'].max():,.0f} s); most memory in {largest} ({by_stage['peak_memory_mb'].max():,.0f} MB).",
+        )
+
+
+def label_order(label: str) -> tuple[int, float, str]:
+    """Sort key of labels: numbers by value, before text."""
+    return (0, float(label), "") if re.fullmatch(r"-?\d+", label) else (1, 0.0, label)
+
+
+def _rows(axes: Axes, count: int) -> None:
+    """Read a horizontal chart from the top, with the same room for every row."""
+    axes.set_ylim(count - 0.45, -0.55)
+    axes.spines["left"].set_visible(False)
+
+
+def _heat(
+    axes: Axes, shares: NDArray[np.float64], texts: Sequence[Sequence[str]], titles: Sequence[str], title: str
+) -> None:
+    """A matrix as cells whose opacity is the share, so that it works on a light and on a dark page."""
+    count = len(titles)
+    for row, column in np.ndindex(count, count):
+        share = shares[row, column]
+        axes.add_patch(
+            Rectangle((column, row), 1, 1, facecolor=PALETTE["first"], alpha=round(0.05 + 0.95 * share, 3))
+        )
+        if count <= 12:
+            color = PALETTE["inverse"] if share > 0.55 else PALETTE["ink"]
+            axes.text(
+                column + 0.5,
+                row + 0.5,
+                texts[row][column],
+                ha="center",
+                va="center",
+                color=color,
+                fontsize=7.5,
+            )
+    places = np.arange(count) + 0.5
+    axes.set(
+        xlim=(0, count),
+        ylim=(count, 0),
+        title=title,
+        xlabel="predicted class",
+        ylabel="true class",
+        aspect="equal",
+    )
+    slanted = max(map(len, titles)) > 5
+    axes.set_xticks(
+        places,
+        titles,
+        rotation=40 if slanted else 0,
+        ha="right" if slanted else "center",
+        rotation_mode="anchor",
+    )
+    axes.set_yticks(places, titles)
+    axes.tick_params(length=0)
+    axes.spines[["left", "bottom"]].set_visible(False)
+
+
+def _intervals(
+    axes: Axes,
+    rows: NDArray[np.float64],
+    table: pd.DataFrame,
+    columns: Sequence[str],
+    color: str,
+    fill: str,
+    label: str,
+) -> None:
+    """A dot and its interval on each row; `columns` name the value, its lower and its upper end."""
+    value, low, high = (table[column].to_numpy(dtype=float) for column in columns)
+    axes.hlines(rows, low, high, color=color, lw=1.3)
+    axes.plot(value, rows, "o", ms=4.6, color=color, markerfacecolor=fill, markeredgewidth=1.2, label=label)

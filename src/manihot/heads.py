@@ -1,0 +1,123 @@
+"""Linear heads: the last layer of a frozen backbone, fitted on stored features instead of running the backbone."""
+
+import zlib
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load, save
+from torch import Tensor, nn
+from torch.nn import functional
+
+from manihot import augment, feature_table, files, parts
+
+HISTORY = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
+
+
+def fit(
+    folder: Path,
+    features: Sequence[str | PathLike[str]],
+    draw: pd.DataFrame,
+    labels: Sequence[str],
+    fold: int,
+    *,
+    views: Sequence[str],
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float,
+    seed: int,
+    threads: int,
+) -> dict[str, Any]:
+    """Fit the last layer of the features' network by Adam and cross-entropy; returns what it cost.
+
+    Writes to `folder`: weights.safetensors (`weight` [K, D] and `bias` [K], float32), history.csv (an epoch a row) and
+    model.json. Each epoch takes each photo in one of `views` (random flips: identity and hflip); validation is on the
+    photo as it is.
+    """
+    torch.set_num_threads(threads)
+    training, validation = parts.training_rows(draw, fold), parts.validation_rows(draw, fold)
+    x = torch.stack([_tensor(features, training, view) for view in views], dim=1)
+    y = torch.from_numpy(parts.targets(training, labels))
+    held_out = _tensor(features, validation), torch.from_numpy(parts.targets(validation, labels))
+    own_seed = augment.derive(seed, fold, zlib.crc32(b"head"))
+    layer = _initial(x.shape[2], len(labels), own_seed)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    history = []
+    for epoch in range(1, epochs + 1):
+        shown = x[torch.arange(len(x)), _views(training, len(views), own_seed, epoch)]
+        sums = torch.zeros(2, dtype=torch.float64)
+        for batch in torch.from_numpy(augment.random_order(own_seed, epoch, len(x))).split(batch_size):
+            logits = layer(shown[batch])
+            optimizer.zero_grad()
+            functional.cross_entropy(logits, y[batch]).backward()
+            optimizer.step()
+            sums += _measure(logits, y[batch])
+        measured = (sums / len(y)).tolist() + _validate(layer, *held_out)
+        history.append([epoch, *measured, learning_rate])
+    _write(folder, layer, history, feature_table.facts(features[0]))
+    return {"photos": len(training) * epochs, "device": "cpu", "precision": "float32"}
+
+
+def _tensor(features: Sequence[str | PathLike[str]], photos: pd.DataFrame, view: str = "identity") -> Tensor:
+    return torch.from_numpy(feature_table.select(features, photos, view))
+
+
+def _initial(width: int, classes: int, seed: int) -> nn.Linear:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Linear(width, classes)
+
+
+def _views(photos: pd.DataFrame, count: int, seed: int, epoch: int) -> Tensor:
+    """Which of `count` views each photo has in an epoch, int64 [n], from a hash of (seed, epoch, photo) alone."""
+    keys = augment.photo_keys(photos)
+    hashed = pd.util.hash_array(keys ^ np.uint64(augment.derive(seed, epoch, zlib.crc32(b"view"))))
+    return torch.from_numpy((hashed % np.uint64(count)).astype(np.int64))
+
+
+def _measure(logits: Tensor, target: Tensor) -> Tensor:
+    """The sums of the loss and of the right answers over a batch."""
+    loss = functional.cross_entropy(logits.detach(), target, reduction="sum")
+    return torch.stack([loss, (logits.argmax(dim=1) == target).sum()])
+
+
+@torch.inference_mode()
+def _validate(layer: nn.Linear, x: Tensor, y: Tensor) -> list[float | None]:
+    return (_measure(layer(x), y) / len(y)).tolist() if len(y) else [None, None]
+
+
+def _write(folder: Path, layer: nn.Linear, history: list[list[Any]], backbone: dict[str, Any]) -> None:
+    content = save({name: value.detach() for name, value in sorted(layer.state_dict().items())})
+    files.write_bytes(folder / "weights.safetensors", content)
+    files.write_table(folder / "history.csv", pd.DataFrame(history, columns=HISTORY))
+    trainable = sum(parameter.numel() for parameter in layer.parameters())
+    model = {
+        "network": backbone["network"], "parameters": backbone["parameters"] + trainable, "trainable": trainable,
+        "precision": backbone["precision"], "sha256": files.sha256(folder / "weights.safetensors"),
+    }  # fmt: skip
+    files.write_json(folder / "model.json", model)
+
+
+def predict(
+    weights: str | PathLike[str],
+    model: str | PathLike[str],
+    features: Sequence[str | PathLike[str]],
+    photos: pd.DataFrame,
+    views: Sequence[str] = ("identity",),
+) -> NDArray[np.float32]:
+    """Probabilities of the classes for `photos`, float32 [n, K], the mean over `views`.
+
+    Raises:
+        StudyError: a damaged file.
+    """
+    layer = load(parts.fitted(weights, model))
+    with torch.inference_mode():
+        chosen = [_tensor(features, photos, view) for view in views]
+        answers = [functional.linear(x, layer["weight"], layer["bias"]).softmax(dim=1) for x in chosen]
+        return torch.stack(answers).mean(dim=0).numpy()

@@ -1,0 +1,174 @@
+"""What a job tells: its log, its one line of progress on the terminal, and its row of costs."""
+
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from manihot import files
+from manihot.digest import code_digest
+from manihot.errors import StudyError
+from manihot.state import State
+
+COST_COLUMNS = [
+    "stage", "name", "seconds", "photos", "photos_per_second", "peak_memory_mb",
+    "device", "precision", "threads", "reused", "host",
+]  # fmt: skip
+
+
+class Progress:
+    """One line on the terminal with the share done and the time left; a line in the log every ten seconds."""
+
+    def __init__(self, name: str, terminal: TextIO):
+        self.name, self.terminal = name, terminal
+        self.start: float | None = None
+        self.first = 0
+        self.last_shown = 0.0
+
+    def __call__(self, done: int, total: int, text: str = "") -> None:
+        """Say that `done` of `total` steps are over; `text` is what a reader wants to know beside it."""
+        now = time.monotonic()
+        if self.start is None:
+            self.start, self.first = now, done
+        live = self.terminal.isatty()
+        if done < total and now - self.last_shown < (0.2 if live else 10):
+            return
+        self.last_shown = now
+        advanced = done - self.first
+        left = f", {_duration((now - self.start) / advanced * (total - done))} left" if 0 < advanced and done < total else ""
+        line = f"{self.name}: {done}/{total}{' ' + text if text else ''}{left}"
+        logging.getLogger("manihot").info(line)
+        self.terminal.write(f"\r\x1b[K{line}{chr(10) if done >= total else ''}" if live else line + "\n")
+        self.terminal.flush()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+class Job:
+    """What a script is given: its settings, its state, its progress line, and `cost`, which it fills in."""
+
+    def __init__(self, snakemake: Any, terminal: TextIO):
+        record = files.read_json(snakemake.input.settings)
+        self.rule: str = snakemake.rule
+        self.settings: dict[str, Any] = record["settings"]
+        self.code: str = record["code"]
+        self.name: str = record["name"]
+        wildcards = " ".join(str(value) for value in snakemake.wildcards.values())
+        self.label = f"{self.rule} {wildcards}".strip()
+        self.progress = Progress(self.label, terminal)
+        self.cost: dict[str, Any] = {"threads": snakemake.threads}
+        self._script = Path(snakemake.scriptdir) / record["script"]
+
+    def check_code(self) -> None:
+        """Refuse to run sources that are not the ones the settings file was written for.
+
+        Raises:
+            StudyError: the code was edited while the study runs.
+        """
+        if code_digest(self._script) != self.code:
+            raise StudyError(
+                f"{self._script.name} or a module it imports was edited while the study runs: "
+                "nothing was written; start the same command again"
+            )
+
+    def state(self, data: str, **settings: Any) -> State:
+        """The state of this job's work; `data` is the digest of its data, `settings` what its settings leave open."""
+        return State("results/state", self.rule, {**self.settings, **settings}, self.code, data)
+
+    def reuse(self, cost: Mapping[str, Any]) -> None:
+        """Take over the cost of work that was done before and re-emitted now."""
+        self.cost = {**self.cost, **cost, "reused": 1}
+
+
+@contextmanager
+def job(snakemake: Any) -> Iterator[Job]:
+    """Run the body of a script with its log, warnings, tracebacks, progress and costs taken care of.
+
+    `snakemake` is the object that the engine gives to a script. A `StudyError` ends the job with its one line.
+    """
+    # Snakemake puts the terminal's descriptors here; C libraries write to descriptors, Python to sys.stdout.
+    terminal = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="replace")
+    path = Path(str(snakemake.log[0]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = path.open("a", buffering=1, encoding="utf-8", errors="replace")
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.dup2(handle.fileno(), 1)
+    os.dup2(handle.fileno(), 2)
+    logging.basicConfig(
+        stream=handle, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
+    )
+    logging.captureWarnings(True)
+    warnings.simplefilter("default")
+    _die_with_parent()
+    log = logging.getLogger("manihot")
+    start = time.monotonic()
+    try:
+        running = Job(snakemake, terminal)
+        running.check_code()
+        log.info("%s on %s, process %d", running.label, socket.gethostname(), os.getpid())
+        yield running
+    except StudyError as error:
+        log.error("%s", error)
+        terminal.write(f"\nerror: {error}\n")
+        _leave()
+    except OSError as error:
+        log.error("%s", traceback.format_exc())
+        terminal.write(f"\nerror: {snakemake.rule}: {error.strerror or error}: {error.filename or ''} (see {path})\n")
+        _leave()
+    except BaseException:
+        log.error("%s", traceback.format_exc())
+        last = traceback.format_exc().strip().splitlines()[-1]
+        terminal.write(f"\nerror: {snakemake.rule} failed: {last} (the whole story: {path})\n")
+        _leave()
+    cost = _cost(running, time.monotonic() - start)
+    if "cost" in snakemake.output.keys():
+        files.write_rows(snakemake.output.cost, COST_COLUMNS, [cost])
+    log.info("done: %s", ", ".join(f"{key} {value}" for key, value in cost.items() if value != ""))
+
+
+def _leave() -> None:
+    """End a failed job at once: a traceback on the terminal would only repeat the log."""
+    logging.shutdown()
+    os._exit(1)
+
+
+def _cost(running: Job, seconds: float) -> dict[str, Any]:
+    usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    cost: dict[str, Any] = dict.fromkeys(COST_COLUMNS, "") | {
+        "stage": running.rule, "name": running.name, "host": socket.gethostname(), "reused": 0,
+        "seconds": round(seconds, 3), "peak_memory_mb": round(usage / 1024, 1), "device": "cpu",
+    }  # fmt: skip
+    cost |= running.cost
+    if cost["photos"] != "" and float(cost["seconds"]) > 0:
+        cost["photos_per_second"] = round(float(cost["photos"]) / float(cost["seconds"]), 2)
+    return {column: cost[column] for column in COST_COLUMNS}
+
+
+def _die_with_parent() -> None:
+    """End this job when the engine that started it is gone: an orphan would write into the next run."""
+    host, _, main = os.environ.get("MANIHOT_MAIN", "").partition(":")
+    if host != socket.gethostname() or not main:
+        return
+
+    def watch() -> None:
+        while os.path.exists(f"/proc/{main}"):
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if os.path.exists("/proc/self"):
+        threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,311 @@
+"""Which photos there are and what they are labelled: label files, folders of classes, and their listings.
+
+Written for the main process: the standard library only.
+"""
+
+import csv
+import difflib
+import io
+import json
+import os
+import re
+import stat
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from manihot import files
+from manihot.errors import StudyError
+
+# What counts as a photo in a folder of classes; whether it can be read is the catalog's question.
+SUFFIXES = {
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif",
+    ".tiff", ".webp",
+}  # fmt: skip
+SEPARATORS = ",;\t"
+# Control characters, backslashes, undecodable bytes; an absolute path; an empty, `.` or `..` part.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|^/|(?:^|/)\.{0,2}(?:/|$)")
+
+
+class Label(NamedTuple):
+    """A photo, its label and the name of its class (the label itself where no name is given)."""
+
+    image_id: str
+    label: str
+    name: str
+
+
+def read_labels(
+    path: str | os.PathLike[str],
+    image_column: str = "image_id",
+    label_column: str = "label",
+    prefix: str = "",
+    class_names: str | os.PathLike[str] | None = None,
+    only: Collection[str] | None = None,
+) -> list[Label]:
+    """The labelled photos of a CSV file, in its order.
+
+    The file is UTF-8 with or without a byte order mark; comma, semicolon or tab separate. `prefix` is removed from the
+    image ids; `class_names` is a JSON object or a CSV file with `label,name`; `only` keeps the photos of these labels.
+
+    Raises:
+        StudyError: the file is missing or empty, a column is not there, a row is incomplete, an id leaves the photo
+            folder or is listed twice.
+    """
+    path = Path(path)
+    names = read_class_names(class_names) if class_names is not None else {}
+    seen: dict[str, tuple[int, str]] = {}
+    labels = []
+    prefixed = not prefix
+    for row, (listed, label) in _read_columns(path, (image_column, label_column)):
+        image_id = listed.removeprefix(prefix)
+        prefixed = prefixed or image_id != listed
+        place = f"{path}, row {row}"
+        if not image_id:
+            raise StudyError(f"{place}: nothing in column '{image_column}': write the photo's name or remove the row")
+        if not label:
+            raise StudyError(f"{place}: {shorten(image_id)} has no label: write one into column '{label_column}'")
+        check_id(image_id, place)
+        if image_id in seen:
+            first, other = seen[image_id]
+            how = "twice" if other == label else f"with two labels, {shorten(other)} and {shorten(label)},"
+            raise StudyError(f"{path}: {shorten(image_id)} is listed {how} in rows {first} and {row}: keep one of them")
+        seen[image_id] = row, label
+        labels.append(Label(image_id, label, names.get(label, label)))
+    if not labels:
+        raise StudyError(f"{path}: no rows below the header: list a photo a row")
+    if not prefixed:
+        raise StudyError(
+            f"{path}: no image id begins with prefix {prefix!r}; the first is {shorten(labels[0].image_id)}: mend `prefix`"
+        )
+    return _select(labels, names, only, path)
+
+
+def folder_labels(
+    folder: str | os.PathLike[str],
+    class_names: str | os.PathLike[str] | None = None,
+    only: Collection[str] | None = None,
+) -> list[Label]:
+    """The photos of a folder with a sub-folder a class, sorted; `image_id` is `class/file`.
+
+    Hidden files and folders, and files whose suffix is not that of an image, are left out.
+
+    Raises:
+        StudyError: the folder is missing or has no such photos, or a name cannot be used.
+    """
+    folder = Path(folder)
+    names = read_class_names(class_names) if class_names is not None else {}
+    labels = [
+        Label(f"{label}/{photo}", label, names.get(label, label))
+        for label in _visible(folder, folders=True)
+        for photo in _visible(folder / label, folders=False)
+        if os.path.splitext(photo)[1].lower() in SUFFIXES  # noqa: PTH122 (a Path a photo is slow)
+    ]
+    if not labels:
+        raise StudyError(f"{folder}: no photos in its sub-folders: make a sub-folder a class, or give a labels file")
+    for label in labels:
+        check_id(label.image_id, str(folder))
+    return _select(labels, names, only, folder)
+
+
+def read_class_names(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Names by label, from a JSON object `{label: name}` or a CSV file with columns `label,name`.
+
+    Raises:
+        StudyError: the file is missing or of another form.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".json":
+        return {label: name or label for _, (label, name) in _read_columns(path, ("label", "name"))}
+    try:
+        names = json.loads(_read_text(path))
+    except ValueError as error:
+        raise StudyError(f"{path}: not JSON ({error}): write {{\"label\": \"name\", …}}") from error
+    if not isinstance(names, dict) or not all(isinstance(name, str) and name for name in names.values()):
+        raise StudyError(f"{path}: not an object of names by label: write {{\"label\": \"name\", …}}")
+    return names
+
+
+def write_listing(target: Path, labels: Sequence[Label], root: Path, shards: int) -> None:
+    """Write `labels.csv` and `{shard}.csv` (`image_id,bytes,mtime_ns`) into `target`, each only where it changed.
+
+    `root` is the photo folder. Size and time are blank for a photo that is not there or is not a regular file.
+
+    Raises:
+        StudyError: the folder is missing, holds none of the photos, or a link in it leads outside.
+    """
+    if not root.is_dir():
+        raise StudyError(f"{root}: no such photo folder: mend `photos` in the study file")
+    tables: list[list[tuple[object, ...]]] = [[] for _ in range(shards)]
+    for label, facts in zip(labels, _facts(root, labels), strict=True):
+        tables[shard_of(label.image_id, shards)].append((label.image_id, *facts))
+    if not any(row[1] != "" for table in tables for row in table):
+        raise StudyError(
+            f"{root}: none of the {len(labels)} labelled photos is in this folder; the first would be "
+            f"{shorten(labels[0].image_id)}: mend `photos`, `image_column` or `prefix`"
+        )
+    files.if_changed(target / "labels.csv", _csv(Label._fields, labels))
+    for shard, table in enumerate(tables):
+        files.if_changed(target / f"{shard}.csv", _csv(("image_id", "bytes", "mtime_ns"), table))
+
+
+def shard_of(image_id: str, shards: int) -> int:
+    """The shard of a photo: CRC-32 of its id, modulo the number of shards."""
+    return zlib.crc32(image_id.encode()) % shards
+
+
+def stamp(root: Path) -> None:
+    """Give every file that a job made below `root` the CRC-32 of its content, in nanoseconds, as its time.
+
+    So a listing of drawn or unpacked photos holds no clock, and differs where their content does.
+    """
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            time = zlib.crc32(path.read_bytes())
+            os.utime(path, ns=(time, time))
+
+
+def check_id(image_id: str, place: str) -> None:
+    """Refuse an id that is not a plain relative path, `/` between its parts; `place` begins the message.
+
+    Raises:
+        StudyError: it is absolute, has an empty, `.` or `..` part, a backslash or a control character.
+    """
+    if _UNSAFE.search(image_id):
+        raise StudyError(
+            f"{place}: {shorten(image_id)} is not a plain path inside the photo folder: "
+            "no '..', no leading '/', no backslash or control character"
+        )
+
+
+def shorten(text: str, width: int = 80) -> str:
+    """`text` quoted on one line for a message, cut in the middle where it is long."""
+    quoted = repr(text)
+    return quoted if len(quoted) <= width else f"{quoted[: width // 2]}…{quoted[-width // 4 :]}"
+
+
+def _read_text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise StudyError(f"{path}: no such file: mend its path in the study file") from error
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read ({error.strerror})") from error
+    if not content.strip():
+        raise StudyError(f"{path}: the file is empty")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = content.count(b"\n", 0, error.start) + 1
+        raise StudyError(f"{path}, row {row}: not UTF-8: save the file as CSV UTF-8") from error
+
+
+def _read_columns(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    """Row numbers (the header is row 1) and the stripped fields of the wanted columns; blank lines are skipped.
+
+    The separator is the one under which the header has the wanted columns.
+    """
+    text = _read_text(path)
+    separator, header = _read_header(path, text, wanted)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+    positions = [header.index(column) for column in wanted]
+    try:
+        next(reader)
+        for fields in reader:
+            if not any(fields):
+                continue
+            if len(fields) < len(header) or any(fields[len(header) :]):
+                raise StudyError(
+                    f"{path}, row {reader.line_num}: {len(fields)} fields where the header has {len(header)}: "
+                    f"quote a field that contains {separator!r}"
+                )
+            yield reader.line_num, [fields[position].strip() for position in positions]
+    except csv.Error as error:
+        raise StudyError(f"{path}, row {reader.line_num}: not CSV ({error}): mend the quotes") from error
+
+
+def _read_header(path: Path, text: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
+    """The separator of CSV text and the columns of its first line."""
+    first = io.StringIO(text, newline="").readline()
+    headers = {
+        separator: [column.strip() for column in next(csv.reader([first], delimiter=separator, skipinitialspace=True))]
+        for separator in SEPARATORS
+    }
+    separator, header = max(
+        headers.items(), key=lambda item: (sum(column in item[1] for column in wanted), len(item[1]))
+    )
+    for column in wanted:
+        if header.count(column) != 1:
+            close = difflib.get_close_matches(column, header, n=1)
+            raise StudyError(
+                f"{path}, row 1: {'two columns' if column in header else 'no column'} '{column}'; there are "
+                f"{shorten(', '.join(header), 200)}: {f'did you mean {close[0]!r}? ' if close else ''}"
+                "name the right one in the study file"
+            )
+    return separator, header
+
+
+def _select(
+    labels: list[Label], names: dict[str, str], only: Collection[str] | None, path: Path
+) -> list[Label]:
+    known = {label.label for label in labels}
+    if names and known.isdisjoint(names):
+        raise StudyError(f"{path}: class_names names none of its labels, {_listed(known)}: mend `class_names`")
+    if only is None:
+        return labels
+    for label in only:
+        if label not in known:
+            raise StudyError(f"{path}: no photo has label {label!r} of `only`; there are {_listed(known)}")
+    return [label for label in labels if label.label in only]
+
+
+def _listed(labels: Iterable[str]) -> str:
+    ordered = sorted(labels)
+    return shorten(", ".join(ordered), 200)
+
+
+def _visible(folder: Path, folders: bool) -> list[str]:
+    """The sorted names of the sub-folders, or else of the files, of a folder; no hidden ones."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry.name for entry in entries if entry.is_dir() == folders]
+    except OSError as error:
+        raise StudyError(f"{folder}: no such photo folder ({error.strerror}): mend `photos` in the study file") from error
+    return sorted(name for name in found if not name.startswith(".") and name != "__MACOSX")
+
+
+def _facts(root: Path, labels: Sequence[Label]) -> Iterator[tuple[int, int] | tuple[str, str]]:
+    """Size in bytes and time in nanoseconds of each photo. A call of lstat a photo: only links need more."""
+    inside = os.path.realpath(root)
+    folders: set[str] = set()
+    for label in labels:
+        path = f"{root}/{label.image_id}"
+        folder = label.image_id.rpartition("/")[0]
+        if folder not in folders:
+            _stay_inside(f"{root}/{folder}", inside)
+            folders.add(folder)
+        try:
+            facts = os.lstat(path)
+            if stat.S_ISLNK(facts.st_mode):
+                _stay_inside(path, inside)
+                facts = os.stat(path)
+        except OSError:
+            yield "", ""
+            continue
+        yield (facts.st_size, facts.st_mtime_ns) if stat.S_ISREG(facts.st_mode) else ("", "")
+
+
+def _stay_inside(path: str, folder: str) -> None:
+    real = os.path.realpath(path)
+    if os.path.commonpath([real, folder]) != folder:
+        raise StudyError(f"{path}: a link that leaves the photo folder (to {real}): put the photos themselves there")
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return text.getvalue().encode()

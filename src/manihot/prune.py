@@ -1,0 +1,54 @@
+"""`make prune`: removes finished and half-done work that no job of the study would use any more."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from manihot import files
+from manihot.errors import StudyError
+from manihot.settings import take_folder
+
+
+def outdated(results: Path) -> list[Path]:
+    """The folders below `results/state` whose rule, settings or code are no longer those of a settings file."""
+    current = [files.read_json(path) for path in (results / "settings").glob("*/*.json")]
+    return [label.parent for label in sorted((results / "state").glob("*/label.json")) if not _is_used(label, current)]
+
+
+def _is_used(path: Path, current: list[dict[str, Any]]) -> bool:
+    label = files.read_json(path)
+    return any(
+        record["rule"] == label["stage"]
+        and record["code"] == label["code"]
+        and record["settings"].items() <= label["settings"].items()
+        for record in current
+    )
+
+
+def size(folder: Path) -> int:
+    """The bytes that removing a folder frees: a file that is a result too stays on the disk."""
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and p.stat().st_nlink == 1)
+
+
+def main() -> int:
+    """Prune `results/` of the current folder and say what was freed."""
+    results = Path("results")
+    if not (results / "settings").is_dir():
+        print("nothing to prune: there are no results here")
+        return 0
+    try:
+        take_folder(results)
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    folders = outdated(results)
+    freed = sum(size(folder) for folder in folders)
+    for folder in folders:
+        shutil.rmtree(folder)
+    print(f"pruned {len(folders)} pieces of old work, {freed / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,296 @@
+"""From a study file to a `Study`: reading, inheritance, sweeps, repeats, the protocol's defaults, checks.
+
+Every mistake ends in one `StudyError` line that names the file, the key and the mend.
+"""
+
+import difflib
+import itertools
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from manihot.errors import StudyError
+from manihot.study import Augment, Backbone, Booster, Experiment, NewClass, OverfitCheck, Split, Study
+
+# Rows 1 to 5, 8, 9 and 13 of the published study's protocol are these keys; a key of the study file always wins.
+PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
+    "corrected": {
+        "split": {"fold_kind": "stratified", "group_duplicates": True},
+        "new_class": {"in_every_fold": False},
+        "learning": {"frozen_mode": "eval", "normalisation": "weights", "flips_at_validation": False},
+        "drawing": {"leak": False},
+        "boosting": {"refit": True},
+    },
+    "published": {
+        "split": {"fold_kind": "plain", "group_duplicates": False},
+        "new_class": {"in_every_fold": True},
+        "learning": {"frozen_mode": "train", "normalisation": "none", "flips_at_validation": True},
+        "drawing": {"leak": True},
+        "boosting": {"refit": False},
+    },
+}
+NOT_INHERITED = {"sweep", "seeds", "repeat", "run_folds", "tta"}
+EXTRA_KEYS = {"sweep", "seeds"}
+NAMED = ("defaults", "data", "splits", "experiments", "overfit", "backbones", "boosting")
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(None, None, f"the key {key.value} is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """The raw content of a study file, with the one it `extends` underneath.
+
+    Raises:
+        StudyError: the file is missing, is no YAML mapping, gives a key twice or extends itself.
+    """
+    return _read(path, ())
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in above:
+        raise StudyError(f"{path}: extends itself; take the key `extends` out of one of the files")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if len(text) > 1_000_000:
+            raise StudyError(f"{path}: larger than a megabyte; a study file is a page or two of YAML")
+        if text.count("*") > 1000:
+            raise StudyError(f"{path}: too many aliases (*); write the values out")
+        raw = yaml.load(text, Loader=_Loader)  # a SafeLoader
+    except FileNotFoundError:
+        raise StudyError(f"{path}: no such study file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: cannot be read: {error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}:" if mark else ""
+        what = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise StudyError(f"{path}:{place} not valid YAML: {what}") from None
+    if not isinstance(raw, dict):
+        raise StudyError(f"{path}: is no study file: it must hold keys (title, data, splits, experiments …)")
+    parent = raw.pop("extends", None)
+    if parent is None:
+        return raw
+    if not isinstance(parent, str):
+        raise StudyError(f"{path}: extends: must be the path of a study file")
+    return merge(_read(path.parent / parent, (*above, path.resolve())), raw)
+
+
+def merge(below: Any, above: Any) -> Any:
+    """`above` laid over `below`, mapping by mapping."""
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    merged = dict(below)
+    for key, value in above.items():
+        merged[key] = merge(merged[key], value) if key in merged else value
+    return merged
+
+
+def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
+    """The study of a file, checked and with every default filled in.
+
+    Raises:
+        StudyError: anything in the file that cannot be right, in one line.
+    """
+    return build(merge(read_file(path), dict(overrides or {})), path)
+
+
+def build(raw: dict[str, Any], path: Path) -> Study:
+    """A study from plain content; `path` only names the file in errors."""
+    raw = raw | {key: _entries(raw.get(key), key, path) for key in NAMED if key in raw}
+    protocol = raw.get("protocol", "corrected")
+    preset = PROTOCOLS.get(protocol if isinstance(protocol, str) else "")
+    if preset is None:
+        raise StudyError(f"{path}: protocol: is {protocol!r}; it must be corrected or published")
+    filled = {key: value for key, value in raw.items() if key != "defaults"}
+    filled["splits"] = _splits(raw.get("splits") or {}, preset, path)
+    defaults = raw.get("defaults") or {}
+    unknown = [key for key in defaults if key not in Experiment.model_fields and key not in EXTRA_KEYS]
+    if unknown:
+        raise StudyError(f"{path}: defaults.{unknown[0]}: unknown key{_suggest(unknown[0], list(Experiment.model_fields))}")
+    filled["experiments"] = _experiments(raw.get("experiments") or {}, defaults, preset, path)
+    shared = {key: value for key, value in defaults.items() if key in {"size", "split", "network"}}
+    learning = preset["learning"]
+    filled["overfit"] = {
+        name: learning | shared | entry
+        for name, entry in _sweeps(raw.get("overfit") or {}, "overfit", OverfitCheck, path).items()
+    }
+    backbones = _sweeps(raw.get("backbones") or {}, "backbones", Backbone, path)
+    filled["backbones"] = {
+        name: {"family": "backbones", "normalisation": learning["normalisation"], "leak": False}
+        | {key: value for key, value in defaults.items() if key in {"split", "size", "draw", "train_photos"}}
+        | entry
+        for name, entry in backbones.items()
+    }
+    boosting = _sweeps(raw.get("boosting") or {}, "boosting", Booster, path)
+    filled["boosting"] = {
+        name: {"family": "boosting"} | preset["boosting"] | entry for name, entry in boosting.items()
+    }
+    try:
+        study = Study.model_validate(filled)
+    except ValidationError as error:
+        raise StudyError(f"{path}: {_explain(error)}") from None
+    from manihot.checks import check
+
+    check(study, path)
+    return study
+
+
+def _entries(value: Any, key: str, path: Path) -> dict[str, Any]:
+    """The named entries of a section; one that is null was taken out by a file that extends another."""
+    if value is not None and not isinstance(value, dict):
+        raise StudyError(f"{path}: {key}: must hold keys, not {_kind(value)}")
+    entries = {name: entry for name, entry in (value or {}).items() if entry is not None}
+    for name, entry in entries.items():
+        if key != "defaults" and not isinstance(entry, dict):
+            raise StudyError(f"{path}: {key}.{name}: must hold keys, not {_kind(entry)}")
+    return entries
+
+
+def _splits(raw: dict[str, Any], preset: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Splits with what they take from the one they are `like`, and the protocol's defaults."""
+    filled: dict[str, Any] = {}
+
+    def fill(name: str, chain: tuple[str, ...]) -> dict[str, Any]:
+        if name in filled:
+            return filled[name]
+        entry = dict(raw[name])
+        parent = entry.get("like")
+        if parent is not None:
+            if parent in (*chain, name) or parent not in raw:
+                what = "a circle" if parent in raw else f"no split is called {parent}{_suggest(parent, list(raw))}"
+                raise StudyError(f"{path}: splits.{name}.like: {what}")
+            entry = {k: v for k, v in fill(parent, (*chain, name)).items() if k not in {"like", "new_class"}} | entry
+        entry = preset["split"] | entry
+        if isinstance(entry.get("new_class"), dict):
+            entry["new_class"] = preset["new_class"] | entry["new_class"]
+        filled[name] = entry
+        return entry
+
+    for name in raw:
+        fill(name, ())
+    return {name: filled[name] for name in raw}
+
+
+def _experiments(raw: dict[str, Any], defaults: dict[str, Any], preset: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Experiments with what they inherit, one a value of a sweep and one a repeat."""
+    inherited: dict[str, dict[str, Any]] = {}
+
+    def inherit(name: str, chain: tuple[str, ...]) -> dict[str, Any]:
+        if name in inherited:
+            return inherited[name]
+        own = raw[name]
+        parent = own.get("based_on")
+        base: dict[str, Any] = dict(defaults)
+        if parent is not None:
+            if parent in (*chain, name):
+                raise StudyError(f"{path}: experiments.{name}.based_on: a circle: {' -> '.join((*chain, name, parent))}")
+            if parent not in raw:
+                raise StudyError(
+                    f"{path}: experiments.{name}.based_on: no experiment is called {parent}{_suggest(str(parent), list(raw))}"
+                )
+            if "sweep" in raw[parent]:
+                raise StudyError(f"{path}: experiments.{name}.based_on: {parent} is a sweep; base it on what the sweep is based on")
+            above = inherit(parent, (*chain, name))
+            base |= {key: value for key, value in above.items() if key not in NOT_INHERITED}
+        inherited[name] = merge(base, own)
+        return inherited[name]
+
+    complete = {name: inherit(name, ()) for name in raw}
+    experiments = {}
+    for name, entry in _sweeps(complete, "experiments", Experiment, path).items():
+        as_found = entry.get("draw") == "as_found"
+        leak = preset["drawing"]["leak"] and as_found
+        entry = {"family": "networks", "leak": leak, "repeat": 0} | preset["learning"] | entry
+        seeds = entry.pop("seeds", 1)
+        if type(seeds) is not int or not 1 <= seeds <= 50:
+            raise StudyError(f"{path}: experiments.{name}.seeds: must be a number from 1 to 50, not {_kind(seeds)}")
+        for nth in range(seeds):
+            repeat = {"repeat": entry["repeat"] + nth} if nth else {}
+            experiments[name if nth == 0 else f"{name}_seed{nth + 1}"] = entry | repeat
+    return experiments
+
+
+def _sweeps(entries: dict[str, Any], section: str, model: type[BaseModel], path: Path) -> dict[str, Any]:
+    """Each entry with `sweep: {key: [values]}` becomes one a combination, named by its values."""
+    expanded = {}
+    for name, entry in entries.items():
+        entry = dict(entry)
+        sweep = entry.pop("sweep", {})
+        place = f"{path}: {section}.{name}.sweep"
+        if not isinstance(sweep, dict) or not all(isinstance(values, list) and values for values in sweep.values()):
+            raise StudyError(f"{place}: must hold keys, each with a list of values")
+        for key in sweep:
+            if key not in model.model_fields:
+                raise StudyError(f"{place}.{key}: unknown key{_suggest(str(key), list(model.model_fields))}")
+        for values in itertools.product(*sweep.values()):
+            tail = "".join(f"_{key}_{value}" for key, value in zip(sweep, values, strict=True))
+            expanded[f"{name}{tail}"] = entry | dict(zip(sweep, values, strict=True))
+    return expanded
+
+
+def _kind(value: Any) -> str:
+    names = {list: "a list", dict: "keys", str: f"the text {value!r}", type(None): "nothing", bool: str(value).lower()}
+    return names.get(type(value), repr(value))
+
+
+def _suggest(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if known else ""
+
+
+def _explain(error: ValidationError) -> str:
+    """The first mistake that pydantic found, in one line with its place."""
+    first = error.errors(include_url=False)[0]
+    place = [str(part) for part in first["loc"] if not str(part).startswith(("function-", "tagged"))]
+    place = [part for part in place if part not in {"csv", "folder", "demo", "archive", "kaggle", "[key]"}]
+    key, value, kind = ".".join(place), first["input"], first["type"]
+    if kind == "extra_forbidden":
+        return f"{key}: unknown key{_suggest(place[-1], _known_keys(first['loc']))}"
+    if kind == "missing":
+        return f"{key}: is missing"
+    if kind == "union_tag_not_found":
+        return f"{key}.source: is missing; it must be csv, folder, demo, archive or kaggle"
+    wanted = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{key}: should be {wanted}, not {_kind(value)}" if kind != "value_error" else f"{key}: {wanted}"
+
+
+def _known_keys(loc: tuple[Any, ...]) -> list[str]:
+    """The keys that the section at a place of the study file knows."""
+    sections: dict[str, type[BaseModel]] = {
+        "experiments": Experiment, "overfit": OverfitCheck, "backbones": Backbone, "boosting": Booster, "splits": Split,
+    }  # fmt: skip
+    if len(loc) == 1:
+        return list(Study.model_fields)
+    if loc[-2] in {"augment", "new_class"}:
+        return list((Augment if loc[-2] == "augment" else NewClass).model_fields)
+    if loc[0] == "data" and len(loc) >= 3:
+        for member in typing.get_args(typing.get_args(Study.model_fields["data"].annotation)[1]):
+            for model in typing.get_args(member) if isinstance(member, types.UnionType) else ():
+                if loc[2] in typing.get_args(model.model_fields["source"].annotation):
+                    return list(model.model_fields)
+    section = sections.get(str(loc[0]))
+    if section is not None and len(loc) == 3:
+        return list(section.model_fields)
+    field = Study.model_fields.get(str(loc[0]))
+    nested = field.annotation if field else None
+    if isinstance(nested, type) and issubclass(nested, BaseModel):
+        return list(nested.model_fields)
+    if section is not None and str(loc[-2]) in section.model_fields:
+        for option in typing.get_args(section.model_fields[str(loc[-2])].annotation):
+            if isinstance(option, type) and issubclass(option, BaseModel):
+                return list(option.model_fields)
+    return []

@@ -1,0 +1,122 @@
+"""The sections about the data: what there is, what was set aside, and who is trained and tested on what."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from manihot.figures import label_order
+from manihot.report.photos import Photos, examples
+from manihot.report.results import Results
+from manihot.report.tables import Cell, Column, Table, columns, count
+
+EXAMPLES = 4
+PAIRS_SHOWN = 12
+ROLES = {
+    "pool": "training and validation (pool)",
+    "test": "test",
+    "test_as_found": "test as found",
+    "unused": "unused",
+}
+
+
+def exploration(results: Results, photos: Photos, dataset: str, source: str, seed: int) -> dict[str, Any]:
+    """A data set's counts, charts, seeded example photos of every class, and pairs of duplicates."""
+    catalog = results.photos(f"catalog/{dataset}.csv")
+    if catalog is None:
+        return {"name": dataset, "missing": f"the catalog of {dataset} has not been built"}
+    usable = catalog[catalog["status"] == "ok"]
+    names = usable.drop_duplicates("label").set_index("label")["name"]
+    labels = sorted(names.index, key=label_order)
+    classes = [
+        {"title": title(label, names[label]), "photos": _examples(photos, catalog, label, seed)}
+        for label in labels[:24]
+    ]
+    duplicates = results.table(f"catalog/{dataset}/duplicates.csv")
+    facts = {
+        "Source": source,
+        "Labelled photos": f"{len(catalog):,}",
+        "Usable": f"{len(usable):,}",
+        "Classes": str(len(labels)),
+        "Bytes": f"{usable['bytes'].sum() / 1e6:,.1f} MB",
+        "Duplicate pairs": "–" if duplicates is None else f"{len(duplicates):,}",
+    }
+    return {
+        "name": dataset,
+        "facts": facts,
+        "figures": [results.figure(f"exploration/{dataset}_{chart}.svg") for chart in ("classes", "sizes")],
+        "classes": classes,
+        "more_classes": max(0, len(labels) - 24),
+        "pairs": [] if duplicates is None else _pairs(photos, dataset, duplicates),
+        "more_pairs": 0 if duplicates is None else max(0, len(duplicates) - PAIRS_SHOWN),
+        "conflicts": 0 if duplicates is None else int((duplicates["label_a"] != duplicates["label_b"]).sum()),
+    }
+
+
+def title(label: str, name: str) -> str:
+    """A class as the report calls it: label and name."""
+    return name if name == label else f"{label} {name}"
+
+
+def _examples(photos: Photos, catalog: pd.DataFrame, label: str, seed: int) -> list[dict[str, Any]]:
+    chosen = examples(catalog, label, EXAMPLES, seed)
+    return [photos.show(row.dataset, row.image_id) for row in chosen.itertuples()]
+
+
+def _pairs(photos: Photos, dataset: str, duplicates: pd.DataFrame) -> list[dict[str, Any]]:
+    """Pairs with conflicting labels first."""
+    ordered = duplicates.assign(same=duplicates["label_a"] == duplicates["label_b"]).sort_values(
+        "same", kind="stable"
+    )
+    shown = []
+    for pair in ordered.head(PAIRS_SHOWN).itertuples():
+        tone = "" if pair.same else "wrong"
+        sides = ((pair.image_id_a, pair.label_a), (pair.image_id_b, pair.label_b))
+        pictures = [photos.show(dataset, image_id, f"label {label}", tone=tone) for image_id, label in sides]
+        what = "same bytes or pixels" if pair.kind == "exact" else f"near, {pair.distance} bits apart"
+        shown.append({"photos": pictures, "what": what, "same": pair.same})
+    return shown
+
+
+def set_aside(results: Results, datasets: Iterable[str]) -> Table:
+    """The photos that cannot be used, each with the reason."""
+    table = Table(
+        "set-aside", "Photos set aside", columns("Data set", "Photo", "Label", "Reason", text=_ALL_TEXT)
+    )
+    for dataset in datasets:
+        catalog = results.photos(f"catalog/{dataset}.csv")
+        if catalog is not None:
+            for row in catalog[catalog["status"] != "ok"].itertuples():
+                table.add(row.dataset, row.image_id, row.label, row.status)
+    return table
+
+
+_ALL_TEXT = ("Data set", "Photo", "Label", "Reason")
+
+
+def split(results: Results, name: str) -> dict[str, Any]:
+    """Roles against classes, and the folds of the pool."""
+    facts, table = results.facts(name), results.photos(f"splits/{name}.csv")
+    if facts is None or table is None:
+        return {"name": name, "missing": f"the split {name} has not been drawn"}
+    titles = {entry["label"]: title(entry["label"], entry["name"]) for entry in facts["classes"]}
+    pool = table[table["role"] == "pool"]
+    folds = sorted(pool["fold"].dropna().unique())
+    groups: list[tuple[str, pd.Series]] = [
+        (text, table.loc[table["role"] == role, "label"])
+        for role, text in ROLES.items()
+        if (table["role"] == role).any()
+    ]
+    groups += [(_fold_title(fold), pool.loc[pool["fold"] == fold, "label"]) for fold in folds]
+    shown = Table(f"split-{name}", f"Photos of each role and class, split “{name}”", [Column("Role", False)])
+    shown.columns += columns(*titles.values(), "All")
+    for text, labels in groups:
+        counts = labels.value_counts()
+        fold = text.startswith("fold")
+        cells = [count(int(counts.get(label, 0))) for label in titles]
+        shown.add(Cell(text), *cells, count(len(labels)), tags="nested" if fold else "")
+    return {"name": name, "table": shown, "conflicts": facts["conflicts"], "new_class": facts["new_class"]}
+
+
+def _fold_title(fold: int) -> str:
+    return "fold of none: in every training part" if fold == 0 else f"fold {fold}"

@@ -1,0 +1,188 @@
+"""What the report says of one model, of the overfit checks and of the new class."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from manihot import figures
+from manihot.report.data_sections import title
+from manihot.report.model_sections import KINDS, Model, Scores, matrix
+from manihot.report.photos import Photos, ranked
+from manihot.report.results import Results, chart
+from manihot.report.tables import Cell, Table, columns, count, interval, number
+
+PHOTOS_SHOWN = 6
+PARTS = {
+    "validation": "Out of fold",
+    "test": "Test",
+    "test_as_found": "Test as found",
+    "train": "Training photos",
+}
+
+
+def page(
+    results: Results, photos: Photos, scores: Scores, model: Model, chosen: Mapping[str, str]
+) -> dict[str, Any]:
+    """Scores, curves, confusion, classes and telling photos of a model; what is missing is named."""
+    name, facts = model["name"], results.facts(model["split"])
+    curves = results.figure(f"curves/{name}.svg")
+    confusion = results.figure(f"confusion/{name}.svg")
+    missing = [] if scores.has(name) else ["its scores"]
+    missing += ["its confusion matrices"] if confusion is None else []
+    missing += ["its learning curves"] if curves is None and model["kind"] == "network" else []
+    return {
+        "name": name,
+        "chosen": name in chosen.values(),
+        "kind": KINDS[model["kind"]],
+        "model": model,
+        "scores": _parts(results, scores, name),
+        "figures": [entry for entry in (curves, confusion, _calibration(results, name)) if entry],
+        "classes": _classes(results, facts, name),
+        "photos": _telling(results, photos, facts, name),
+        "missing": missing,
+    }
+
+
+def _parts(results: Results, scores: Scores, name: str) -> Table:
+    titles = (
+        "Photos of",
+        "Photos",
+        "Accuracy [95 %]",
+        "Balanced accuracy [95 %]",
+        "Macro F1 [95 %]",
+        "Log loss [95 %]",
+    )
+    shown = Table(f"scores-{name}", f"Scores of {name}", columns(*titles, text=("Photos of",)))
+    for part, text in PARTS.items():
+        score = results.score(name, part)
+        if score is not None:
+            measures = (
+                metric(score["metrics"], measure)
+                for measure in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
+            )
+            shown.add(text, count(score["n"]), *measures)
+    return shown
+
+
+def metric(score: Mapping[str, Any], measure: str) -> Cell:
+    """A measure with its interval, from a file of scores."""
+    value = score[measure]
+    return interval(value["value"], value["low"], value["high"])
+
+
+def _calibration(results: Results, name: str) -> dict[str, Any] | None:
+    """Drawn here, not by a rule of its own: it is a table of ten rows in the scores."""
+    score = results.score(name, "test")
+    if score is None:
+        return None
+    bins = [entry for entry in score["calibration"]["bins"] if entry["n"]]
+    confidence, right, photos = ([entry[key] for entry in bins] for key in ("confidence", "accuracy", "n"))
+    return chart(figures.calibration(confidence, right, photos, name))
+
+
+def _classes(results: Results, facts: Mapping[str, Any] | None, name: str) -> Table | None:
+    """Precision and recall of each class on the tests."""
+    if facts is None:
+        return None
+    parts = {part: score for part in ("test", "test_as_found") if (score := results.score(name, part))}
+    if not parts:
+        return None
+    titles = [f"{PARTS[part]}: {what}" for part in parts for what in ("photos", "precision", "recall [95 %]")]
+    shown = Table(f"classes-{name}", f"Each class, {name}", columns("Class", *titles, text=("Class",)))
+    for index, entry in enumerate(facts["classes"]):
+        cells = []
+        for score in parts.values():
+            row = score["per_class"][index]
+            recall = interval(row["recall"], row["recall_low"], row["recall_high"])
+            cells += [count(row["n"]), number(row["precision"]), recall]
+        shown.add(title(entry["label"], entry["name"]), *cells)
+    return shown
+
+
+def _telling(
+    results: Results, photos: Photos, facts: Mapping[str, Any] | None, name: str
+) -> list[dict[str, Any]]:
+    """The most confident right and wrong photos of the whole test, and the least confident ones."""
+    predictions = results.predictions(name, "test")
+    if facts is None or predictions is None or predictions.empty:
+        return []
+    titles = {
+        entry["label"]: figures.class_title(entry["label"], entry["name"]) for entry in facts["classes"]
+    }
+    heads = {
+        "right": "Most confident and right",
+        "wrong": "Most confident and wrong",
+        "least": "Least confident",
+    }
+    shown = []
+    for key, rows in ranked(predictions, list(titles), PHOTOS_SHOWN).items():
+        pictures = []
+        for row in rows.itertuples():
+            right = row.label == row.predicted
+            said = f"says {titles[row.predicted]}, {row.confidence:.2f}"
+            truth = f"is {titles[row.label]}"
+            pictures.append(
+                photos.show(row.dataset, row.image_id, said, truth, tone="right" if right else "wrong")
+            )
+        shown.append({"title": heads[key], "photos": pictures})
+    return shown
+
+
+def overfit(results: Results, checks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Whether each network learned a few balanced photos by heart."""
+    titles = (
+        "Check",
+        "Network",
+        "Photos",
+        "Batch",
+        "Learning rate",
+        "Epochs",
+        "Final training accuracy",
+        "Reached 1.0 in epoch",
+    )
+    shown = Table("overfit", "Overfit checks", columns(*titles, text=("Check", "Network")))
+    charts, missing = [], []
+    for name, check in checks.items():
+        history = results.table(f"training/overfit/{name}/history.csv")
+        if history is None:
+            missing.append(name)
+            continue
+        whole = history.loc[history["train_accuracy"] >= 1.0, "epoch"]
+        shown.add(
+            name,
+            str(check.get("network", "")),
+            count(check.get("photos")),
+            count(check.get("batch_size")),
+            Cell(f"{check.get('learning_rate', '')}", check.get("learning_rate")),
+            count(len(history)),
+            number(history["train_accuracy"].iloc[-1]),
+            count(whole.iloc[0]) if len(whole) else Cell("not reached", 1e9),
+        )
+        charts.append(chart(figures.curves({1: history}, f"overfit check {name}")))
+    return {"table": shown, "figures": charts, "missing": missing}
+
+
+def new_class(results: Results, models: Iterable[Model]) -> dict[str, Any] | None:
+    """New and old classes apart, for every model whose split has a new class."""
+    titles = (
+        "Model", "New class: test photos", "New class: recall [95 %]", "New class: precision", "Old classes: test photos",
+        "Old classes: accuracy [95 %]", "All: accuracy [95 %]",
+    )  # fmt: skip
+    shown = Table("new-class", "New class and old classes apart, test", columns(*titles, text=("Model",)))
+    matrices, labels = [], []
+    for model in models:
+        facts, score = results.facts(model["split"]), results.score(model["name"], "test")
+        if facts is None or score is None or facts["new_class"] is None:
+            continue
+        labels.append(facts["new_class"])
+        new, old = score["new_class"], score["old_classes"]
+        shown.add(
+            Cell(model["name"], link=f"model-{model['name']}"),
+            count(new["n"]),
+            interval(new["recall"], new["low"], new["high"]),
+            number(new["precision"]),
+            count(old["n"]),
+            metric(old, "accuracy"),
+            metric(score["metrics"], "accuracy"),
+        )
+        matrices.append(matrix(results, facts, model["name"], "test"))
+    return {"table": shown, "matrices": matrices, "labels": sorted(set(labels))} if shown.rows else None

@@ -1,0 +1,325 @@
+"""The sections about all models side by side: scores, choices, comparisons, augmentation at test time, new class."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from manihot.figures import class_title
+from manihot.report.results import Results
+from manihot.report.tables import (
+    ABSENT,
+    Cell,
+    Column,
+    Table,
+    columns,
+    count,
+    interval,
+    number,
+    p_value,
+    seconds,
+    signed,
+)
+
+Model = Mapping[str, Any]
+PARTS = {"test": "test", "validation": "out of fold", "test_as_found": "test as found"}
+KINDS = {
+    "network": "network",
+    "tta": "network, views averaged",
+    "head": "linear head",
+    "boosting": "XGBoost",
+    "baseline": "majority class",
+    "fold": "one fold",
+}
+HINTS = {
+    "Choosing": "balanced accuracy out of fold: models are chosen by this, never by the test",
+    "Overfit": "accuracy on the training photos minus accuracy out of fold",
+}
+
+
+class Scores:
+    """`summary.csv`, looked up by model and part."""
+
+    def __init__(self, summary: pd.DataFrame | None):
+        self.table = pd.DataFrame(columns=["model", "kind", "part"]) if summary is None else summary
+        self._rows = {(row["model"], row["part"]): row for row in self.table.to_dict("records")}
+
+    def value(self, model: str, part: str, measure: str) -> float | None:
+        """One number, None where it is not known."""
+        return self._rows.get((model, part), {}).get(measure)
+
+    def accuracy(self, model: str, part: str) -> Cell:
+        """Accuracy with its interval."""
+        return interval(*(self.value(model, part, f"accuracy{end}") for end in ("", "_low", "_high")))
+
+    def has(self, model: str) -> bool:
+        """Whether the model has been scored."""
+        return any(name == model for name, _ in self._rows)
+
+
+def all_models(scores: Scores, models: Iterable[Model], chosen: Mapping[str, str]) -> Table:
+    """One row a model (folds and baselines too): out of fold, both tests, overfit, parameters."""
+    known = {model["name"]: model for model in models}
+    shown = Table("models", "All models")
+    shown.columns = [
+        Column("Model", False),
+        Column("Kind", False),
+        Column("Family", False),
+        Column("Out of fold: balanced accuracy", hint=HINTS["Choosing"]),
+        Column("Out of fold: log loss"),
+        Column("Test: accuracy [95 %]"),
+        Column("Test: balanced accuracy"),
+        Column("Test: macro F1"),
+        Column("Test: log loss"),
+        Column("As found: accuracy [95 %]"),
+        Column("As found: balanced accuracy"),
+        Column("Train − out of fold", hint=HINTS["Overfit"]),
+        Column("Parameters"),
+    ]
+    for name, rows in scores.table.groupby("model", sort=False):
+        kind = rows["kind"].iloc[0]
+        model = known.get(name) or known.get(name.split("/")[0], {})
+        family = "" if kind == "baseline" else model.get("family", "")
+        star = name in chosen.values()
+        gap = _difference(
+            scores.value(name, "train", "accuracy"), scores.value(name, "validation", "accuracy")
+        )
+        shown.add(
+            Cell(name, link=f"model-{name}" if name in known else None, badge="chosen" if star else None),
+            KINDS.get(kind, kind),
+            family,
+            number(scores.value(name, "validation", "balanced_accuracy")),
+            number(scores.value(name, "validation", "log_loss")),
+            scores.accuracy(name, "test"),
+            *(
+                number(scores.value(name, "test", measure))
+                for measure in ("balanced_accuracy", "macro_f1", "log_loss")
+            ),
+            scores.accuracy(name, "test_as_found"),
+            number(scores.value(name, "test_as_found", "balanced_accuracy")),
+            signed(gap),
+            count(scores.value(name, "test", "parameters")),
+            tags=" ".join([*(["chosen"] if star else []), kind]),
+        )
+    return shown
+
+
+def _difference(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else first - second
+
+
+def chosen(results: Results) -> dict[str, str]:
+    """The chosen model of each family."""
+    selection = results.json("scores/selection.json") or {}
+    return {family: entry["chosen"] for family, entry in selection.items()}
+
+
+def compared(table: pd.DataFrame | None) -> Table | None:
+    """The paired comparisons, a row a pair and part, each with its meaning in words."""
+    if table is None or table.empty:
+        return None
+    text = ("Model", "Based on", "Family", "Photos of", "Accuracy: in words")
+    shown = Table("comparisons", "Paired comparisons")
+    shown.columns = columns(
+        "Model", "Based on", "Family", "Photos of", "Photos", "Seeds", "Accuracy: difference [95 %]", "Accuracy: p",
+        "Accuracy: Holm p", "Accuracy: in words", "Right alone: model", "Right alone: based on",
+        "Other differences [95 %]: balanced accuracy", "Other differences [95 %]: log loss", text=text,
+    )  # fmt: skip
+    order = {part: index for index, part in enumerate(("test", "validation", "test_as_found"))}
+    table = table.sort_values("part", key=lambda parts: parts.map(order), kind="stable")
+    for (name, based_on, part), rows in table.groupby(["model", "based_on", "part"], sort=False):
+        by_metric = rows.set_index("metric").to_dict("index")
+        row = by_metric["accuracy"]
+        shown.add(
+            Cell(name, link=f"model-{name}"),
+            based_on,
+            row["family"],
+            PARTS[part],
+            count(row["n"]),
+            count(row["seeds"]),
+            _change(row),
+            p_value(row["p"]),
+            p_value(row["p_holm"]),
+            in_words(row),
+            number(row["only_model_right"], 0),
+            number(row["only_based_on_right"], 0),
+            *(_change(by_metric[metric]) for metric in ("balanced_accuracy", "log_loss")),
+        )
+    return shown
+
+
+def _change(row: Mapping[str, Any]) -> Cell:
+    ends = f"{row['low']:+.3f} to {row['high']:+.3f}".replace("-", "−")
+    return Cell(signed(row["difference"]).text, row["difference"], note=ends)
+
+
+def in_words(row: Mapping[str, Any]) -> str:
+    """What a comparison of accuracies shows, and what it does not."""
+    points = f"{abs(100 * row['difference']):.1f} of 100 photos {'more' if row['difference'] > 0 else 'fewer'} right"
+    if row["low"] <= 0 <= row["high"]:
+        widest = 100 * max(abs(row["low"]), abs(row["high"]))
+        return f"cannot be told from no difference: up to {widest:.1f} of 100 photos either way fit the data"
+    if row["p_holm"] < 0.05:
+        return f"{points}; chance would rarely do that"
+    return f"{points}, but not beyond chance once all of the family's comparisons are counted"
+
+
+def augmented(results: Results, scores: Scores, models: Iterable[Model]) -> list[dict[str, Any]]:
+    """Each model with views averaged beside the same model without."""
+    pairs = []
+    for model in models:
+        if model["kind"] != "tta":
+            continue
+        names = [model["based_on"], model["name"]]
+        shown = Table(
+            f"tta-{model['name']}",
+            f"{model['name']} beside {model['based_on']}",
+            columns(
+                "Model",
+                "Out of fold: accuracy [95 %]",
+                "Test: accuracy [95 %]",
+                "As found: accuracy [95 %]",
+                "Test: log loss",
+                text=("Model",),
+            ),
+        )
+        for name in names:
+            cells = [scores.accuracy(name, part) for part in ("validation", "test", "test_as_found")]
+            shown.add(
+                Cell(name, link=f"model-{name}"), *cells, number(scores.value(name, "test", "log_loss"))
+            )
+        matrices = [matrix(results, results.facts(model["split"]), name, "test") for name in names]
+        pairs.append({"table": shown, "matrices": [entry for entry in matrices if entry]})
+    return pairs
+
+
+def matrix(results: Results, facts: Mapping[str, Any] | None, model: str, part: str) -> dict[str, Any] | None:
+    """A confusion matrix as a small table: counts, and the row share that shades each cell."""
+    score = results.score(model, part)
+    if score is None or facts is None:
+        return None
+    counts = np.asarray(score["confusion"], dtype=int)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    titles = [class_title(entry["label"], entry["name"]) for entry in facts["classes"]]
+    rows = [
+        {
+            "title": title,
+            "cells": [
+                {"count": int(n), "share": round(float(s), 2)} for n, s in zip(row, share, strict=True)
+            ],
+        }
+        for title, row, share in zip(titles, counts, shares, strict=True)
+    ]
+    return {
+        "title": model,
+        "classes": titles,
+        "rows": rows,
+        "right": int(np.trace(counts)),
+        "photos": int(counts.sum()),
+    }
+
+
+def backbones(
+    results: Results, scores: Scores, models: Iterable[Model], study: Mapping[str, Any]
+) -> Table | None:
+    """The linear heads on frozen backbones."""
+    heads = [model for model in models if model["kind"] == "head"]
+    if not heads:
+        return None
+    titles = (
+        "Backbone", "Weights", "Pixels", "Parameters", "Trainable", "Out of fold: log loss", "Out of fold: accuracy [95 %]",
+        "Test: log loss", "Test: accuracy [95 %]", "Right", "Wrong", "Only it is right", "Time",
+    )  # fmt: skip
+    shown = Table("backbones", "Heads on frozen backbones", columns(*titles, text=("Backbone", "Weights")))
+    alone = _alone(results, heads)
+    for model in heads:
+        name, backbone = model["name"], study.get("backbones", {}).get(model["backbone"], {})
+        facts = results.json(f"features/heads/{name}/fold{model['folds'][0]}.json") or {}
+        score = results.score(name, "test")
+        right = None if score is None else int(np.trace(np.asarray(score["confusion"])))
+        costs = results.costs
+        spent = costs.loc[
+            costs["name"].isin([model["backbone"], name]) & costs["stage"].isin(_HEAD_STAGES), "seconds"
+        ].sum()
+        shown.add(
+            Cell(str(backbone.get("network", name)), link=f"model-{name}"),
+            {"none": "untrained", "imagenet": "ImageNet"}.get(
+                str(backbone.get("weights")), str(backbone.get("weights", ABSENT))
+            ),
+            count(backbone.get("size")),
+            count(facts.get("parameters")),
+            count(facts.get("trainable")),
+            number(scores.value(name, "validation", "log_loss")),
+            scores.accuracy(name, "validation"),
+            number(scores.value(name, "test", "log_loss")),
+            scores.accuracy(name, "test"),
+            count(right),
+            count(None if score is None or right is None else score["n"] - right),
+            count(alone.get(name)),
+            seconds(spent or None),
+        )
+    return shown
+
+
+_HEAD_STAGES = ("extract_features", "fit_head", "predict_head")
+
+
+def _alone(results: Results, heads: Iterable[Model]) -> dict[str, int]:
+    """For each head, the test photos that it alone of the heads on its split gets right."""
+    by_split: dict[str, dict[str, pd.Series]] = {}
+    for model in heads:
+        table, facts = results.predictions(model["name"], "test"), results.facts(model["split"])
+        if table is not None and facts is not None and len(table):
+            labels = np.array([entry["label"] for entry in facts["classes"]])
+            predicted = labels[table[[f"p{index}" for index in range(len(labels))]].to_numpy().argmax(axis=1)]
+            right = pd.Series(
+                predicted == table["label"], index=pd.MultiIndex.from_frame(table[["dataset", "image_id"]])
+            )
+            by_split.setdefault(model["split"], {})[model["name"]] = right
+    alone = {}
+    for rights in by_split.values():
+        together = pd.DataFrame(rights)
+        if len(rights) > 1:
+            alone |= {name: int((together[name] & (together.sum(axis=1) == 1)).sum()) for name in rights}
+    return alone
+
+
+def boosters(
+    results: Results, scores: Scores, models: Iterable[Model], study: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The XGBoost settings and their confusion matrices on the test."""
+    fitted = [model for model in models if model["kind"] == "boosting"]
+    if not fitted:
+        return None
+    titles = (
+        "Setting", "Features of", "Fitted on", "Trees", "Depth", "Learning rate", "Train: accuracy", "Out of fold: accuracy [95 %]",
+        "Test: accuracy [95 %]", "As found: accuracy [95 %]", "Time",
+    )  # fmt: skip
+    shown = Table(
+        "boosting",
+        "XGBoost on the features of a frozen backbone",
+        columns(*titles, text=("Setting", "Features of", "Fitted on")),
+    )
+    for model in fitted:
+        name = model["name"]
+        entry = study.get("boosting", {}).get(name) or study.get("boosting", {}).get(
+            name.removesuffix("_refit"), {}
+        )
+        costs = results.costs
+        spent = costs.loc[
+            (costs["name"] == name) & costs["stage"].isin(("fit_booster", "predict_booster")), "seconds"
+        ].sum()
+        shown.add(
+            Cell(name, link=f"model-{name}"),
+            model["backbone"] or ABSENT,
+            "all training photos" if model["folds"] == [0] else f"{len(model['folds'])} folds",
+            count(entry.get("n_estimators")),
+            count(entry.get("max_depth")),
+            Cell(f"{entry.get('learning_rate', ABSENT)}"),
+            number(scores.value(name, "train", "accuracy")),
+            *(scores.accuracy(name, part) for part in ("validation", "test", "test_as_found")),
+            seconds(spent or None),
+        )
+    matrices = [matrix(results, results.facts(model["split"]), model["name"], "test") for model in fitted]
+    return {"table": shown, "matrices": [entry for entry in matrices if entry]}

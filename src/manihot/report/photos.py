@@ -1,0 +1,71 @@
+"""Photos in the report: small WebP pictures inside the page itself."""
+
+import base64
+import io
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageOps
+
+SIDE = 150
+QUALITY = 62
+
+
+class Photos:
+    """The photos of a study's data sets, `roots` gives each its folder."""
+
+    def __init__(self, roots: Mapping[str, str]):
+        self.roots = {name: Path(root) for name, root in roots.items()}
+
+    def show(self, dataset: str, image_id: str, *captions: str, tone: str = "") -> dict[str, Any]:
+        """A photo for the template: its picture (None where it cannot be opened any more), name and captions."""
+        root = self.roots.get(dataset)
+        source = None if root is None else thumbnail(root, image_id)
+        return {"source": source, "name": image_id, "captions": captions, "tone": tone}
+
+
+@cache
+def thumbnail(root: Path, image_id: str) -> str | None:
+    """A data URI of a photo at most 150 pixels wide and high; None where it cannot be read or lies outside `root`."""
+    path = (root / image_id).resolve()
+    if not path.is_relative_to(root.resolve()):
+        return None
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (2 * SIDE, 2 * SIDE))
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+        upright.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    buffer = io.BytesIO()
+    upright.save(buffer, "WEBP", quality=QUALITY, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def examples(catalog: pd.DataFrame, label: str, number: int, seed: int) -> pd.DataFrame:
+    """Some usable photos of a class, drawn with `seed`."""
+    usable = catalog[(catalog["status"] == "ok") & (catalog["label"] == label)]
+    return usable.sample(min(number, len(usable)), random_state=np.random.default_rng([seed, len(usable)]))
+
+
+def ranked(predictions: pd.DataFrame, labels: list[str], number: int) -> dict[str, pd.DataFrame]:
+    """The most confident right, the most confident wrong and the least confident photos of a predictions table.
+
+    Each has the columns `dataset, image_id, label, predicted, confidence`; ties are broken by the photo's name.
+    """
+    probabilities = predictions[[f"p{index}" for index in range(len(labels))]].to_numpy()
+    table = predictions[["dataset", "image_id", "label"]].assign(
+        predicted=[labels[index] for index in probabilities.argmax(axis=1)],
+        confidence=probabilities.max(axis=1),
+    )
+    table = table.sort_values(["confidence", "dataset", "image_id"], ascending=[False, True, True])
+    right = table["predicted"] == table["label"]
+    return {
+        "right": table[right].head(number),
+        "wrong": table[~right].head(number),
+        "least": table[::-1].head(number),
+    }

@@ -1,0 +1,73 @@
+"""What the report reads: the result files of a study, each by its path; a file that is not there reads as None."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from manihot import files, svg
+from manihot.parts import read_photos
+
+TEXT = ("dataset", "image_id", "label", "name", "model", "kind", "part", "family", "based_on", "stage")
+FITTED_IN = {"network": "training/{}/fold{}/history.csv", "head": "features/heads/{}/fold{}.csv"}
+
+
+class Results:
+    """A study's results folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def table(self, path: str) -> pd.DataFrame | None:
+        """A CSV table; ids, labels and names stay text."""
+        whole = self.folder / path
+        if not whole.is_file():
+            return None
+        return pd.read_csv(
+            whole, dtype=dict.fromkeys(TEXT, "str"), na_filter=True, keep_default_na=False, na_values=[""]
+        )
+
+    def photos(self, path: str) -> pd.DataFrame | None:
+        """A table of photos (catalog, split, predictions)."""
+        whole = self.folder / path
+        return read_photos(whole) if whole.is_file() else None
+
+    def json(self, path: str) -> Any:
+        """The content of a JSON file."""
+        whole = self.folder / path
+        return files.read_json(whole) if whole.is_file() else None
+
+    def figure(self, path: str) -> dict[str, Any] | None:
+        """A chart that stands in the report: its SVG in the page's colours, its title, and its numbers in words."""
+        whole = self.folder / "figures" / path
+        return chart(whole.read_text(encoding="utf-8")) if whole.is_file() else None
+
+    def facts(self, split: str) -> dict[str, Any] | None:
+        """Classes, counts and conflicts of a split."""
+        return self.json(f"splits/{split}.json")
+
+    def score(self, model: str, part: str) -> dict[str, Any] | None:
+        """The scores of a model on a part; None also where the part holds no photo."""
+        score = self.json(f"scores/{model}/{part}.json")
+        return score if score and score["n"] else None
+
+    def predictions(self, model: str, part: str) -> pd.DataFrame | None:
+        """The ensemble's table of a part."""
+        return self.photos(f"predictions/{model}/{part}.csv")
+
+    @cached_property
+    def costs(self) -> pd.DataFrame:
+        """Every job's row of costs, in the order of their file names."""
+        rows = [row for path in sorted(self.folder.glob("costs/**/*.csv")) for row in files.read_rows(path)]
+        numbers = ["seconds", "photos", "photos_per_second", "peak_memory_mb", "threads", "reused"]
+        table = pd.DataFrame(rows, columns=["stage", "name", *numbers, "device", "precision", "host"])
+        table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
+        return table
+
+
+def chart(text: str) -> dict[str, Any]:
+    """An SVG text as the template shows it. It was escaped when it was drawn."""
+    title, finding = svg.text_alternative(text)
+    return {"svg": Markup(svg.bare(svg.themed(text))), "title": title, "finding": finding}

@@ -1,0 +1,170 @@
+"""The sections about the run: what was asked and found, what it does not show, what it cost, how to repeat it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from manihot import figures
+from manihot.report.model_sections import Model, Scores
+from manihot.report.results import Results, chart
+from manihot.report.tables import Table, absent, columns, count, duration, number, seconds
+
+# Published against corrected, row by row of the table "Where the protocol was wrong" (docs explain each).
+PROTOCOL = [
+    ("Training photos", "drawn from all photos, the test photos among them", "test photos and their near-duplicates are set aside first"),
+    ("Duplicates", "ignored", "near-duplicates form a group that never straddles training, validation and test"),
+    ("New class", "in every fold's training part, also where it is validated on", "folded like every other class"),
+    ("Pixels for ImageNet networks", "0 to 1, no mean and standard deviation", "the weights' own normalisation"),
+    ("Frozen networks", "train mode: batch norm statistics drift, dropout acts", "eval mode"),
+    ("Choosing settings", "on the one test set, without intervals", "on out-of-fold predictions; intervals and paired tests"),
+    ("Random steps", "mostly unseeded", "every one derives from the study's seed"),
+    ("Folds", "plain", "stratified, groups whole"),
+    ("Flips", "also on the validation photos of the backbones", "only in training"),
+    ("Tests", "balanced only", "balanced, and as found"),
+    ("Identity of a photo", "its file name", "data set and file name"),
+    ("Telling photos", "from the first test batch", "from the whole test"),
+    ("XGBoost", "fitted on 80 % of the pool", "the same, and refitted on the whole pool"),
+    ("New and old classes", "one accuracy", "scored apart"),
+]  # fmt: skip
+
+
+def headlines(results: Results, scores: Scores, models: Iterable[Model]) -> list[dict[str, Any]]:
+    """For each family, its chosen model's test accuracy beside the majority class, for one sentence."""
+    selection = results.json("scores/selection.json") or {}
+    said: list[dict[str, Any]] = []
+    for family in dict.fromkeys(model["family"] for model in models):
+        entry = selection.get(family)
+        score = results.score(entry["chosen"], "test") if entry else None
+        if entry is None or score is None:
+            said.append(
+                {"family": family, "missing": f"no model of the family {family} has been chosen and tested"}
+            )
+            continue
+        accuracy, baseline = score["metrics"]["accuracy"], score["baseline"]["accuracy"]["value"]
+        beside = "not clearly different from"
+        if accuracy["low"] > baseline or accuracy["high"] < baseline:
+            beside = "clearly above" if accuracy["low"] > baseline else "clearly below"
+        candidates = [candidate for candidate in entry["candidates"] if candidate["comparable"]]
+        out_of_fold = scores.value(entry["chosen"], "validation", "balanced_accuracy")
+        how = "the only candidate of its family"
+        if len(candidates) > 1:
+            how = f"the best of {len(candidates)} by balanced accuracy out of fold ({out_of_fold:.3f})"
+        said.append(
+            {"family": family, "model": entry["chosen"], "chosen_how": how, "photos": score["n"], **accuracy}
+            | {"baseline": baseline, "beside": beside}
+        )
+    return said
+
+
+def run_facts(results: Results, settings: Mapping[str, Any]) -> dict[str, str]:
+    """What was run, at a glance."""
+    study, costs = settings["study"], results.costs
+    kinds = [model["kind"] for model in settings["models"]]
+    sources = (f"{name} ({entry['source']})" for name, entry in settings["datasets"].items())
+    facts = {
+        "Data": ", ".join(sources),
+        "Protocol": settings["protocol"],
+        "Seed": str(settings["seed"]),
+        "Splits": ", ".join(dict.fromkeys(model["split"] for model in settings["models"])),
+        "Models": f"{len(kinds)}: {kinds.count('network')} networks, {kinds.count('tta')} with views averaged, "
+        f"{kinds.count('head')} heads, {kinds.count('boosting')} XGBoost",
+        "Intervals": f"95 %, {study.get('resamples', '')} bootstrap resamples of duplicate groups",
+    }
+    if not costs.empty:
+        facts["Computed on"] = f"{_kinds(costs['device'])}, {_kinds(costs['precision'])}"
+        facts["Time of all jobs"] = duration(float(costs["seconds"].sum()))
+        facts["Peak memory of a job"] = f"{costs['peak_memory_mb'].max():,.0f} MB"
+    return facts
+
+
+def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]:
+    """What this study does not show, from what was run."""
+    widths = [100 * (entry["high"] - entry["low"]) / 2 for entry in said if "value" in entry]
+    texts = []
+    if widths:
+        texts.append(
+            f"Test accuracies are uncertain by about ±{min(widths):.0f} to ±{max(widths):.0f} points (95 % intervals over "
+            "photos); smaller differences between models cannot be seen on this test unless a paired comparison shows them."
+        )
+    if not any(model["repeat"] for model in settings["models"]):
+        texts.append(
+            "Every setting was run with one seed. The intervals cover which photos were tested, not how a second training "
+            "would differ: they compare the models that were fitted, not the settings in general."
+        )
+    texts.append(
+        "The test photos come from the same source as the training photos; other regions, seasons and cameras may differ."
+    )
+    texts.append(
+        "Labels are taken as they are. Wrong labels lower every score, and the best one that can be reached."
+    )
+    untrained = sorted(
+        n for n, entry in settings["study"].get("backbones", {}).items() if entry.get("weights") == "none"
+    )
+    if untrained:
+        texts.append(
+            f"Untrained weights (random numbers) stand in for: {', '.join(untrained)}. Their rows say nothing of ImageNet."
+        )
+    if settings["protocol"] == "published":
+        texts.append(
+            "This run follows the published protocol, flaws included: test photos may have been trained on, settings were "
+            "chosen on the test, and there is no test as found, because none can be honest here."
+        )
+    if any(entry.get("source") == "demo" for entry in settings["datasets"].values()):
+        texts.append(
+            "Photos of the source “demo” were drawn by the program: their scores say nothing of real leaves."
+        )
+    return texts
+
+
+def costs(results: Results) -> dict[str, Any]:
+    """Time and peak memory of each stage; the chart is drawn here, after the last job has ended."""
+    table = results.costs
+    if table.empty:
+        return {"missing": "no job has written its costs yet"}
+    titles = (
+        "Stage",
+        "Jobs",
+        "Reused",
+        "Time, all jobs",
+        "Longest job",
+        "Photos",
+        "Photos/s",
+        "Peak memory, MB",
+        "Device",
+        "Precision",
+    )
+    shown = Table(
+        "costs", "Time and peak memory of each stage", columns(*titles, text=("Stage", "Device", "Precision"))
+    )
+    for stage, rows in table.groupby("stage", sort=False):
+        total, photos = rows["seconds"].sum(), rows["photos"].sum(min_count=1)
+        timed = rows.loc[rows["photos"].notna(), "seconds"].sum()
+        shown.add(
+            str(stage), count(len(rows)), count(rows["reused"].sum()), seconds(total), seconds(rows["seconds"].max()), count(photos),
+            number(photos / timed if timed else None, 1), count(rows["peak_memory_mb"].max()),
+            _kinds(rows["device"]), _kinds(rows["precision"]),
+        )  # fmt: skip
+    return {
+        "table": shown,
+        "figure": chart(figures.costs(table)),
+        "total": duration(float(table["seconds"].sum())),
+        "memory": f"{table['peak_memory_mb'].max():,.0f} MB",
+        "hosts": sorted(set(table["host"].dropna())),
+    }
+
+
+def _kinds(values: pd.Series) -> str:
+    return ", ".join(sorted({str(value) for value in values if value and not absent(value)})) or "–"
+
+
+def protocol() -> Table:
+    """Where the published and the corrected protocol differ."""
+    shown = Table(
+        "protocol",
+        "The two protocols",
+        columns("What", "Published", "Corrected", text=("What", "Published", "Corrected")),
+    )
+    for row in PROTOCOL:
+        shown.add(*row)
+    return shown

@@ -1,0 +1,81 @@
+"""What the main process writes before a run: settings files and listings of photos, only where they change.
+
+A settings file holds what a job may know and a digest of its code, and is an input of the job: so the engine
+reruns a job when, and only when, one of the two changed, also after its own records are lost.
+"""
+
+import fcntl
+import os
+import socket
+from collections import Counter
+from pathlib import Path
+
+from manihot import files
+from manihot.checks import check_counts
+from manihot.digest import code_digest
+from manihot.errors import StudyError
+from manihot.photos import Label, folder_labels, read_labels, write_listing
+from manihot.plan import Plan
+from manihot.study import CsvData, FolderData
+
+_held = []  # the open file whose lock says that a run is going on here; freed by the system when the process ends
+
+
+def take_folder(results: Path = Path("results"), engine: Path = Path(".snakemake")) -> None:
+    """Make this process the only run in its folder, and clear what a killed one left locked.
+
+    Raises:
+        StudyError: another run works here.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    handle = (results / ".run.lock").open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.seek(0)
+        raise StudyError(
+            f"another run ({handle.read().strip() or 'unknown'}) is working in this folder; nothing was touched: "
+            "wait for it, or end it"
+        ) from None
+    handle.truncate(0)
+    handle.write(f"process {os.getpid()} on {socket.gethostname()}")
+    handle.flush()
+    _held.append(handle)
+    for lock in (engine / "locks").glob("*.lock"):
+        lock.unlink()
+
+
+def write_settings(plan: Plan, scripts: Path, results: Path = Path("results")) -> None:
+    """Write each job's `settings/{rule}/{name}.json`: its settings, its script and the digest of its code."""
+    codes: dict[str, str] = {}
+    for rule, name, settings in plan.settings():
+        script = f"{rule}.py"
+        if rule not in codes:
+            codes[rule] = code_digest(scripts / script)
+        record = {"rule": rule, "name": name, "script": script, "code": codes[rule], "settings": settings}
+        files.write_json_if_changed(results / "settings" / rule / f"{name}.json", record)
+
+
+def list_photos(plan: Plan, study_file: Path, results: Path = Path("results")) -> None:
+    """List the photos and labels of each data set that lies in a folder, and hold the study's counts against them.
+
+    Raises:
+        StudyError: a labels file or a folder that cannot be right, or counts that the labels cannot give.
+    """
+    counts = {}
+    for name in plan.datasets:
+        data = plan.study.data[name]
+        labels: list[Label]
+        if isinstance(data, CsvData):
+            class_names = plan.path(data.class_names) if data.class_names else None
+            labels = read_labels(
+                plan.path(data.labels), data.image_column, data.label_column, data.prefix, class_names, data.only
+            )
+        elif isinstance(data, FolderData):
+            class_names = plan.path(data.class_names) if data.class_names else None
+            labels = folder_labels(plan.path(data.photos), class_names, data.only)
+        else:
+            continue
+        counts[name] = dict(Counter(label.label for label in labels))
+        write_listing(results / "photos" / name, labels, Path(plan.photo_folder(name)), plan.study.photos.shards)
+    check_counts(plan.study, study_file, counts)

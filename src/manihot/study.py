@@ -1,0 +1,259 @@
+"""The typed study: what a study file may say, with every default filled in.
+
+The main Snakemake process imports this file at every start: no torch, no pandas here.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Label = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
+Count = Annotated[int, Field(ge=1)]
+# YAML 1.1 reads 1e-4 as text: a number written so is meant as a number.
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+Real = Annotated[float, BeforeValidator(lambda v: float(v) if isinstance(v, str) and NUMBER.fullmatch(v) else v)]
+Share = Annotated[Real, Field(ge=0, le=1)]
+Positive = Annotated[Real, Field(gt=0)]
+View = Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270"]
+Normalisation = Literal["none", "standard", "weights"]
+FrozenMode = Literal["eval", "train"]
+Draw = Literal["balanced", "as_found"]
+
+
+class Section(BaseModel):
+    """A part of the study file: unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Labelled(Section):
+    """What a data set that has a labels file says of it."""
+
+    image_column: str = "image_id"
+    label_column: str = "label"
+    prefix: str = ""
+    class_names: str | None = None
+    only: list[Label] | None = None
+
+
+class CsvData(Labelled):
+    """A labels file and a folder of photos."""
+
+    source: Literal["csv"]
+    photos: str
+    labels: str
+
+
+class FolderData(Section):
+    """A folder with a sub-folder a class."""
+
+    source: Literal["folder"]
+    photos: str
+    class_names: str | None = None
+    only: list[Label] | None = None
+
+
+class DemoData(Section):
+    """Photos drawn by the program itself."""
+
+    source: Literal["demo"]
+    photos: Annotated[int, Field(ge=20)] = 600
+    kind: Literal["leaves", "needles"] = "leaves"
+    label_noise: Share = 0.08
+    duplicates: Annotated[int, Field(ge=0)] = 6
+    damaged: Annotated[int, Field(ge=0)] = 3
+
+
+class ArchiveFile(Section):
+    """One zip or tar file, by path or address."""
+
+    path: str | None = None
+    url: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "ArchiveFile":
+        if (self.path is None) == (self.url is None):
+            raise ValueError("needs one of the keys path and url")
+        return self
+
+
+class ArchiveData(Labelled):
+    """Zip or tar files that hold the photos and, unless they hold a folder a class, a labels file."""
+
+    source: Literal["archive"]
+    files: Annotated[list[ArchiveFile], Field(min_length=1)]
+    labels: str | None = None
+    photos: str = "."
+    max_unpacked_gb: Positive = 50.0
+
+
+class KaggleData(Labelled):
+    """The files of a Kaggle competition."""
+
+    source: Literal["kaggle"]
+    competition: str = "cassava-leaf-disease-classification"
+    labels: str = "train.csv"
+    photos: str = "train_images"
+    class_names: str | None = "label_num_to_disease_map.json"
+
+
+Data = Annotated[CsvData | FolderData | DemoData | ArchiveData | KaggleData, Field(discriminator="source")]
+
+
+class Photos(Section):
+    """How photos are checked and decoded."""
+
+    shards: Annotated[int, Field(ge=1, le=10_000)] = 4
+    max_pixels: Count = 100_000_000
+    max_set_aside: Share = 0.05
+    decode: Literal["exact", "fast"] = "exact"
+
+
+class NewClass(Section):
+    """A few photos of a class of another data set."""
+
+    dataset: Name
+    label: Label
+    photos: Count
+    test: Count
+    in_every_fold: bool
+
+
+class Split(Section):
+    """Who is tested on what, and the folds of everybody else."""
+
+    dataset: Name | None = None
+    like: Name | None = None
+    folds: Annotated[int, Field(ge=2, le=50)] = 5
+    fold_kind: Literal["stratified", "plain"]
+    group_duplicates: bool
+    test: Count
+    test_as_found: Annotated[int, Field(ge=0)] = 0
+    per_class: Count | None = None
+    keep_for_training: Count = 10
+    new_class: NewClass | None = None
+
+
+class Augment(Section):
+    """Random changes of training photos."""
+
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    right_angles: bool = False
+    rotation: Annotated[Real, Field(ge=0, le=45)] = 0.0
+
+
+class Drawing(Section):
+    """Which photos of the pool something is fitted on, and under what heading it is compared."""
+
+    split: Name
+    draw: Draw = "balanced"
+    train_photos: Count | None = None
+    per_class: Count | None = None
+    leak: bool
+    run_folds: list[Count] | None = None
+    family: Name
+    based_on: Name | None = None
+
+
+class Learning(Section):
+    """A network, its pixels and its optimisation."""
+
+    network: Name = "small_cnn"
+    weights: str = "none"
+    frozen: bool = False
+    frozen_mode: FrozenMode
+    normalisation: Normalisation
+    size: Annotated[int, Field(ge=16, le=1024)] = 224
+    batch_size: Count = 32
+    epochs: Count = 10
+    learning_rate: Positive = 5e-5
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: Annotated[Real, Field(ge=0)] = 0.0
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    warm_up: Annotated[Real, Field(gt=0, lt=1)] = 0.3
+    dropout: Annotated[Real, Field(ge=0, lt=1)] = 0.3
+    label_smoothing: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+    class_weights: Literal["none", "balanced"] = "none"
+    augment: Augment = Augment()
+    flips_at_validation: bool
+
+
+class Experiment(Drawing, Learning):
+    """A network trained on the folds of a split."""
+
+    tta: list[View] = []
+    repeat: Annotated[int, Field(ge=0)] = 0
+
+
+class OverfitCheck(Learning):
+    """Whether a network can learn a few balanced photos by heart."""
+
+    split: Name
+    photos: Count = 250
+    batch_size: Count = 16
+    epochs: Count = 30
+    dropout: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+
+
+class Head(Section):
+    """The last layer of a frozen backbone."""
+
+    epochs: Count = 10
+    batch_size: Count = 256
+    learning_rate: Positive = 1e-3
+    weight_decay: Annotated[Real, Field(ge=0)] = 0.0
+    views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+
+
+class Backbone(Drawing):
+    """A network whose features are kept; a head and boosters are fitted on them."""
+
+    network: Name
+    weights: str = "imagenet"
+    size: Annotated[int, Field(ge=16, le=1024)] = 224
+    normalisation: Normalisation
+    batch_size: Count = 32
+    head: Head | None = Head()
+
+
+class Booster(Section):
+    """Gradient-boosted trees on the features of a backbone."""
+
+    backbone: Name
+    n_estimators: Count = 100
+    max_depth: Annotated[int, Field(ge=1, le=16)] = 4
+    learning_rate: Positive = 0.1
+    run_folds: list[Count] | None = None
+    refit: bool
+    family: Name
+    based_on: Name | None = None
+
+
+class Study(Section):
+    """A whole study, every default filled in."""
+
+    title: str = "A study of leaf photos"
+    description: str = ""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 42
+    protocol: Literal["corrected", "published"] = "corrected"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    gpu_slots: Annotated[int, Field(ge=1, le=64)] = 1
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = 2000
+    published: str | None = None
+    photos: Photos = Photos()
+    data: Annotated[dict[Name, Data], Field(min_length=1)]
+    splits: Annotated[dict[Name, Split], Field(min_length=1)]
+    experiments: dict[Name, Experiment] = {}
+    overfit: dict[Name, OverfitCheck] = {}
+    backbones: dict[Name, Backbone] = {}
+    boosting: dict[Name, Booster] = {}
+
+    def plain(self) -> dict[str, Any]:
+        """The study as plain values, for the report."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,109 @@
+"""Training of a fold, and the check that a network can learn at all."""
+
+import hashlib
+import time
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from manihot import files, networks
+from manihot.augment import derive
+from manihot.device import choose, costs
+from manihot.state import State
+from manihot.trainer import CHECKPOINT, LabelledPhotos, Progress, Recipe, Trainer
+
+HISTORY = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
+# Checkpoints may take this share of the time: a GPU has several epochs a second, and a checkpoint 160 MB.
+CHECKPOINT_SHARE = 0.1
+
+
+def train_fold(
+    recipe: Recipe,
+    experiment: str,
+    fold: int,
+    classes: int,
+    training: LabelledPhotos,
+    validation: LabelledPhotos,
+    weights: Path | None,
+    state: State,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train a fold into `state.folder`: weights.safetensors, history.csv and model.json; returns what it cost.
+
+    Goes on from the last checkpoint in `state`; on a CPU the files are the same as without interruption.
+    `weights` is the file of a published network's weights.
+
+    Raises:
+        StudyError: the loss is no longer a number, or network, weights or device do not suit the recipe.
+    """
+    torch.set_num_threads(recipe.threads)
+    seed = derive(recipe.seed, recipe.repeat, fold)
+    with choose(recipe.device, recipe.gpu_slots) as device:
+        where = f"experiment {experiment}, fold {fold}"
+        trainer = Trainer(recipe, where, seed, classes, training, validation, weights, device)
+        epochs = _run(trainer, state, progress)
+        cost = costs(device, trainer.dtype)
+        content = trainer.weights()
+    files.write_bytes(state.folder / "weights.safetensors", content)
+    facts = {
+        "network": recipe.network,
+        "precision": cost["precision"],
+        "sha256": hashlib.sha256(content).hexdigest(),
+        **networks.parameter_counts(trainer.model),
+    }
+    files.write_json(state.folder / "model.json", facts)
+    return {**cost, "photos": epochs * len(training.targets)}
+
+
+def check_overfit(
+    recipe: Recipe,
+    check: str,
+    classes: int,
+    photos: LabelledPhotos,
+    weights: Path | None,
+    state: State,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train until an epoch gets every photo right, or to the last epoch; returns what it cost.
+
+    Writes history.csv and result.json (the best training accuracy, its epoch, whether it is 1) to `state.folder`.
+    """
+    torch.set_num_threads(recipe.threads)
+    nothing = LabelledPhotos(photos.pixels[:0], photos.targets[:0], photos.keys[:0])
+    with choose(recipe.device, recipe.gpu_slots) as device:
+        seed = derive(recipe.seed, recipe.repeat)
+        trainer = Trainer(recipe, f"overfit check {check}", seed, classes, photos, nothing, weights, device)
+        epochs = _run(trainer, state, progress, enough=1.0)
+        cost = costs(device, trainer.dtype)
+    best = max(trainer.history, key=lambda row: row["train_accuracy"])
+    accuracy = best["train_accuracy"]
+    result = {"accuracy": accuracy, "epoch": best["epoch"], "passed": accuracy == 1}
+    files.write_json(state.folder / "result.json", result)
+    return {**cost, "photos": epochs * len(photos.targets)}
+
+
+def _run(trainer: Trainer, state: State, progress: Progress, enough: float = np.inf) -> int:
+    """Train to the last epoch, or one with a training accuracy of `enough`; returns how many epochs it ran."""
+    first = trainer.resume(state)
+    saved, saving = time.monotonic(), 0.0
+    while not trainer.done and not (trainer.history and trainer.history[-1]["train_accuracy"] >= enough):
+        trainer.run_epoch(progress)
+        now = time.monotonic()
+        if not trainer.done and saving <= CHECKPOINT_SHARE * (now - saved):
+            state.save(CHECKPOINT, trainer.checkpoint())
+            saved = time.monotonic()
+            saving = saved - now
+    files.write_table(state.folder / "history.csv", pd.DataFrame(trainer.history, columns=HISTORY))
+    return len(trainer.history) - first
+
+
+def balanced_photos(split: pd.DataFrame, photos: int, seed: int) -> pd.DataFrame:
+    """At most `photos` photos of a split's pool at random, equally many of each class."""
+    pool = split[split["role"] == "pool"]
+    each = min(photos // pool["label"].nunique(), pool["label"].value_counts().min())
+    generator = np.random.default_rng([seed, zlib.crc32(b"overfit")])
+    return pool.groupby("label").sample(each, random_state=generator)

@@ -1,0 +1,307 @@
+"""A small but complete results folder, made up and seeded: what the tests of figures and report read.
+
+Two data sets of drawn photos, three experiments (one with test-time augmentation, one with a new class), a backbone
+with its head, two boosters (one refitted), three folds. The scores come from the project's own scoring.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw
+
+from manihot import comparisons, figures, files, parts, scores, summaries
+
+CLASSES = {
+    "0": "Bacterial Blight (CBB)",
+    "1": "Brown Streak (CBSD)",
+    "2": "<script>alert(1)</script>",
+    "3": "Mosaic (CMD)",
+}
+COUNTS = {"0": 24, "1": 30, "2": 36, "3": 90}
+NEW = "pinus_flexilis"
+FOLDS = [1, 2, 3]
+HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
+# name: (kind, family, split, based_on, experiment, backbone, folds, skill)
+MODELS: dict[str, tuple[str, str, str, str | None, str | None, str | None, list[int], float]] = {
+    "imbalanced": ("network", "small_cnn", "main", None, "imbalanced", None, FOLDS, 0.5),
+    "balanced": ("network", "small_cnn", "main", "imbalanced", "balanced", None, FOLDS, 1.0),
+    "balanced_tta": ("tta", "small_cnn", "main", "balanced", "balanced", None, FOLDS, 1.1),
+    "new_class": ("network", "new_class", "with_new", None, "new_class", None, FOLDS, 1.0),
+    "efficientnet_b0_head": ("head", "backbones", "main", None, None, "efficientnet_b0", FOLDS, 2.2),
+    "xgboost_1": ("boosting", "xgboost", "main", None, None, "efficientnet_b0", FOLDS, 1.6),
+    "xgboost_8": ("boosting", "xgboost", "main", "xgboost_1", None, "efficientnet_b0", FOLDS, 2.0),
+    "xgboost_8_refit": ("boosting", "xgboost", "main", "xgboost_8", None, "efficientnet_b0", [0], 2.1),
+}
+PARAMETERS = {"network": 13_218_309, "tta": 13_218_309, "head": 4_013_953, "boosting": 1_920}
+
+
+def described() -> list[dict[str, Any]]:
+    """The models as the study's plan describes them."""
+    keys = ("kind", "family", "split", "based_on", "experiment", "backbone", "folds")
+    models = [{"name": name, **dict(zip(keys, entry, strict=False))} for name, entry in MODELS.items()]
+    return [{**model, "draw": model["experiment"] or model["backbone"], "repeat": 0} for model in models]
+
+
+def settings(results: Path) -> dict[str, Any]:
+    """What the report is told beside the files."""
+    learning = {
+        "size": 96,
+        "batch_size": 32,
+        "epochs": 6,
+        "learning_rate": 5e-5,
+        "network": "small_cnn",
+        "tta": [],
+    }
+    return {
+        "title": "A made-up study of <drawn> leaves",
+        "description": "Drawn photos, random predictions: nothing here is a finding.",
+        "protocol": "corrected",
+        "seed": 42,
+        "models": described(),
+        "datasets": {name: {"root": str(results / "photos" / name / "images"), "source": "demo"} for name in ("leaves", "needles")},
+        "study": {
+            "title": "A made-up study of <drawn> leaves", "seed": 42, "protocol": "corrected", "resamples": 200, "device": "auto",
+            "precision": "auto", "photos": {"decode": "exact", "shards": 1},
+            "experiments": {name: {**learning, "train_photos": 100} for name in ("imbalanced", "balanced", "new_class")},
+            "backbones": {"efficientnet_b0": {"network": "efficientnet_b0", "weights": "none", "size": 96, "normalisation": "weights"}},
+            "boosting": {
+                "xgboost_1": {"n_estimators": 20, "max_depth": 3, "learning_rate": 0.1, "backbone": "efficientnet_b0"},
+                "xgboost_8": {"n_estimators": 100, "max_depth": 5, "learning_rate": 0.05, "backbone": "efficientnet_b0"},
+            },
+            "overfit": {"small_cnn": {"photos": 40, "epochs": 6, "batch_size": 16, "learning_rate": 5e-5, "network": "small_cnn"}},
+            "splits": {"main": {"dataset": "leaves", "folds": 3}, "with_new": {"like": "main", "folds": 3}},
+        },
+    }  # fmt: skip
+
+
+def build(results: Path, seed: int = 7) -> dict[str, Any]:
+    """Write the whole folder below `results`; returns the report's settings."""
+    rng = np.random.default_rng(seed)
+    leaves = _dataset(results, "leaves", COUNTS, CLASSES, rng)
+    needles = _dataset(results, "needles", {NEW: 20}, {NEW: NEW}, rng)
+    _split(results, "main", leaves, None, rng)
+    _split(results, "with_new", leaves, needles, rng)
+    for model in described():
+        _model(results, model, rng)
+    for name in ("imbalanced", "balanced", "new_class"):
+        for fold in FOLDS:
+            files.write_table(results / f"training/{name}/fold{fold}/history.csv", _history(rng))
+    files.write_table(results / "training/overfit/small_cnn/history.csv", _history(rng))
+    _scores(results)
+    _costs(results, rng)
+    return settings(results)
+
+
+def _dataset(
+    results: Path, dataset: str, counts: dict[str, int], names: dict[str, str], rng: np.random.Generator
+) -> pd.DataFrame:
+    """Draw the photos, and write and return the catalog: one pair of duplicates in conflict, three photos set aside."""
+    rows: list[dict[str, Any]] = []
+    for label, count in counts.items():
+        for number in range(count):
+            image_id = f"{dataset}_{label}_{number}.jpg" if (label, number) != ("3", 0) else "=cmd().jpg"
+            path = results / f"photos/{dataset}/images/{image_id}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _leaf(rng, int(label) if label.isdigit() else 5).save(path, quality=80)
+            rows.append(
+                {"image_id": image_id, "label": label, "name": names[label], "bytes": path.stat().st_size}
+            )
+    table = pd.DataFrame(rows).assign(
+        dataset=dataset, shard=0, row=range(len(rows)), width=160, height=120, mode="RGB", sha256="", hash="",
+        status="ok", group=range(len(rows)),
+    )  # fmt: skip
+    if dataset == "leaves":
+        table.loc[5, "mode"] = "CMYK"
+        table.loc[5, ["width", "height"]] = [120, 160]
+        table.loc[[10, 40, 100], "status"] = [
+            "missing",
+            "truncated: <b>12</b> bytes are not there",
+            "1x1 pixels",
+        ]
+        table.loc[1, "group"], table.loc[30, "group"] = 0, 29
+    columns = [
+        "dataset",
+        "image_id",
+        "label",
+        "name",
+        "shard",
+        "row",
+        "width",
+        "height",
+        "mode",
+        "bytes",
+        "sha256",
+    ]
+    table = table[[*columns, "hash", "status", "group"]]
+    files.write_table(results / f"catalog/{dataset}.csv", table)
+    pairs = [(0, 1, "exact", 0), (29, 30, "near", 3)] if dataset == "leaves" else []
+    ids, labels = table["image_id"], table["label"].where(table.index != 30, "0")
+    files.write_rows(
+        results / f"catalog/{dataset}/duplicates.csv",
+        ["image_id_a", "image_id_b", "label_a", "label_b", "kind", "distance"],
+        [[ids[a], ids[b], labels[a], labels[b], kind, distance] for a, b, kind, distance in pairs],
+    )
+    return table
+
+
+def _leaf(rng: np.random.Generator, kind: int) -> Image.Image:
+    """A green leaf with spots on a noisy ground."""
+    ground = rng.integers(60, 130, (30, 40, 3), dtype=np.uint8)
+    image = Image.fromarray(ground).resize((160, 120), Image.Resampling.BILINEAR)
+    draw = ImageDraw.Draw(image)
+    x, y = rng.integers(10, 30, 2)
+    draw.ellipse((x, y, x + 110, y + 70), fill=(50 + 12 * kind, 110 + int(rng.integers(0, 60)), 50))
+    for _ in range(3 + 2 * kind):
+        a, b = rng.integers(25, 100), rng.integers(20, 75)
+        draw.ellipse((a, b, a + 6 + kind, b + 6 + kind), fill=(170, 130 + 15 * kind, 40))
+    return image
+
+
+def _split(
+    results: Path, split: str, leaves: pd.DataFrame, new: pd.DataFrame | None, rng: np.random.Generator
+) -> None:
+    usable = leaves[leaves["status"] == "ok"]
+    usable = usable if new is None else pd.concat([usable, new])
+    table = usable[["dataset", "image_id", "label", "group"]].reset_index(drop=True).assign(role="pool")
+    for role, count in (("test", 10), ("test_as_found", 4)):
+        pool = table[table["role"] == "pool"]
+        if role == "test_as_found":
+            pool = pool[pool["label"] != NEW]
+        chosen = pool.groupby("label").sample(count, random_state=int(rng.integers(1 << 31))).index
+        table.loc[chosen, "role"] = role
+    pool = table["role"] == "pool"
+    table["fold"] = pd.Series(rng.integers(1, 4, len(table)), index=table.index).where(pool).astype("Int64")
+    files.write_table(results / f"splits/{split}.csv", table)
+    classes = [{"label": label, "name": name} for label, name in CLASSES.items()]
+    counts = {role: group.value_counts().to_dict() for role, group in table.groupby("role")["label"]}
+    facts = {
+        "classes": [*classes, *([{"label": NEW, "name": NEW}] if new is not None else [])],
+        "new_class": None if new is None else NEW,
+        "counts": counts,
+        "conflicts": 1,
+        "folds": 3,
+    }
+    files.write_json(results / f"splits/{split}.json", facts)
+
+
+def _model(results: Path, model: dict[str, Any], rng: np.random.Generator) -> None:
+    """Random predictions that know the true class more or less well, and what the model is."""
+    split = pd.read_csv(results / f"splits/{model['split']}.csv", dtype={"label": str, "fold": "Int64"})
+    labels = [
+        entry["label"] for entry in files.read_json(results / f"splits/{model['split']}.json")["classes"]
+    ]
+    pool = split[split["role"] == "pool"]
+    parts = {"train": pool, "validation": pool if model["folds"] != [0] else pool[:0]}
+    parts |= {part: split[split["role"] == part] for part in ("test", "test_as_found")}
+    skill = MODELS[model["name"]][-1]
+    for part, rows in parts.items():
+        for fold in [None, *model["folds"]]:
+            kept = (
+                rows
+                if fold is None or part.startswith("test")
+                else rows[(rows["fold"] == fold) == (part == "validation")]
+            )
+            truth = np.array([labels.index(label) for label in kept["label"]], dtype=int)
+            logits = rng.normal(size=(len(kept), len(labels)))
+            logits[np.arange(len(kept)), truth] += skill * (1.6 if part == "train" else 1) + 2 * (
+                kept["label"] == NEW
+            )
+            logits = np.exp(1.3 * logits)
+            table = kept[["dataset", "image_id", "label"]].reset_index(drop=True)
+            table["fold"] = kept["fold"].to_numpy() if part == "validation" else fold
+            for index in range(len(labels)):
+                table[f"p{index}"] = (logits / logits.sum(axis=1, keepdims=True))[:, index]
+            place = model["name"] if fold is None else f"{model['name']}/fold{fold}"
+            files.write_table(results / f"predictions/{place}/{part}.csv", table)
+    for fold in model["folds"]:
+        facts = {"network": "small_cnn", "parameters": PARAMETERS[model["kind"]], "precision": "float32"}
+        facts["trainable"] = 5125 if model["kind"] == "head" else facts["parameters"]
+        folder = {"head": "features/heads", "boosting": "features/boosting"}.get(model["kind"])
+        if folder:
+            files.write_json(results / f"{folder}/{model['name']}/fold{fold}.json", facts)
+            files.write_table(results / f"{folder}/{model['name']}/fold{fold}.csv", _history(rng))
+        elif model["kind"] == "network":
+            files.write_json(results / f"training/{model['name']}/fold{fold}/model.json", facts)
+
+
+def _history(rng: np.random.Generator, epochs: int = 6) -> pd.DataFrame:
+    epoch = np.arange(1, epochs + 1)
+    noise = rng.normal(0, 0.03, (4, epochs))
+    values = [
+        1.5 * np.exp(-epoch / 4) + 0.2 + noise[0], 0.4 + 0.09 * epoch + noise[1],
+        1.4 * np.exp(-epoch / 6) + 0.5 + noise[2], 0.35 + 0.05 * epoch + noise[3], np.full(epochs, 5e-5),
+    ]  # fmt: skip
+    return pd.DataFrame({"epoch": epoch, **dict(zip(HISTORY, values, strict=True))})
+
+
+def _costs(results: Path, rng: np.random.Generator) -> None:
+    names = {
+        "catalog_shard": ["leaves_0"], "cache_pixels": ["leaves_96px_0"], "split_photos": ["main"],
+        "train_fold": [f"{name}_fold{fold}" for name in ("imbalanced", "balanced") for fold in FOLDS],
+        "extract_features": ["efficientnet_b0_leaves_identity"],
+        "fit_head": [f"efficientnet_b0_head_fold{fold}" for fold in FOLDS],
+        "fit_booster": [f"xgboost_8_fold{fold}" for fold in FOLDS], "score_model": ["balanced"],
+    }  # fmt: skip
+    for rule, jobs in names.items():
+        for name in jobs:
+            row = {
+                "stage": rule, "name": name, "seconds": round(float(rng.gamma(2, 4)), 2), "photos": 180,
+                "photos_per_second": 22.5, "peak_memory_mb": round(float(rng.uniform(200, 900)), 1), "device": "cpu",
+                "precision": "float32", "threads": 2, "reused": 0, "host": "here",
+            }  # fmt: skip
+            files.write_rows(results / f"costs/{rule}/{name}.csv", list(row), [row])
+
+
+def _scores(results: Path) -> None:
+    """Scores, summary, selection, comparisons and figures, made by the project's own functions."""
+    catalogs = pd.concat(
+        [parts.read_photos(results / f"catalog/{name}.csv") for name in ("leaves", "needles")]
+    )
+    records: dict[tuple[str, str], dict[str, Any]] = {}
+    for model in described():
+        name, facts = model["name"], files.read_json(results / f"splits/{model['split']}.json")
+        about = {"kind": model["kind"], "parameters": PARAMETERS[model["kind"]]}
+        for part in parts.PARTS:
+            folder = results / f"predictions/{name}"
+            tables = [
+                parts.read_photos(folder / place / f"{part}.csv")
+                for place in (f"fold{fold}" for fold in model["folds"])
+            ]
+            records[name, part] = about | scores.score(
+                parts.read_photos(folder / f"{part}.csv"), catalogs, facts["classes"], seed=1, resamples=100,
+                new_class=facts["new_class"], majority=scores.majority_class(facts), folds=tables,
+            )  # fmt: skip
+            files.write_json(results / f"scores/{name}/{part}.json", records[name, part])
+        matrices = {part: records[name, part].get("confusion", []) for part in ("test", "validation")}
+        titles = [figures.class_title(entry["label"], entry["name"]) for entry in facts["classes"]]
+        files.write_text(results / f"figures/confusion/{name}.svg", figures.confusion(matrices, titles, name))
+    summary = summaries.summarise(records, described())
+    files.write_table(results / "summary.csv", summary)
+    files.write_json(results / "scores/selection.json", summaries.select(records, described()))
+    compared = [
+        (
+            {"family": model["family"], "model": model["name"], "based_on": model["based_on"], "part": part},
+            comparisons.compare(
+                *([parts.read_photos(results / f"predictions/{model[key]}/{part}.csv")] for key in ("name", "based_on")),
+                catalogs, files.read_json(results / f"splits/{model['split']}.json")["classes"], seed=1, resamples=100, permutations=200,
+            ),
+        )
+        for model in described() if model["based_on"] for part in ("validation", "test", "test_as_found")
+    ]  # fmt: skip
+    table = comparisons.tabulate(compared)
+    files.write_table(results / "scores/comparisons.csv", table)
+    files.write_text(results / "figures/summary/models.svg", figures.models(summary))
+    files.write_text(results / "figures/summary/comparisons.svg", figures.comparisons(table))
+    for dataset in ("leaves", "needles"):
+        catalog = catalogs[catalogs["dataset"] == dataset]
+        files.write_text(
+            results / f"figures/exploration/{dataset}_classes.svg", figures.class_bars(catalog, dataset)
+        )
+        files.write_text(
+            results / f"figures/exploration/{dataset}_sizes.svg", figures.sizes(catalog, dataset)
+        )
+    for name in ("imbalanced", "balanced", "new_class"):
+        histories = {fold: pd.read_csv(results / f"training/{name}/fold{fold}/history.csv") for fold in FOLDS}
+        files.write_text(results / f"figures/curves/{name}.svg", figures.curves(histories, name))

@@ -1,0 +1,107 @@
+"""Boosted trees: XGBoost's own, the same bytes after a kill."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xgboost
+
+from manihot import boosting, feature_table, files
+from manihot.errors import StudyError
+from manihot.state import State
+
+LABELS = ["a", "b", "c", "absent"]
+SETTINGS = {
+    "n_estimators": 12, "max_depth": 3, "learning_rate": 0.3, "seed": 7, "device": "cpu", "gpu_slots": 1, "threads": 1,
+}  # fmt: skip
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Features of 90 photos of three classes and a draw of them in 3 folds; a fourth class has no photo."""
+    random = np.random.default_rng(0)
+    ids, classes = [f"{index}.jpg" for index in range(90)], np.arange(90) % 3
+    rows = (random.normal(size=(3, 8))[classes] + random.normal(size=(90, 8))).astype(np.float32)
+    feature_table.write(
+        tmp_path / "identity.npy", ids, [(np.arange(90), rows)], {"dataset": "leaves", "view": "identity"}
+    )
+    draw = pd.DataFrame({"dataset": "leaves", "image_id": ids, "label": [LABELS[c] for c in classes]})
+    draw["fold"] = pd.array(np.arange(90) // 3 % 3 + 1, "Int64")
+    return [tmp_path / "identity.npy"], draw
+
+
+def fit(root, stored, fold=1, progress=lambda *_: None, **settings):
+    arrays, draw = stored
+    with State(root, "fit_booster", {}, "", "") as state:
+        boosting.fit(state, arrays, draw, LABELS, fold, progress=progress, **{**SETTINGS, **settings})
+        return state.folder
+
+
+def predict(folder, stored, photos):
+    return boosting.predict(folder / "booster.ubj", folder / "model.json", stored[0], photos, threads=1)
+
+
+def test_the_trees_are_xgboosts_own(tmp_path, stored, monkeypatch):
+    monkeypatch.setattr(boosting, "ROUNDS_A_CHECKPOINT", 5)
+    folder = fit(tmp_path / "ours", stored)
+    arrays, draw = stored
+    x, y = feature_table.select(arrays, draw), np.array([LABELS.index(label) for label in draw["label"]])
+    trained = (draw["fold"] != 1).to_numpy()
+    published = {
+        "objective": "multi:softprob", "num_class": 4, "max_depth": 3, "learning_rate": 0.3, "tree_method": "hist",
+        "seed": 7, "nthread": 1,
+    }  # fmt: skip
+    own = xgboost.train(published, xgboost.DMatrix(x[trained], label=y[trained]), 12)
+    assert (folder / "booster.ubj").read_bytes() == bytes(own.save_raw("ubj"))
+    answers = predict(folder, stored, draw)
+    np.testing.assert_array_equal(answers, own.predict(xgboost.DMatrix(x)))
+    assert answers.dtype == np.float32 and answers.shape == (90, 4) and answers[:, 3].max() < 0.01
+    history = pd.read_csv(folder / "history.csv")
+    assert history["round"].tolist() == list(range(1, 13))
+    last = history.iloc[-1]
+    assert last["validation_accuracy"] == pytest.approx((answers.argmax(1) == y)[~trained].mean())
+    assert last["train_accuracy"] == pytest.approx((answers.argmax(1) == y)[trained].mean())
+    loss = -np.log(answers[np.arange(90), y])
+    assert last["validation_loss"] == pytest.approx(loss[~trained].mean(), rel=1e-5)
+
+
+def test_its_size_is_told(tmp_path, stored):
+    folder = fit(tmp_path, stored)
+    trees = xgboost.Booster(model_file=folder / "booster.ubj").trees_to_dataframe()
+    model = files.read_json(folder / "model.json")
+    assert model["trees"] == 12 * 4 and model["parameters"] == len(trees) and model["booster"] == "xgboost"
+
+
+@pytest.mark.parametrize("left_behind", [False, True])
+def test_a_killed_fit_goes_on_and_gives_the_same_bytes(tmp_path, stored, monkeypatch, left_behind):
+    monkeypatch.setattr(boosting, "ROUNDS_A_CHECKPOINT", 4)
+    whole = fit(tmp_path / "whole", stored)
+
+    def kill(done, *_):
+        if done == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "killed", stored, progress=kill)
+    if left_behind:  # killed between its two savings
+        with State(tmp_path / "killed", "fit_booster", {}, "", "") as state:
+            state.save_json("history.json", state.load_json("history.json")[:4])
+    steps = []
+    resumed = fit(tmp_path / "killed", stored, progress=lambda done, *_: steps.append(done))
+    assert steps == ([8, 12] if left_behind else [12])
+    for name in ("booster.ubj", "history.csv", "model.json"):
+        assert (resumed / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_refit_takes_all_photos_and_has_no_validation(tmp_path, stored):
+    folder = fit(tmp_path, stored, fold=0)
+    history = pd.read_csv(folder / "history.csv")
+    assert history["validation_loss"].isna().all() and history["train_loss"].notna().all()
+
+
+def test_damage_of_a_booster_is_refused(tmp_path, stored):
+    folder = fit(tmp_path, stored)
+    content = bytearray((folder / "booster.ubj").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / "booster.ubj").write_bytes(content)
+    with pytest.raises(StudyError, match=r"booster\.ubj is missing or damaged: delete"):
+        predict(folder, stored, stored[1])

@@ -1,0 +1,99 @@
+"""config/README.md explains every key of the study file, with the default that it has."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from manihot import reading, study
+
+README = (Path(__file__).parents[2] / "config" / "README.md").read_text(encoding="utf-8")
+ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.+) \|$", re.MULTILINE)
+# The heading of each model's table, and which table below it.
+TABLES: dict[type[BaseModel], tuple[str, int]] = {
+    study.Study: ("## The study", 0),
+    study.Photos: ("## `photos`", 0),
+    study.Labelled: ("### Keys of `csv`, `archive` and `kaggle`", 0),
+    study.CsvData: ("### `source: csv`", 0),
+    study.FolderData: ("### `source: folder`", 0),
+    study.DemoData: ("### `source: demo`", 0),
+    study.ArchiveData: ("### `source: archive`", 0),
+    study.ArchiveFile: ("### `source: archive`", 1),
+    study.KaggleData: ("### `source: kaggle`", 0),
+    study.Split: ("## `splits`", 0),
+    study.NewClass: ("### `new_class`", 0),
+    study.Drawing: ("### Which photos", 0),
+    study.Learning: ("### How it learns", 0),
+    study.Experiment: ("### Only experiments", 0),
+    study.Augment: ("### `augment`", 0),
+    study.OverfitCheck: ("## `overfit`", 0),
+    study.Backbone: ("## `backbones`", 0),
+    study.Head: ("### `head`", 0),
+    study.Booster: ("## `boosting`", 0),
+}
+
+
+def rows(heading: str, place: int) -> dict[str, str]:
+    """The default of each key in a table of a section."""
+    [section] = re.findall(rf"^{re.escape(heading)}\n(.*?)(?=^##|\Z)", README, re.MULTILINE | re.DOTALL)
+    table = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)[place]
+    return {key: default for key, default, _ in ROW.findall(table)}
+
+
+def shown(field: FieldInfo) -> Any:
+    """How the page shows the default of a key: None where it must be given or the reader fills it."""
+    if field.is_required():
+        return None
+    if field.default is None:
+        return "–"
+    return "below" if isinstance(field.default, BaseModel) else field.default
+
+
+def value(cell: str) -> Any:
+    """What a cell of the page says, read as a study file is."""
+    if not cell.startswith("`"):
+        return cell
+    text = cell.strip("`")
+    read = reading.yaml.safe_load(text)
+    return float(text) if isinstance(read, str) and study.NUMBER.fullmatch(text) else read
+
+
+@pytest.mark.parametrize("model", TABLES, ids=lambda model: model.__name__)
+def test_a_table_has_the_keys_of_its_model_and_their_defaults(model: type[BaseModel]) -> None:
+    table = rows(*TABLES[model])
+    own = {key: shown(model.model_fields[key]) for key in model.__annotations__ if key in model.model_fields}
+    assert sorted(table) == sorted(own)
+    assert {key: value(table[key]) for key in own if own[key] is not None} == {
+        key: default for key, default in own.items() if default is not None
+    }
+
+
+def test_every_model_of_the_study_file_has_a_table() -> None:
+    models = {
+        value
+        for value in vars(study).values()
+        if isinstance(value, type) and issubclass(value, study.Section)
+    }
+    assert models - {study.Section} == set(TABLES)
+
+
+def test_the_protocols_are_as_they_are_set() -> None:
+    cells = re.findall(r"^\| `(?:new_class\.)?(\w+)`.*? \| `(\w+)` \| `(\w+)` \|$", README, re.MULTILINE)
+    said = {key: (value(corrected), value(published)) for key, corrected, published in cells}
+    presets = [
+        {key: setting for section in preset.values() for key, setting in section.items()}
+        for preset in (reading.PROTOCOLS["corrected"], reading.PROTOCOLS["published"])
+    ]
+    read = {key: tuple(value(str(preset[key]).lower()) for preset in presets) for key in presets[0]}
+    assert {key: tuple(map(str, pair)) for key, pair in said.items()} == {
+        key: tuple(map(str, pair)) for key, pair in read.items()
+    }
+
+
+def test_the_example_is_a_study() -> None:
+    [example] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    built = reading.build(reading.yaml.safe_load(example), Path("example.yaml"))
+    assert list(built.experiments) == ["plain", "augmented"]

@@ -1,0 +1,233 @@
+"""Stored features: equal to the network's own, the same bytes after a kill, and damage never goes unnoticed."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from manihot import feature_table, features, files, networks, weights
+from manihot.batches import Batches
+from manihot.errors import StudyError
+from manihot.state import State
+
+SIZE = 64
+SAMPLES = Path(__file__).parents[2].parent / "shared" / "data" / "weights"
+SETTINGS = {
+    "size": SIZE, "normalisation": "none", "batch_size": 4, "device": "cpu", "gpu_slots": 1, "precision": "float32",
+    "threads": 1,
+}  # fmt: skip
+
+
+def photos(n, seed=0):
+    """Smooth random photos, uint8 [n, SIZE, SIZE, 3]."""
+    coarse = torch.rand(n, 3, 5, 5, generator=torch.Generator().manual_seed(seed))
+    fine = nn.functional.interpolate(coarse, SIZE, mode="bicubic").clamp(0, 1)
+    return (fine * 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "squeezenet.safetensors"
+    weights.fetch("squeezenet1_1", "none", path, 3)
+    return path
+
+
+@pytest.fixture
+def catalog():
+    ids = [f"{index}.jpg" for index in range(19)]
+    status = ["truncated" if index == 5 else "ok" for index in range(19)]
+    return pd.DataFrame({"dataset": "leaves", "image_id": ids, "status": status})
+
+
+def extract(root, path, catalog, network="squeezenet1_1", view="identity", stop_after=None, **settings):
+    """Extract into a state folder as a job would; returns the folder and the indices of the photos that were read."""
+    pixels, read = photos(len(catalog)), []
+
+    def gather(rows):
+        if len(read) == stop_after:
+            raise KeyboardInterrupt
+        read.append(rows.index.tolist())
+        return pixels[rows.index]
+
+    with State(root, "extract_features", {}, "", "") as state:
+        features.extract(
+            state, path, catalog, gather, view, network=network, progress=lambda *_: None, **{**SETTINGS, **settings}
+        )
+        files_made = {name: (state.folder / name).read_bytes() for name in ("features.npy", "features.json")}
+        state.finish("features.npy", "features.json")
+        return state.folder / "features.npy", read, files_made
+
+
+def own_features(network, path, pixels):
+    """What the network's own layers but the last give in float32 for pixels 0..1."""
+    model = networks.torchvision_network(network)
+    networks._load(model, path, network)
+    body = nn.Sequential(*list(model.eval().children())[:-1], nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with torch.inference_mode():
+        return body(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255).numpy()
+
+
+@pytest.mark.parametrize("network", ["efficientnet_b0", "resnet18", "squeezenet1_1"])
+def test_float32_features_are_the_networks_own(network, tmp_path):
+    weights.fetch(network, "none", tmp_path / "w.safetensors", 1)
+    model = features.prepared(networks.feature_network(network, tmp_path / "w.safetensors"), CPU, torch.float32)
+    batches = Batches(photos(6), CPU, networks.PIXELS)
+    ours = features.forward(model, batches, 4, "identity", torch.float32)
+    expected = own_features(network, tmp_path / "w.safetensors", photos(6))
+    assert ours.shape == expected.shape and ours.dtype == np.float32
+    np.testing.assert_allclose(ours, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("network", ["mobilenet_v2", "squeezenet1_1", "resnet18"])
+def test_bfloat16_features_point_the_same_way(network, tmp_path):
+    source = SAMPLES / f"{network}-imagenet.pth"
+    weights.fetch(network, str(source) if source.exists() else "none", tmp_path / "w.safetensors", 1)
+    model = networks.feature_network(network, tmp_path / "w.safetensors")
+    batches = Batches(photos(8), CPU, networks.normalisation(network))
+    exact, fast = (
+        features.forward(features.prepared(model, CPU, dtype), batches, 4, "identity", dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    cosine = (exact * fast).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(fast, axis=1)
+    assert cosine.min() >= 0.9999, cosine
+
+
+CPU = torch.device("cpu")
+
+
+def test_every_photo_of_the_catalog_has_a_row(tmp_path, untrained, catalog):
+    array, read, _ = extract(tmp_path, untrained, catalog)
+    rows = np.load(array)
+    assert rows.dtype == np.float32 and rows.shape == (19, 512)
+    assert sum(read, []) == [index for index in range(19) if index != 5]
+    assert not rows[5].any() and rows[np.arange(19) != 5].any(axis=1).all()
+    expected = own_features("squeezenet1_1", untrained, photos(19))
+    np.testing.assert_allclose(np.delete(rows, 5, 0), np.delete(expected, 5, 0), atol=1e-5, rtol=1e-5)
+    facts = feature_table.facts(array)
+    assert facts["parameters"] == 722_496 and facts["view"] == "identity" and facts["precision"] == "float32"
+
+
+def test_a_view_is_what_the_network_sees_of_the_photo_turned(tmp_path, untrained, catalog):
+    array, _, _ = extract(tmp_path, untrained, catalog, view="hflip")
+    mirrored = np.ascontiguousarray(photos(19)[:, :, ::-1])
+    expected = own_features("squeezenet1_1", untrained, mirrored)
+    np.testing.assert_allclose(np.load(array)[:5], expected[:5], atol=1e-5, rtol=1e-5)
+    assert abs(np.load(array)[:5] - own_features("squeezenet1_1", untrained, photos(5))).max() > 1e-4
+
+
+def test_normalisation_is_that_of_the_weights(tmp_path, untrained, catalog):
+    plain, normalised = (
+        np.load(extract(tmp_path / kind, untrained, catalog, normalisation=kind)[0]) for kind in ("none", "weights")
+    )
+    assert abs(plain - normalised).max() > 1e-3
+
+
+def test_a_killed_extraction_goes_on_with_the_next_block_and_gives_the_same_bytes(
+    tmp_path, untrained, catalog, monkeypatch
+):
+    monkeypatch.setattr(features, "BLOCK", 8)
+    _, read, whole = extract(tmp_path / "whole", untrained, catalog)
+    assert [len(block) for block in read] == [8, 8, 2]
+    with pytest.raises(KeyboardInterrupt):
+        extract(tmp_path / "killed", untrained, catalog, stop_after=1)
+    _, read_after, resumed = extract(tmp_path / "killed", untrained, catalog)
+    assert read_after == read[1:]
+    assert resumed == whole
+
+
+def test_a_damaged_block_is_made_again(tmp_path, untrained, catalog, monkeypatch):
+    monkeypatch.setattr(features, "BLOCK", 8)
+    _, _, whole = extract(tmp_path / "whole", untrained, catalog)
+    with pytest.raises(KeyboardInterrupt):
+        extract(tmp_path / "killed", untrained, catalog, stop_after=2)
+    flip(next((tmp_path / "killed").glob("*/block8.npy")), 2000)
+    _, read, resumed = extract(tmp_path / "killed", untrained, catalog)
+    assert [block[0] for block in read] == [9, 17] and resumed == whole
+
+
+def test_features_that_are_not_finite_stop_the_run(tmp_path, untrained, catalog):
+    state = weights.load_file(untrained)
+    state["features.0.weight"] *= 1e38
+    weights.files.write_bytes(tmp_path / "w.safetensors", weights.save(state))
+    with pytest.raises(StudyError, match="not finite"):
+        extract(tmp_path, tmp_path / "w.safetensors", catalog)
+
+
+# Reading
+
+
+def table(path, dataset="leaves", view="identity", n=6, seed=0):
+    rows = np.random.default_rng(seed).normal(size=(n, 4)).astype(np.float32)
+    ids = [f"{index}.jpg" for index in range(n)]
+    feature_table.write(path, ids, [(np.arange(n), rows)], {"dataset": dataset, "view": view})
+    return rows
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def asked(*keys):
+    return pd.DataFrame(keys, columns=["dataset", "image_id"])
+
+
+def test_rows_are_found_by_data_set_photo_and_view(tmp_path):
+    arrays = [tmp_path / "a" / "identity.npy", tmp_path / "a" / "hflip.npy", tmp_path / "b" / "identity.npy"]
+    leaves, mirrored = table(arrays[0]), table(arrays[1], view="hflip", seed=1)
+    needles = table(arrays[2], dataset="needles", seed=2)
+    wanted = asked(("needles", "3.jpg"), ("leaves", "3.jpg"), ("leaves", "0.jpg"), ("leaves", "3.jpg"))
+    selected = feature_table.select(arrays, wanted)
+    np.testing.assert_array_equal(selected, np.stack([needles[3], leaves[3], leaves[0], leaves[3]]))
+    assert selected.dtype == np.float32
+    np.testing.assert_array_equal(feature_table.select(arrays, wanted[1:2], "hflip"), mirrored[3:4])
+    assert feature_table.select(arrays, wanted[:0]).shape == (0, 4)
+    for photos, view, match in (
+        (wanted, "hflip", "no stored features of needles in the view hflip"),
+        (wanted, "vflip", "no stored features of the view vflip"),
+        (asked(("leaves", "9.jpg")), "identity", r"identity\.npy does not hold the photo 9\.jpg: delete"),
+    ):
+        with pytest.raises(StudyError, match=match):
+            feature_table.select(arrays, photos, view)
+
+
+def test_one_wrong_byte_is_noticed_wherever_it_is(tmp_path):
+    path = tmp_path / "identity.npy"
+    expected = table(path)
+    everything = asked(*[("leaves", f"{index}.jpg") for index in range(6)])
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content)
+        flip(path, place)
+        try:
+            selected = feature_table.select([path], everything)
+        except StudyError as error:
+            assert "identity.npy is missing or damaged: delete" in str(error)
+            assert "run the same command again" in str(error)
+        else:  # white space of the header
+            assert place < 128
+            np.testing.assert_array_equal(selected, expected)
+    for damage in (lambda: path.write_bytes(content[:-1]), path.unlink):
+        damage()
+        with pytest.raises(StudyError, match=r"identity\.npy is missing or damaged"):
+            feature_table.select([path], everything)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"checksums": [1], "image_ids": [], "shape": [0, 4]}'])
+def test_a_damaged_manifest_is_noticed(tmp_path, text):
+    table(tmp_path / "identity.npy")
+    (tmp_path / "identity.json").write_text(text)
+    with pytest.raises(StudyError, match=r"identity\.json is missing or damaged"):
+        feature_table.select([tmp_path / "identity.npy"], asked(("leaves", "1.jpg")))
+
+
+def test_the_digest_tells_contents_apart(tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        table(tmp_path / name / "identity.npy", seed=seed)
+    a, b, c = (feature_table.digest([tmp_path / name / "identity.npy"]) for name in "abc")
+    assert a == b != c
+    assert files.sha256(tmp_path / "a" / "identity.npy") == files.sha256(tmp_path / "b" / "identity.npy")

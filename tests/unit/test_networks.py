@@ -1,0 +1,134 @@
+"""The networks: exact sizes, equality with the plain formulation, new last layers, features, bad input."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from manihot import networks
+from manihot.errors import StudyError
+
+
+def build(network="small_cnn", classes=5, size=32, dropout=0.0, weights=None, frozen=False, seed=0):
+    return networks.build(network, classes, size, dropout, weights, frozen, seed)
+
+
+@pytest.mark.parametrize(
+    ("network", "count"),
+    [
+        ("small_cnn", 13_218_309),
+        ("vgg_small", 53_066_245),
+        ("resnet18", 11_179_077),
+        ("alexnet", 57_024_325),
+        ("mobilenet_v3_small", 1_522_981),
+        ("efficientnet_b0", 4_013_953),
+    ],
+)
+def test_parameter_counts_are_the_published_ones(network, count):
+    with torch.device("meta"):
+        model = networks.assemble(network, 5, 224, 0.3, None)
+    assert networks.parameter_counts(model) == {"parameters": count, "trainable": count}
+
+
+def plain_small_cnn(classes, size):
+    """The study's own formulation: ReLU before pooling, and the second pooling apart."""
+    layers, before = [], 3
+    for channels in (64, 128, 256):
+        convolution = nn.Conv2d(before, channels, 3, padding=1)
+        layers += [convolution, nn.BatchNorm2d(channels), nn.ReLU(), nn.MaxPool2d(2)]
+        before = channels
+    width = 256 * (size // 16) ** 2
+    head = [nn.Flatten(), nn.Linear(width, 256), nn.ReLU(), nn.Dropout(0.0), nn.Linear(256, classes)]
+    return nn.Sequential(*layers, nn.MaxPool2d(2), *head)
+
+
+@pytest.mark.parametrize("size", [32, 44, 53])
+def test_small_cnn_is_the_plain_network_to_the_last_bit(size):
+    ours = build(size=size, seed=3)
+    plain = plain_small_cnn(5, size)
+    # Layers without parameters have moved: the parameters are in the same order.
+    plain.load_state_dict(dict(zip(plain.state_dict(), ours.state_dict().values(), strict=True)))
+    plain.to(memory_format=torch.channels_last)
+    photos = torch.rand(6, 3, size, size).contiguous(memory_format=torch.channels_last)
+    targets = torch.tensor([0, 1, 2, 3, 4, 0])
+    gradients = []
+    for model in (ours.train(), plain.train()):
+        logits = model(photos)
+        nn.functional.cross_entropy(logits, targets).backward()
+        gradients.append([logits, *(parameter.grad for parameter in model.parameters())])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_initial_weights_follow_the_seed_and_leave_global_state_alone():
+    before = torch.random.get_rng_state()
+    a, b, c = build(seed=1), build(seed=1), build(seed=2)
+    assert torch.equal(before, torch.random.get_rng_state())
+    assert torch.equal(a[0].weight, b[0].weight) and not torch.equal(a[0].weight, c[0].weight)
+
+
+@pytest.mark.parametrize(
+    "network",
+    ["resnet18", "alexnet", "mobilenet_v2", "efficientnet_b0", "squeezenet1_1", "vgg11", "densenet121",
+     "convnext_tiny", "shufflenet_v2_x0_5", "mnasnet0_5", "swin_t", "vit_b_32"],
+)  # fmt: skip
+def test_torchvision_networks_get_a_new_last_layer(network):
+    with torch.device("meta"):
+        model = networks.assemble(network, 7, 224, 0.4, None).eval()
+        assert model(torch.empty(2, 3, 224, 224)).shape == (2, 7)
+        width = networks.last_layer(model)[1].weight.shape[1]
+        features = networks.headless(networks.torchvision_network(network)).eval()
+        assert features(torch.empty(2, 3, 224, 224)).shape == (2, width)
+    head = model.get_submodule(networks.last_layer(model)[0].split(".")[0])
+    assert {module.p for module in head.modules() if isinstance(module, nn.Dropout)} == {0.4}
+
+
+def test_frozen_trains_the_last_layer_alone():
+    model = build("resnet18", frozen=True)
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert trained == {"fc.1.weight", "fc.1.bias"}
+    assert networks.parameter_counts(model)["trainable"] == 512 * 5 + 5
+
+
+def test_features_are_everything_but_the_last_layer(tmp_path):
+    torch.manual_seed(0)
+    whole = networks.torchvision_network("efficientnet_b0").eval()
+    save_file(whole.state_dict(), tmp_path / "w.safetensors")
+    features = networks.feature_network("efficientnet_b0", tmp_path / "w.safetensors")
+    photos = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        expected = nn.Sequential(*list(whole.children())[:-1])(photos).flatten(1)
+        assert torch.allclose(features(photos), expected, atol=1e-5)
+    built = build("efficientnet_b0", weights=tmp_path / "w.safetensors")
+    assert torch.equal(built.features[0][0].weight, whole.features[0][0].weight)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    save_file(networks.torchvision_network("squeezenet1_1").state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(StudyError, match="does not hold the weights of resnet18"):
+        build("resnet18", weights=tmp_path / "w.safetensors")
+    with pytest.raises(StudyError, match="small_cnn has no published weights"):
+        build("small_cnn", weights=tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("network", "size", "message"),
+    [
+        ("resnet81", 64, "did you mean resnet18"),
+        ("small_cn", 64, "did you mean small_cnn"),
+        ("googlenet", 64, "none of this name"),
+        ("alexnet", 32, "alexnet cannot take photos of 32 px"),
+        ("vit_b_32", 96, "vit_b_32 cannot take photos of 96 px"),
+    ],
+)
+def test_bad_networks_are_told(network, size, message):
+    with pytest.raises(StudyError, match=message):
+        build(network, size=size)
+
+
+def test_normalisation():
+    assert networks.normalisation("small_cnn") == networks.PIXELS
+    assert networks.normalisation("small_cnn", "standard") == networks.IMAGENET
+    assert networks.normalisation("resnet18", "none") == networks.PIXELS
+    mean, deviation = networks.normalisation("resnet18")
+    assert (tuple(mean), tuple(deviation)) == networks.IMAGENET
+    assert tuple(networks.normalisation("efficientnet_v2_l")[0]) == (0.5, 0.5, 0.5)

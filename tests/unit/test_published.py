@@ -1,0 +1,99 @@
+"""`protocol: published` gives the study's own tables, to the photo."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from manihot import published, splits
+
+STUDY = Path(__file__).parents[2].parent / "shared" / "study"
+OPTIONS = {
+    "dataset": "cassava", "seed": 3, "protocol": "published", "folds": 5, "fold_kind": "plain",
+    "group_duplicates": False, "test": 1000, "test_as_found": 0, "per_class": 1400, "keep_for_training": 10,
+}  # fmt: skip
+NEW = {"dataset": "species", "label": "pinus_flexilis", "photos": 100, "test": 30, "in_every_fold": True}
+
+
+def labels_of(name, dataset):
+    path = STUDY / name
+    if not path.exists():
+        pytest.skip(f"the study's label file {name} is not beside the project")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return table.assign(dataset=dataset, group=np.arange(len(table)))
+
+
+@pytest.fixture(scope="module")
+def cassava():
+    return labels_of("cassava_train.csv", "cassava")
+
+
+@pytest.fixture(scope="module")
+def species():
+    return labels_of("species_train.csv", "species")
+
+
+@pytest.fixture(scope="module")
+def split(cassava, species):
+    return splits.split_photos(pd.concat([cassava, species]), new_class=NEW, **OPTIONS)
+
+
+def digest(table):
+    rows = "\n".join(f"{row.image_id},{row.label}" for row in table.itertuples())
+    return hashlib.sha256(rows.encode()).hexdigest()[:16]
+
+
+def test_the_steps_give_the_six_tables(cassava, species):
+    balanced = published.balance(cassava, list("01234"), 1400)
+    pool, test = published.hold_out(balanced, 1000, stratify=True)
+    new = published.sample_class(species[species["label"] == "pinus_flexilis"], 100).assign(label="5")
+    new_train, new_test = published.hold_out(new, 30, stratify=False)
+    tables = (balanced, pool, test, new, new_train, new_test)
+    assert [len(table) for table in tables] == [6687, 5687, 1000, 100, 70, 30]
+    assert [digest(table) for table in tables] == [
+        "02439054fee6f063", "4825354e67f509ec", "42b109a17b17cd94",
+        "8b21548a493b05a1", "19a522870cb068d7", "a21de3a16dfe40f2",
+    ]  # fmt: skip
+
+
+def test_the_split_has_them_in_the_studys_order(split):
+    table, facts = split
+    index = {entry["label"]: str(place) for place, entry in enumerate(facts["classes"])}
+    numbered = table.assign(label=table["label"].map(index))
+    roles = numbered.groupby(["dataset", "role"])
+    assert digest(roles.get_group(("cassava", "pool"))) == "4825354e67f509ec"
+    assert digest(roles.get_group(("cassava", "test"))) == "42b109a17b17cd94"
+    assert digest(roles.get_group(("species", "pool"))) == "19a522870cb068d7"
+    assert digest(roles.get_group(("species", "test"))) == "a21de3a16dfe40f2"
+
+
+def test_the_counts_of_the_classes(split):
+    table, facts = split
+    assert list(facts["counts"]["test"].values()) == [163, 209, 209, 210, 209, 30]
+    assert list(facts["counts"]["pool"].values()) == [924, 1191, 1191, 1190, 1191, 70]
+    assert facts["new_class"] == "pinus_flexilis" and sum(facts["counts"]["test_as_found"].values()) == 0
+    assert len(table[table["dataset"] == "cassava"]) == 21_397
+
+
+def test_every_photo_has_a_plain_fold(split):
+    own = split[0][split[0]["dataset"] == "cassava"]
+    assert own["fold"].value_counts().max() - own["fold"].value_counts().min() <= 1
+    added = split[0][(split[0]["dataset"] == "species") & (split[0]["role"] == "pool")]
+    assert (added["fold"] == 0).all()
+
+
+def test_imbalanced_training_draws_from_all_photos(split):
+    options = {"seed": 3, "draw": "as_found", "per_class": 1400, "photos": 1000, "leak": True}
+    drawn = splits.draw_photos(split[0][split[0]["dataset"] == "cassava"], **options)
+    role = split[0].set_index("image_id")["role"][drawn["image_id"]].value_counts()
+    assert role["unused"] > 600 and 25 < role["test"] < 75
+
+
+def test_groups_can_be_kept_out_of_the_tests_way(cassava):
+    joined = cassava.assign(group=lambda t: t["group"].where(t.index % 2 == 0, t["group"] - 1))
+    table, _ = splits.split_photos(joined, **{**OPTIONS, "group_duplicates": True, "fold_kind": "stratified"})
+    tested = table[table["role"] == "test"]["group"]
+    assert len(tested) == 1000 and not table[table["role"] == "pool"]["group"].isin(tested).any()
+    assert (table.groupby("group")["fold"].nunique() == 1).all()

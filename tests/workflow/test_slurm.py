@@ -1,0 +1,154 @@
+"""The tiny study on a real Slurm: who gets which device, what is asked for, what a lost job costs."""
+
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+import slurm_cluster
+
+ROOT = Path(__file__).parents[2]
+REASON = slurm_cluster.missing()
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
+COPIED = ["Snakefile", "workflow", "src", "config", "profiles", "envs", "tests/studies"]
+
+
+@dataclass
+class Submission:
+    """A study that went through Slurm twice."""
+
+    project: Path
+    first: subprocess.CompletedProcess[str]
+    second: subprocess.CompletedProcess[str]
+    jobs: list[dict[str, str]]
+    jobs_of_first: int
+    cancelled: str | None
+    devices: dict[str, set[str]]
+
+    def of(self, *rules: str) -> list[dict[str, str]]:
+        return [
+            job for job in self.jobs if job["Comment"].startswith(tuple(f"rule_{rule}" for rule in rules))
+        ]
+
+
+@pytest.fixture(scope="module")
+def submission(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submission]:
+    folder = tmp_path_factory.mktemp("slurm")
+    project = folder / "project"
+    for name in COPIED:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, _parent(project / name))
+    # All that is a site's own is set in the profile.
+    profile = project / "profiles" / "slurm" / "config.yaml"
+    profile.write_text(profile.read_text().replace("# slurm_partition: main", "slurm_partition: main"))
+    with slurm_cluster.slurm(folder):
+        cancelled: list[str] = []
+        done = threading.Event()
+        watcher = threading.Thread(target=_cancel_one_fold, args=(project, cancelled, done))
+        watcher.start()
+        first = _submit(project)
+        done.set()
+        watcher.join()
+        jobs_of_first = len(slurm_cluster.jobs())
+        second = _submit(project)
+        yield Submission(
+            project,
+            first,
+            second,
+            slurm_cluster.jobs(),
+            jobs_of_first,
+            cancelled[0] if cancelled else None,
+            slurm_cluster.devices(folder),
+        )
+
+
+def _parent(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _submit(project: Path) -> subprocess.CompletedProcess[str]:
+    command = [
+        *(sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm"),
+        *("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10"),
+        *("--configfile", "tests/studies/tiny.yaml", "--", "results/report.html"),
+    ]
+    return subprocess.run(
+        command, cwd=project, capture_output=True, text=True, timeout=1200, stdin=subprocess.DEVNULL
+    )
+
+
+def _cancel_one_fold(project: Path, cancelled: list[str], done: threading.Event) -> None:
+    """Cancel the first training job that has begun to write its log."""
+    while not done.wait(0.1):
+        if not list(project.glob("results/logs/train_fold/*/*.log")):
+            continue
+        for job in slurm_cluster.jobs():
+            if job["Comment"].startswith("rule_train_fold") and job["JobState"] == "RUNNING":
+                subprocess.run(["scancel", job["JobId"]], check=True)
+                cancelled.append(job["JobId"])
+                return
+
+
+def _overlap(one: dict[str, str], other: dict[str, str]) -> bool:
+    return one["StartTime"] < other["EndTime"] and other["StartTime"] < one["EndTime"]
+
+
+def _minutes(limit: str) -> int:
+    """Minutes of Slurm's [days-]hours:minutes:seconds."""
+    days, _, clock = limit.rpartition("-")
+    parsed = time.strptime(clock, "%H:%M:%S")
+    return (int(days or 0) * 24 + parsed.tm_hour) * 60 + parsed.tm_min
+
+
+def test_the_study_runs_whole_in_the_partition_of_the_profile(submission: Submission) -> None:
+    assert submission.first.returncode == 0, submission.first.stdout + submission.first.stderr
+    assert (submission.project / "results" / "report.html").stat().st_size > 10_000
+    assert {job["Partition"] for job in submission.jobs} == {"main"}
+    ended = {job["JobId"]: job["JobState"] for job in submission.jobs}
+    assert {job for job, state in ended.items() if state != "COMPLETED"} == {submission.cancelled}
+
+
+def test_each_fold_has_one_device_of_two_for_itself(submission: Submission) -> None:
+    folds = submission.of("train_fold")
+    assert len(folds) > 2
+    assert all(submission.devices[job["JobId"]] in ({"0"}, {"1"}) for job in folds)
+    together = [pair for pair in combinations(folds, 2) if _overlap(*pair)]
+    assert together, "no two folds ran at the same time"
+    for one, other in together:
+        assert submission.devices[one["JobId"]].isdisjoint(submission.devices[other["JobId"]])
+    assert all(
+        submission.devices[job["JobId"]] == {"none"} for job in submission.of("catalog", "cache", "score")
+    )
+
+
+def test_a_cancelled_fold_is_tried_again_with_more_memory_and_time(submission: Submission) -> None:
+    [lost] = [job for job in submission.jobs if job["JobId"] == submission.cancelled]
+    assert lost["JobState"] == "CANCELLED"
+    [again] = [
+        job for job in submission.of("train_fold") if job["Comment"] == lost["Comment"] and job is not lost
+    ]
+    assert again["JobState"] == "COMPLETED"
+    assert int(again["MinMemoryNode"].rstrip("M")) == 2 * int(lost["MinMemoryNode"].rstrip("M"))
+    assert _minutes(again["TimeLimit"]) == 2 * _minutes(lost["TimeLimit"])
+
+
+def test_what_a_job_says_is_in_the_log_of_its_rule(submission: Submission) -> None:
+    logs = list((submission.project / "results" / "logs" / "train_fold").glob("*/fold*.log"))
+    assert logs
+    for log in logs:
+        text = log.read_text()
+        assert "train_fold" in text
+        assert "done: " in text
+
+
+def test_a_second_submission_does_nothing(submission: Submission) -> None:
+    assert submission.second.returncode == 0
+    assert "Nothing to be done" in submission.second.stdout + submission.second.stderr
+    assert len(submission.jobs) == submission.jobs_of_first

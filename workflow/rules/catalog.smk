@@ -1,0 +1,40 @@
+rule catalog_shard:
+    input:
+        settings=settings_of("catalog_shard", "{dataset}"),
+        listing="results/photos/{dataset}/{shard}.csv",
+    output:
+        table="results/catalog/{dataset}/{shard}.csv",
+        thumbnails="results/catalog/{dataset}/{shard}.npy",
+        cost="results/costs/catalog_shard/{dataset}/{shard}.csv",
+    log:
+        "results/logs/catalog_shard/{dataset}/{shard}.log",
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=120,
+    conda:
+        "../../envs/photos.yaml"
+    script:
+        "../scripts/catalog_shard.py"
+
+
+rule build_catalog:
+    input:
+        settings=settings_of("build_catalog", "{dataset}"),
+        labels="results/photos/{dataset}/labels.csv",
+        tables=expand("results/catalog/{{dataset}}/{shard}.csv", shard=PLAN.shards),
+        thumbnails=expand("results/catalog/{{dataset}}/{shard}.npy", shard=PLAN.shards),
+    output:
+        table="results/catalog/{dataset}.csv",
+        pairs="results/catalog/{dataset}/duplicates.csv",
+        cost="results/costs/build_catalog/{dataset}.csv",
+    log:
+        "results/logs/build_catalog/{dataset}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    conda:
+        "../../envs/tables.yaml"
+    script:
+        "../scripts/build_catalog.py"

@@ -1,0 +1,117 @@
+rule fetch_weights:
+    input:
+        settings=settings_of("fetch_weights", "{weights}"),
+        source=lambda wildcards: [
+            PLAN.path(source)
+            for source in [PLAN.weights[wildcards.weights].weights]
+            if source not in {"imagenet", "none"}
+        ],
+    output:
+        weights="results/features/weights/{weights}.safetensors",
+        cost="results/costs/fetch_weights/{weights}.csv",
+    log:
+        "results/logs/fetch_weights/{weights}.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/fetch_weights.py"
+
+
+rule extract_features:
+    input:
+        settings=settings_of("extract_features", "{backbone}"),
+        weights=lambda wildcards: PLAN.weights_file(backbone_of(wildcards).network, backbone_of(wildcards).weights),
+        catalog="results/catalog/{dataset}.csv",
+        manifests=expand("results/pixels/{{dataset}}/{{size}}px/{shard}.json", shard=PLAN.shards),
+        arrays=ancient(expand("results/pixels/{{dataset}}/{{size}}px/{shard}.npy", shard=PLAN.shards)),
+    output:
+        features="results/features/{backbone}/{dataset}/{size}px/{view}.npy",
+        manifest="results/features/{backbone}/{dataset}/{size}px/{view}.json",
+        cost="results/costs/extract_features/{backbone}/{dataset}_{size}px_{view}.csv",
+    log:
+        "results/logs/extract_features/{backbone}/{dataset}_{size}px_{view}.log",
+    threads: PLAN.study.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 480 * attempt,
+        gpu=GPUS,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/extract_features.py"
+
+
+def features_of(model, views):
+    """The stored features that a model reads, with what says whether they changed."""
+    backbone, split = PLAN.models[model].backbone, PLAN.models[model].split
+    size = PLAN.study.backbones[backbone].size
+    stems = [
+        f"results/features/{backbone}/{dataset}/{size}px/{view}"
+        for dataset in PLAN.datasets_of(split)
+        for view in views
+    ]
+    return {
+        "catalogs": catalogs_of(split),
+        "features": ancient([f"{stem}.npy" for stem in stems]),
+        "manifests": [f"{stem}.json" for stem in stems],
+    }
+
+
+def head_views(model):
+    """The views that a head is trained on."""
+    return PLAN.study.backbones[PLAN.models[model].backbone].head.views
+
+
+rule fit_head:
+    input:
+        unpack(lambda wildcards: features_of(wildcards.model, head_views(wildcards.model))),
+        settings=settings_of("fit_head", "{model}"),
+        draw=lambda wildcards: drawn(wildcards.model)["draw"],
+        facts=lambda wildcards: drawn(wildcards.model)["facts"],
+    output:
+        weights="results/features/heads/{model}/fold{fold}.safetensors",
+        history="results/features/heads/{model}/fold{fold}.csv",
+        model="results/features/heads/{model}/fold{fold}.json",
+        cost="results/costs/fit_head/{model}/fold{fold}.csv",
+    log:
+        "results/logs/fit_head/{model}/fold{fold}.log",
+    wildcard_constraints:
+        model="|".join(PLAN.of_kind("head")) or "none",
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=60,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/fit_head.py"
+
+
+rule fit_booster:
+    input:
+        unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
+        settings=settings_of("fit_booster", "{model}"),
+        draw=lambda wildcards: drawn(wildcards.model)["draw"],
+        facts=lambda wildcards: drawn(wildcards.model)["facts"],
+    output:
+        booster="results/features/boosting/{model}/fold{fold}.ubj",
+        history="results/features/boosting/{model}/fold{fold}.csv",
+        model="results/features/boosting/{model}/fold{fold}.json",
+        cost="results/costs/fit_booster/{model}/fold{fold}.csv",
+    log:
+        "results/logs/fit_booster/{model}/fold{fold}.log",
+    wildcard_constraints:
+        model="|".join(PLAN.of_kind("boosting")) or "none",
+    threads: PLAN.study.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+        gpu=GPUS,
+    conda:
+        "../../envs/boosting.yaml"
+    script:
+        "../scripts/fit_booster.py"

@@ -1,0 +1,99 @@
+rule predict_fold:
+    input:
+        unpack(
+            lambda wildcards: pixels_of(
+                PLAN.models[wildcards.model].split, PLAN.study.experiments[PLAN.models[wildcards.model].draw].size
+            )
+        ),
+        unpack(lambda wildcards: drawn(wildcards.model)),
+        settings=settings_of("predict_fold", "{model}"),
+        weights=lambda wildcards: f"results/training/{PLAN.models[wildcards.model].draw}/fold{{fold}}/weights.safetensors",
+        model=lambda wildcards: f"results/training/{PLAN.models[wildcards.model].draw}/fold{{fold}}/model.json",
+    output:
+        **each_part("results/predictions/{model}/fold{fold}/{part}.csv"),
+        cost="results/costs/predict_fold/{model}/fold{fold}.csv",
+    log:
+        "results/logs/predict_fold/{model}/fold{fold}.log",
+    wildcard_constraints:
+        model="|".join(PLAN.of_kind("network", "tta")) or "none",
+    threads: PLAN.study.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+        gpu=GPUS,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/predict_fold.py"
+
+
+rule predict_head:
+    input:
+        unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
+        unpack(lambda wildcards: drawn(wildcards.model)),
+        settings=settings_of("predict_head", "{model}"),
+        fitted="results/features/heads/{model}/fold{fold}.safetensors",
+    output:
+        **each_part("results/predictions/{model}/fold{fold}/{part}.csv"),
+        cost="results/costs/predict_head/{model}/fold{fold}.csv",
+    log:
+        "results/logs/predict_head/{model}/fold{fold}.log",
+    wildcard_constraints:
+        model="|".join(PLAN.of_kind("head")) or "none",
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=30,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/predict_head.py"
+
+
+rule predict_booster:
+    input:
+        unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
+        unpack(lambda wildcards: drawn(wildcards.model)),
+        settings=settings_of("predict_booster", "{model}"),
+        fitted="results/features/boosting/{model}/fold{fold}.ubj",
+    output:
+        **each_part("results/predictions/{model}/fold{fold}/{part}.csv"),
+        cost="results/costs/predict_booster/{model}/fold{fold}.csv",
+    log:
+        "results/logs/predict_booster/{model}/fold{fold}.log",
+    wildcard_constraints:
+        model="|".join(PLAN.of_kind("boosting")) or "none",
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=30,
+    conda:
+        "../../envs/boosting.yaml"
+    script:
+        "../scripts/predict_booster.py"
+
+
+def fold_tables(part):
+    """A function of the wildcards: the tables of a part, one a fold of the model."""
+    return lambda wildcards: [
+        f"results/predictions/{wildcards.model}/fold{fold}/{part}.csv" for fold in PLAN.models[wildcards.model].folds
+    ]
+
+
+rule ensemble_folds:
+    input:
+        **{part: fold_tables(part) for part in PARTS},
+        settings=settings_of("ensemble_folds", "{model}"),
+    output:
+        **each_part("results/predictions/{model}/{part}.csv"),
+        cost="results/costs/ensemble_folds/{model}.csv",
+    log:
+        "results/logs/ensemble_folds/{model}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/tables.yaml"
+    script:
+        "../scripts/ensemble_folds.py"

@@ -1,0 +1,105 @@
+rule draw_exploration:
+    input:
+        settings=settings_of("draw_exploration", "{dataset}"),
+        catalog="results/catalog/{dataset}.csv",
+    output:
+        classes=report(
+            "results/figures/exploration/{dataset}_classes.svg",
+            category="Exploration",
+            labels={"data set": "{dataset}", "figure": "photos a class"},
+        ),
+        sizes=report(
+            "results/figures/exploration/{dataset}_sizes.svg",
+            category="Exploration",
+            labels={"data set": "{dataset}", "figure": "photo sizes"},
+        ),
+        cost="results/costs/draw_exploration/{dataset}.csv",
+    log:
+        "results/logs/draw_exploration/{dataset}.log",
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../../envs/report.yaml"
+    script:
+        "../scripts/draw_exploration.py"
+
+
+rule draw_curves:
+    input:
+        settings=settings_of("draw_curves", "{experiment}"),
+        histories=lambda wildcards: [
+            f"results/training/{wildcards.experiment}/fold{fold}/history.csv"
+            for fold in PLAN.models[wildcards.experiment].folds
+        ],
+    output:
+        curves=report(
+            "results/figures/curves/{experiment}.svg",
+            category="Learning curves",
+            labels={"experiment": "{experiment}"},
+        ),
+        cost="results/costs/draw_curves/{experiment}.csv",
+    log:
+        "results/logs/draw_curves/{experiment}.log",
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../../envs/report.yaml"
+    script:
+        "../scripts/draw_curves.py"
+
+
+rule draw_confusion:
+    input:
+        settings=settings_of("draw_confusion", "{model}"),
+        validation="results/scores/{model}/validation.json",
+        test="results/scores/{model}/test.json",
+    output:
+        confusion=report(
+            "results/figures/confusion/{model}.svg",
+            category="Confusion matrices",
+            labels={"model": "{model}"},
+        ),
+        cost="results/costs/draw_confusion/{model}.csv",
+    log:
+        "results/logs/draw_confusion/{model}.log",
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../../envs/report.yaml"
+    script:
+        "../scripts/draw_confusion.py"
+
+
+rule draw_summary:
+    input:
+        settings=settings_of("draw_summary", "all"),
+        summary="results/summary.csv",
+        comparisons="results/scores/comparisons.csv",
+    output:
+        models=report(
+            "results/figures/summary/models.svg",
+            category="Summary",
+            labels={"figure": "all models on the test"},
+        ),
+        comparisons=report(
+            "results/figures/summary/comparisons.svg",
+            category="Summary",
+            labels={"figure": "paired comparisons"},
+        ),
+        cost="results/costs/draw_summary/all.csv",
+    log:
+        "results/logs/draw_summary/all.log",
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    conda:
+        "../../envs/report.yaml"
+    script:
+        "../scripts/draw_summary.py"

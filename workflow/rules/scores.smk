@@ -1,0 +1,71 @@
+def fitted_facts(wildcards):
+    """The model.json of a model's first fold: its parameter counts."""
+    model = PLAN.models[wildcards.model]
+    folder = {"head": "features/heads", "boosting": "features/boosting"}.get(model.kind)
+    if folder is None:
+        return f"results/training/{model.draw}/fold{model.folds[0]}/model.json"
+    return f"results/{folder}/{model.name}/fold{model.folds[0]}.json"
+
+
+rule score_model:
+    input:
+        **each_part("results/predictions/{model}/{part}.csv"),
+        **{f"fold_{part}": fold_tables(part) for part in PARTS},
+        settings=settings_of("score_model", "{model}"),
+        model=fitted_facts,
+        facts=lambda wildcards: drawn(wildcards.model)["facts"],
+        catalogs=lambda wildcards: catalogs_of(PLAN.models[wildcards.model].split),
+    output:
+        **each_part("results/scores/{model}/{part}.json"),
+        cost="results/costs/score_model/{model}.csv",
+    log:
+        "results/logs/score_model/{model}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/tables.yaml"
+    script:
+        "../scripts/score_model.py"
+
+
+rule summarise_scores:
+    input:
+        settings=settings_of("summarise_scores", "all"),
+        scores=expand("results/scores/{model}/{part}.json", model=PLAN.models, part=PARTS),
+    output:
+        summary="results/summary.csv",
+        selection="results/scores/selection.json",
+        cost="results/costs/summarise_scores/all.csv",
+    log:
+        "results/logs/summarise_scores/all.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    conda:
+        "../../envs/tables.yaml"
+    script:
+        "../scripts/summarise_scores.py"
+
+
+rule compare_models:
+    input:
+        settings=settings_of("compare_models", "all"),
+        validation=expand("results/predictions/{model}/validation.csv", model=PLAN.compared),
+        test=expand("results/predictions/{model}/test.csv", model=PLAN.compared),
+        catalogs=expand("results/catalog/{dataset}.csv", dataset=PLAN.datasets),
+    output:
+        comparisons="results/scores/comparisons.csv",
+        cost="results/costs/compare_models/all.csv",
+    log:
+        "results/logs/compare_models/all.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    conda:
+        "../../envs/tables.yaml"
+    script:
+        "../scripts/compare_models.py"

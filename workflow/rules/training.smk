@@ -1,0 +1,71 @@
+rule list_classes:
+    input:
+        settings=settings_of("list_classes", "{experiment}"),
+        facts=lambda wildcards: drawn(wildcards.experiment)["facts"],
+    output:
+        classes="results/training/{experiment}/classes.json",
+        cost="results/costs/list_classes/{experiment}.csv",
+    log:
+        "results/logs/list_classes/{experiment}.log",
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    conda:
+        "../../envs/tables.yaml"
+    script:
+        "../scripts/list_classes.py"
+
+
+def initial_weights(entry):
+    """The file of the weights that an experiment starts from, if it starts from any."""
+    return PLAN.weights_file(entry.network, entry.weights) if entry.weights != "none" else []
+
+
+rule train_fold:
+    input:
+        unpack(lambda wildcards: pixels_of(PLAN.models[wildcards.experiment].split, experiment_of(wildcards).size)),
+        settings=settings_of("train_fold", "{experiment}"),
+        draw=lambda wildcards: drawn(wildcards.experiment)["draw"],
+        facts=lambda wildcards: drawn(wildcards.experiment)["facts"],
+        weights=lambda wildcards: initial_weights(experiment_of(wildcards)),
+    output:
+        weights="results/training/{experiment}/fold{fold}/weights.safetensors",
+        history="results/training/{experiment}/fold{fold}/history.csv",
+        model="results/training/{experiment}/fold{fold}/model.json",
+        cost="results/costs/train_fold/{experiment}/fold{fold}.csv",
+    log:
+        "results/logs/train_fold/{experiment}/fold{fold}.log",
+    threads: PLAN.study.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 480 * attempt,
+        gpu=GPUS,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/train_fold.py"
+
+
+rule check_overfit:
+    input:
+        unpack(lambda wildcards: pixels_of(check_of(wildcards).split, check_of(wildcards).size)),
+        settings=settings_of("check_overfit", "{check}"),
+        split=lambda wildcards: f"results/splits/{check_of(wildcards).split}.csv",
+        facts=lambda wildcards: f"results/splits/{check_of(wildcards).split}.json",
+        weights=lambda wildcards: initial_weights(check_of(wildcards)),
+    output:
+        history="results/training/overfit/{check}/history.csv",
+        result="results/training/overfit/{check}/result.json",
+        cost="results/costs/check_overfit/{check}.csv",
+    log:
+        "results/logs/check_overfit/{check}.log",
+    threads: PLAN.study.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+        gpu=GPUS,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../scripts/check_overfit.py"
