@@ -20,8 +20,7 @@ endif
 .PHONY: help report study test test-full bench lint prune clean
 
 help: ## List these commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
-	  printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 report: .venv/run ## Run the study and write results/report.html (STUDY=config/mine.yaml, CORES=4)
 	@$(PY) -m snakemake --cores $(CORES) $(if $(STUDY),--configfile "$(STUDY)") -- results/report.html
@@ -38,7 +37,7 @@ test-full: .venv/dev ## Run the tests with the long ones
 	@$(PY) -m pytest -m "full or not full"
 
 bench: .venv/run ## Compare the study's own way with this one on this machine
-	@$(PY) benchmarks/run.py
+	@for benchmark in benchmarks/*.py; do $(PY) $$benchmark || exit 1; done
 
 lint: .venv/dev ## Check style, format and types
 	$(PY) -m ruff check

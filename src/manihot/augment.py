@@ -1,7 +1,7 @@
 """Random order and random changes of training photos, and the fixed views of test-time augmentation.
 
-What a photo gets follows from an integer hash of (seed, epoch, photo) alone: neither the batch size nor its place
-in a batch nor a resumed run changes it. Changes are made to whole batches on their device.
+What a photo gets follows from an integer hash of (seed, epoch, photo) alone: neither the batch size nor its
+place in a batch nor a resumed run changes it. Changes are made to whole batches on their device.
 """
 
 import zlib
@@ -40,14 +40,14 @@ def random_order(seed: int, epoch: int, n: int) -> NDArray[np.int64]:
 
 
 def photo_keys(photos: pd.DataFrame) -> NDArray[np.uint64]:
-    """An integer that stands for each photo (columns dataset, image_id), uint64 [n], the same in every table."""
+    """An integer for each photo (columns dataset, image_id), uint64 [n], the same in every table."""
     names = zip(photos["dataset"], photos["image_id"], strict=True)
     return np.array([zlib.crc32(f"{dataset}/{image_id}".encode()) for dataset, image_id in names], np.uint64)
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Which changes are drawn: flips with probability 1/2, quarter turns, turns within +- `rotation` degrees."""
+    """Which changes are drawn: flips (probability 1/2), quarter turns, turns within +- `rotation` degrees."""
 
     horizontal_flip: bool = False
     vertical_flip: bool = False
@@ -72,7 +72,7 @@ class Augmentation:
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser (Steele, Lea, Flood 2014): each bit of the result depends on every bit of the value."""
+    """SplitMix64's finaliser (Steele, Lea, Flood 2014): each bit of a value changes each bit of its hash."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))
@@ -80,13 +80,13 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True)
 class Changes:
-    """What each photo gets: bool [3, n] (transpose, flip vertically, flip horizontally), radians float32 [n]."""
+    """What each photo gets: to transpose, flip vertically, horizontally, bool [3, n]; radians float32 [n]."""
 
     steps: Tensor
     angles: Tensor | None
 
     def turn(self, photos: Tensor, index: Tensor) -> Tensor:
-        """Flips and quarter turns of photos [b, c, size, size]; `index` int64 [b] is their place in the draw."""
+        """Flips and quarter turns of photos [b, c, size, size]; `index`, int64 [b], is their place."""
         transpose, vertical, horizontal = self.steps[:, index][..., None, None, None]
         photos = torch.where(transpose, photos.mT, photos)
         photos = torch.where(vertical, photos.flip(-2), photos)

@@ -17,9 +17,9 @@ BLOCK = 1024
 class Batches:
     """Gathers batches by index and normalises them on `device`.
 
-    `pixels` is uint8 [n, size, size, 3]; `normalisation` is mean and standard deviation of pixels 0..1. On a GPU the
-    photos are copied once where they fit, and gathered there; else each batch goes through page-locked memory while
-    the one before it is computed.
+    `pixels` is uint8 [n, size, size, 3]; `normalisation` is mean and standard deviation of pixels 0..1. On a
+    GPU the photos are copied once where they fit, and gathered there; else each batch goes through
+    page-locked memory while the one before it is computed.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Batches:
     def __call__(
         self, order: NDArray[np.int64], batch_size: int, changes: Changes | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Each batch of `order` in turn: float32 [b, 3, size, size] channels_last, and its indices, int64 [b].
+        """Each batch of `order` in turn: float32 [b, 3, size, size] channels_last and its indices int64 [b].
 
         The last batch may be smaller. `changes` are drawn for all photos, in their own order.
         """

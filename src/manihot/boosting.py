@@ -1,6 +1,7 @@
 """Gradient-boosted trees (XGBoost) on stored features."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ import pandas as pd
 import xgboost
 from numpy.typing import NDArray
 
-from manihot import device as machine
-from manihot import feature_table, files, parts
+from manihot import feature_table, files, gpus, parts
+from manihot.errors import StudyError
 from manihot.state import State
 
 HISTORY = ["round", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
-# A round of five trees on 1,280 features takes some 0.2 s on two cores: at most a few seconds are lost to a kill.
+# A round of five trees on 1,280 features takes some 0.2 s on two cores: a kill loses a few seconds.
 ROUNDS_A_CHECKPOINT = 25
 
 
@@ -37,12 +38,15 @@ def fit(
 ) -> dict[str, Any]:
     """Fit trees to the classes' softmax; returns what it cost.
 
-    Writes to the state's folder: booster.ubj, history.csv (a round a row) and model.json, where `parameters` counts the
-    trees' thresholds and leaf values. Goes on from the rounds that the state holds.
+    Writes to the state's folder: booster.ubj, history.csv (a round a row) and model.json, where
+    `parameters` counts the trees' thresholds and leaf values. Goes on from the rounds that the state holds.
+
+    Raises:
+        StudyError: damaged features, or `device` is cuda and there is none.
     """
     training, validation = parts.training_rows(draw, fold), parts.validation_rows(draw, fold)
-    with machine.choose(device, gpu_slots) as chosen:
-        settings = parameters(len(labels), max_depth, learning_rate, seed, str(chosen), threads)
+    with _device(device, gpu_slots) as chosen:
+        settings = parameters(len(labels), max_depth, learning_rate, seed, chosen, threads)
         train = _matrix(features, training, labels, threads)
         watched = [(train, "train")]
         if len(validation):
@@ -52,7 +56,13 @@ def fit(
             rounds = min(ROUNDS_A_CHECKPOINT, n_estimators - len(history))
             measured: dict[str, dict[str, list[float]]] = {}
             booster = xgboost.train(
-                settings, train, rounds, evals=watched, evals_result=measured, verbose_eval=False, xgb_model=booster
+                settings,
+                train,
+                rounds,
+                evals=watched,
+                evals_result=measured,
+                verbose_eval=False,
+                xgb_model=booster,
             )
             history += _rows(measured, rounds, len(history), learning_rate)
             state.save("rounds.ubj", bytes(booster.save_raw("ubj")))
@@ -60,15 +70,37 @@ def fit(
             progress(len(history), n_estimators, f"train accuracy {history[-1][2]:.3f}")
     assert booster is not None
     _write(state.folder, booster, history)
-    return {"photos": len(training), "device": str(chosen), "precision": "float32"}
+    return {"photos": len(training), "device": chosen, "precision": "float32"}
 
 
-def parameters(classes: int, max_depth: int, learning_rate: float, seed: int, device: str, threads: int) -> dict[str, Any]:
+@contextmanager
+def _device(requested: str, gpu_slots: int) -> Iterator[str]:
+    """XGBoost's name of the device to fit on; `auto` is a GPU where there is one that it can use."""
+    found = gpus.count() if xgboost.build_info()["USE_CUDA"] else 0
+    if requested == "cuda" and not found:
+        raise StudyError("device is cuda, but no CUDA device is visible here: set device to auto or cpu")
+    if requested == "cpu" or not found:
+        yield "cpu"
+        return
+    with gpus.leased(found, gpu_slots) as index:
+        yield f"cuda:{index}"
+
+
+def parameters(
+    classes: int, max_depth: int, learning_rate: float, seed: int, device: str, threads: int
+) -> dict[str, Any]:
     """XGBoost's parameters of these settings; all others keep XGBoost's defaults."""
     return {
-        "objective": "multi:softprob", "num_class": classes, "tree_method": "hist", "eval_metric": ["mlogloss", "merror"],
-        "max_depth": max_depth, "learning_rate": learning_rate, "seed": seed, "device": device, "nthread": threads,
-    }  # fmt: skip
+        "objective": "multi:softprob",
+        "num_class": classes,
+        "eval_metric": ["mlogloss", "merror"],
+        "tree_method": "hist",
+        "max_depth": max_depth,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "device": device,
+        "nthread": threads,
+    }
 
 
 def _matrix(
@@ -83,7 +115,9 @@ def _matrix(
     return xgboost.QuantileDMatrix(rows, label=target, nthread=threads, ref=reference)
 
 
-def _rows(measured: dict[str, dict[str, list[float]]], rounds: int, done: int, rate: float) -> list[list[Any]]:
+def _rows(
+    measured: dict[str, dict[str, list[float]]], rounds: int, done: int, rate: float
+) -> list[list[Any]]:
     """Rows of history from what XGBoost measured in `rounds` rounds after the first `done`."""
     columns: list[list[Any]] = []
     for part in ("train", "validation"):
@@ -108,9 +142,13 @@ def _write(folder: Path, booster: xgboost.Booster, history: list[list[Any]]) -> 
     trees = booster.get_dump()
     nodes = sum(tree.count("\n") for tree in trees)
     model = {
-        "booster": "xgboost", "trees": len(trees), "parameters": nodes, "trainable": nodes, "precision": "float32",
+        "booster": "xgboost",
+        "trees": len(trees),
+        "parameters": nodes,
+        "trainable": nodes,
+        "precision": "float32",
         "sha256": files.sha256(folder / "booster.ubj"),
-    }  # fmt: skip
+    }
     files.write_json(folder / "model.json", model)
 
 
@@ -121,7 +159,7 @@ def predict(
     photos: pd.DataFrame,
     threads: int,
 ) -> NDArray[np.float32]:
-    """Probabilities of the classes for `photos`, float32 [n, K].
+    """Probabilities of the classes for `photos`, float32 [n, K]; `model` is the path of its model.json.
 
     Raises:
         StudyError: a damaged file.

@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def choose(device: str, gpu_slots: int) -> Iterator[torch.device]:
-    """The device a job may use within the context; `device` is `auto` (CUDA where there is one), `cpu` or `cuda`.
+    """The device a job may use in the context; `device` is `auto` (CUDA where there is one), `cpu` or `cuda`.
 
-    A single device in CUDA_VISIBLE_DEVICES is the scheduler's choice and taken; of several that are visible one
-    is leased, which at most `gpu_slots` jobs of this user on this machine hold at a time.
+    A single device in CUDA_VISIBLE_DEVICES is the scheduler's choice and taken; of several that are visible
+    one is leased, which at most `gpu_slots` jobs of this user on this machine hold at a time.
 
     Raises:
         StudyError: `cuda` is asked for and there is none.
@@ -77,8 +77,8 @@ def lease(ids: Sequence[str], slots: int, folder: Path, poll_seconds: float = 0.
 def precision(requested: str, device: torch.device) -> torch.dtype:
     """The number format of convolutions and matrix products; weights and losses stay float32.
 
-    `auto` is bfloat16 where the hardware computes in it (CUDA from capability 8.0, processors with AVX512-BF16
-    or AMX), float32 elsewhere: what is emulated is slower than float32.
+    `auto` is bfloat16 where the hardware computes in it (CUDA from capability 8.0, processors with
+    AVX512-BF16 or AMX), float32 elsewhere: what is emulated is slower than float32.
     """
     if requested != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[requested]
@@ -99,7 +99,7 @@ def _cpu_computes_bfloat16() -> bool:
 
 
 def costs(device: torch.device, dtype: torch.dtype) -> dict[str, str | float]:
-    """What a job's cost row says of its device: name, precision and, on a GPU, the peak of its memory in MB."""
+    """What a job's cost row says of its device: name, precision and, on a GPU, its peak memory in MB."""
     row: dict[str, str | float] = {"device": "cpu", "precision": str(dtype).removeprefix("torch.")}
     if device.type == "cuda":
         peak = torch.cuda.max_memory_allocated(device) / 2**20

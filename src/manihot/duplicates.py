@@ -5,22 +5,25 @@ Not found: mirrored, turned or heavily edited copies.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.fft import dctn
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+Array = NDArray[Any]
+
 SIDE = 32  # of a thumbnail, pixels
 # Chosen on 1,500 field photos, of which 200 were re-encoded, resized, cropped and brightened, and on 580 scanned
-# leaves that share their backgrounds. Among field photos no pair of different pictures leaves less than 0.9 unexplained.
+# leaves that share their backgrounds. No two different field photos leave less than 0.88 unexplained.
 HASH_BITS = 16  # of 64 that may differ
 LOOKS_ALIKE = 0.7  # correlation of the halved thumbnails, before anything is aligned
 UNEXPLAINED_IN_PLACE = 0.12
 UNEXPLAINED_ALIGNED = 0.03  # stricter: an alignment is four more chances to agree
-FLAT = 2.0  # standard deviation in grey levels below which a thumbnail shows nothing to compare
+FLAT = 2.0  # standard deviation in grey levels below which a halved thumbnail shows nothing to compare
 LARGEST_SHIFT = 2.0  # of a thumbnail's edge, pixels: a crop of about 6 % a side
 BORDER = 3  # pixels that a crop may have cut away
 TILE = 10
@@ -32,39 +35,27 @@ _FROM_CENTRE = (_GRID - (SIDE - 1) / 2) / ((SIDE - 1) / 2)  # -1 to 1
 _INSIDE = slice(BORDER, SIDE - BORDER)
 _STARTS = np.arange(0, SIDE - 2 * BORDER - TILE + 1, 4)[:, None]  # of the tiles, which overlap
 _COLUMNS = np.arange(SIDE - 2 * BORDER)
-_TILES = ((_STARTS <= _COLUMNS) & (_COLUMNS < _STARTS + TILE)).astype(np.float32) / TILE  # averages over a tile
+# Averages over the tiles.
+_TILES = ((_STARTS <= _COLUMNS) & (_COLUMNS < _STARTS + TILE)).astype(np.float32) / np.float32(TILE)
 
 
-def perceptual_hashes(thumbnails: np.ndarray) -> np.ndarray:
-    """Hashes uint64 [N] of grey thumbnails uint8 [N, 32, 32]: which low DCT frequencies lie above their median.
-
-    The "pHash" of C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions (2010).
-    """
-    low = dctn(thumbnails.astype(np.float32), axes=(1, 2))[:, :8, :8].reshape(len(thumbnails), 64)
-    bits = low > np.median(low[:, 1:], axis=1, keepdims=True)
-    return np.packbits(bits, axis=1).view(">u8").ravel().astype(np.uint64)
-
-
-def duplicate_pairs(digests: np.ndarray, hashes: np.ndarray, thumbnails: np.ndarray) -> pd.DataFrame:
+def duplicate_pairs(digests: Array, hashes: Array, thumbnails: Array) -> pd.DataFrame:
     """The pairs of rows that show the same picture: columns `a`, `b` (a < b), `kind`, `distance`, sorted.
 
-    `digests` [N] are the files' SHA-256, `hashes` uint64 [N], `thumbnails` uint8 [N, 32, 32]. `kind` is "exact"
-    (each copy is paired with its first one) or "near" (first copies only); `distance` is in hash bits.
+    `digests` [N] are the files' SHA-256, `hashes` uint64 [N], `thumbnails` uint8 [N, 32, 32]. `kind` is `exact`
+    (each copy is paired with its first one) or `near` (first copies only); `distance` is in bits of the hash.
     """
     _, first, place = np.unique(digests, return_index=True, return_inverse=True)
     copies = np.flatnonzero(first[place] != np.arange(len(digests)))
     exact = pd.DataFrame({"a": first[place][copies], "b": copies, "kind": "exact", "distance": 0})
 
     rows = np.sort(first)
-    rows = rows[thumbnails[rows].std(axis=(1, 2)) >= FLAT]
-    found = list(_near(hashes[rows], thumbnails[rows]))
-    pairs = np.concatenate(found) if found else np.empty((0, 2), np.int64)
-    a, b = rows[pairs].T
+    a, b = rows[np.concatenate([np.empty((0, 2), np.int64), *_near(hashes[rows], thumbnails[rows])])].T
     near = pd.DataFrame({"a": a, "b": b, "kind": "near", "distance": np.bitwise_count(hashes[a] ^ hashes[b])})
     return pd.concat([exact, near]).astype({"distance": int}).sort_values(["a", "b"], ignore_index=True)
 
 
-def group_of(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def group_of(count: int, a: Array, b: Array) -> Array:
     """The group int64 [count] of each row, given the pairs (a, b): the index of the group's first row."""
     graph = coo_array((np.ones(len(a), np.int8), (a, b)), shape=(count, count))
     _, group = connected_components(graph, directed=False)
@@ -72,12 +63,14 @@ def group_of(count: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return first[group]
 
 
-def _near(hashes: np.ndarray, thumbnails: np.ndarray) -> Iterator[np.ndarray]:
+def _near(hashes: Array, thumbnails: Array) -> Iterator[Array]:
     """Near-duplicate pairs int64 [M, 2], block by block."""
     halved = thumbnails.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4), dtype=np.float32)
     halved = halved.reshape(len(thumbnails), (SIDE // 2) ** 2)
     halved -= halved.mean(axis=1, keepdims=True)
-    halved /= np.maximum(np.linalg.norm(halved, axis=1, keepdims=True), 1e-6)
+    spread = np.linalg.norm(halved, axis=1, keepdims=True)
+    halved /= np.maximum(spread, 1e-6)
+    halved[spread[:, 0] < FLAT * SIDE / 2] = 0  # like nothing, not even itself
     for pairs in _close_hashes(hashes):
         for start in range(0, len(pairs), 64 * PAIRS):
             some = pairs[start : start + 64 * PAIRS]
@@ -87,8 +80,8 @@ def _near(hashes: np.ndarray, thumbnails: np.ndarray) -> Iterator[np.ndarray]:
                 yield batch[same_picture(*thumbnails[batch.T])]
 
 
-def _close_hashes(hashes: np.ndarray) -> Iterator[np.ndarray]:
-    """Pairs int64 [M, 2] (a < b) of hashes that differ in at most `HASH_BITS`: all are compared, a block at a time."""
+def _close_hashes(hashes: Array) -> Iterator[Array]:
+    """Pairs int64 [M, 2] (a < b) of hashes that differ in at most `HASH_BITS`; all are compared, by blocks."""
     for top in range(0, len(hashes), ROWS):
         rows = hashes[top : top + ROWS, None]
         for left in range(top, len(hashes), COLUMNS):
@@ -98,7 +91,7 @@ def _close_hashes(hashes: np.ndarray) -> Iterator[np.ndarray]:
             yield pairs[pairs[:, 0] < pairs[:, 1]]
 
 
-def same_picture(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def same_picture(one: Array, other: Array) -> Array:
     """Whether two thumbnails uint8 [K, 32, 32] show one picture, bool [K], in either order.
 
     One is fitted to the other by a quadratic tone curve, as it lies and after a small crop; the same picture
@@ -113,8 +106,8 @@ def same_picture(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return same[: len(one)] | same[len(one) :]
 
 
-def _fit(columns: list[np.ndarray], target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least squares of `target` [K, S, S] on `columns`, a pair at a time: coefficients [K, C], residuals [K, S, S]."""
+def _fit(columns: list[Array], target: Array) -> tuple[Array, Array]:
+    """Least squares of each `target` [K, S, S] on its `columns`: coefficients [K, C], residuals [K, S, S]."""
     basis = np.stack([np.ones_like(target), *columns], axis=-1).reshape(len(target), -1, len(columns) + 1)
     wanted = target.reshape(len(target), -1, 1)
     transposed = basis.swapaxes(1, 2)
@@ -125,13 +118,13 @@ def _fit(columns: list[np.ndarray], target: np.ndarray) -> tuple[np.ndarray, np.
     return coefficients[..., 0], residual.reshape(target.shape)
 
 
-def _tone(image: np.ndarray) -> list[np.ndarray]:
-    """The terms of a quadratic tone curve: brightness, contrast, and the bend that clipped highlights make."""
+def _tone(image: Array) -> list[Array]:
+    """The terms of a quadratic tone curve: contrast, and the bend that clipped highlights make."""
     scaled = (image[:, _INSIDE, _INSIDE] - 128) / 64
     return [scaled, scaled**2]
 
 
-def _unexplained(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _unexplained(source: Array, target: Array) -> Array:
     """The largest share of a tile's variance, float [K], that the tone curve of `source` leaves in `target`.
 
     A tile at a time: scans that share a background agree almost everywhere but where the leaf lies.
@@ -139,15 +132,15 @@ def _unexplained(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     inside = target[:, _INSIDE, _INSIDE]
     _, residual = _fit(_tone(source), inside)
 
-    def mean(image: np.ndarray) -> np.ndarray:
+    def mean(image: Array) -> Array:
         return _TILES @ image @ _TILES.T
 
     share = mean(residual**2) / (mean(inside**2) - mean(inside) ** 2 + NOISE)
     return share.max(axis=(1, 2))
 
 
-def _align(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The window of `source` that `target` shows, [4, K]: shift and stretch of the columns, then of the rows, in pixels.
+def _align(source: Array, target: Array) -> Array:
+    """The window of `source` that `target` shows, [4, K]: shift and stretch in pixels, of columns, then of rows.
 
     Two steps of Lucas and Kanade (1981) with the tone curve fitted along.
     """
@@ -165,17 +158,17 @@ def _align(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     return window
 
 
-def _is_crop(window: np.ndarray) -> np.ndarray:
-    """Whether a window lies within its source on all four sides, or goes past it on all four, give or take 0.2 px."""
+def _is_crop(window: Array) -> Array:
+    """Whether a window lies inside its source on all four sides, or outside on all four, give or take 0.2 px."""
     before = window[::2] - window[1::2]
     after = window[::2] + window[1::2]
     return (np.minimum(before, -after).min(axis=0) >= -0.2) | (np.maximum(before, -after).max(axis=0) <= 0.2)
 
 
-def _resample(image: np.ndarray, window: np.ndarray) -> np.ndarray:
+def _resample(image: Array, window: Array) -> Array:
     """The `window` [4, K] of `image` [K, 32, 32] on the full grid, by cubic convolution (Keys 1981)."""
 
-    def weights(shift: np.ndarray, stretch: np.ndarray) -> np.ndarray:
+    def weights(shift: Array, stretch: Array) -> Array:
         places = np.clip(_GRID + shift[:, None] + stretch[:, None] * _FROM_CENTRE, 0, SIDE - 1)
         x = np.abs(places[:, :, None] - _GRID)
         near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2

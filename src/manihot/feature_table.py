@@ -1,7 +1,7 @@
-"""Stored features: a float32 array a data set and view, and beside it a manifest that tells whether it is intact.
+"""Stored features: an array a data set and view, and beside it a manifest that tells whether it is intact.
 
-`{view}.npy` is [N, D], a row a photo in the catalog's order; `{view}.json` names the photos and has the CRC-32 of
-each row. Heads and boosters read features only through `select`, which needs no torch.
+`{view}.npy` is float32 [N, D], a row a photo in the catalog's order; `{view}.json` names the photos and has
+the CRC-32 of each row. Heads and boosters read features only through `select`, which needs no torch.
 """
 
 import zlib
@@ -48,7 +48,7 @@ def write(
 
 
 def digest(arrays: Sequence[str | PathLike[str]]) -> str:
-    """What identifies the content of feature arrays: a digest of their manifests, which have a checksum a row."""
+    """What identifies the content of feature arrays: their manifests have a checksum a row."""
     return files.content_key([files.sha256(manifest_path(array)) for array in arrays])
 
 
@@ -68,7 +68,9 @@ def facts(array: str | PathLike[str]) -> dict[str, Any]:
     raise _damaged(path)
 
 
-def select(arrays: Sequence[str | PathLike[str]], photos: pd.DataFrame, view: str = "identity") -> NDArray[np.float32]:
+def select(
+    arrays: Sequence[str | PathLike[str]], photos: pd.DataFrame, view: str = "identity"
+) -> NDArray[np.float32]:
     """The features of `photos` (columns dataset, image_id) in one view, float32 [n, D], each row checked.
 
     `arrays` are the feature arrays of the data sets and views that there are.
@@ -77,14 +79,16 @@ def select(arrays: Sequence[str | PathLike[str]], photos: pd.DataFrame, view: st
         StudyError: an array is damaged (one wrong byte is noticed) or does not hold a photo.
     """
     manifests = [(Path(array), facts(array)) for array in arrays]
-    by_dataset = {manifest["dataset"]: (path, manifest) for path, manifest in manifests if manifest["view"] == view}
+    by_dataset = {
+        manifest["dataset"]: (path, manifest) for path, manifest in manifests if manifest["view"] == view
+    }
     if not by_dataset:
-        raise StudyError(f"there are no stored features of the view {view}: add it to the views of this backbone")
+        raise StudyError(f"there are no stored features of the view {view}: add it to this backbone's")
     width = next(iter(by_dataset.values()))[1]["shape"][1]
     selected = np.zeros((len(photos), width), np.float32)
     for dataset, places in photos.reset_index(drop=True).groupby("dataset").indices.items():
         if dataset not in by_dataset:
-            raise StudyError(f"there are no stored features of {dataset} in the view {view}: run the study again")
+            raise StudyError(f"there are no stored features of {dataset} in the view {view}: run again")
         path, manifest = by_dataset[dataset]
         selected[places] = _rows(path, manifest, photos["image_id"].iloc[places])
     return selected
@@ -98,7 +102,7 @@ def _rows(path: Path, manifest: dict[str, Any], image_ids: pd.Series) -> NDArray
         array = np.load(path, mmap_mode="r")
     except Exception:  # numpy evaluates the header as Python's literals: damage there raises almost anything
         raise _damaged(path) from None
-    if array.dtype != np.dtype("<f4") or list(array.shape) != manifest["shape"] or not array.flags.c_contiguous:
+    if array.dtype != np.dtype("<f4") or list(array.shape) != manifest["shape"] or array.flags.fnc:
         raise _damaged(path)
     rows = np.ascontiguousarray(array[index])
     expected = np.asarray(manifest["checksums"])[index]

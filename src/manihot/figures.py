@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from manihot.svg import PALETTE, canvas, render
 
+# A chart of more models than this names only the highest in its description.
+LISTED = 12
 PART_NAMES = {
     "train": "training",
     "validation": "validation (out of fold)",
@@ -28,9 +30,9 @@ _BESIDE: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fonts
 
 
 def class_title(label: str, name: str) -> str:
-    """A class on an axis: its label, and of its name the abbreviation in brackets or the first 20 characters."""
+    """A class on an axis: its label, and of its name the abbreviation in brackets or the start."""
     short = re.search(r"\(([^()]{2,8})\)\s*$", name)
-    text = short[1] if short else name if len(name) <= 20 else name[:19] + "…"
+    text = short[1] if short else name if len(name) <= 16 else name[:15] + "…"
     return text if label == name else f"{label} {text}"
 
 
@@ -46,16 +48,18 @@ def class_bars(catalog: pd.DataFrame, dataset: str) -> str:
         axes = figure.subplots()
         axes.barh(titles, values, color=PALETTE["third"], height=0.68)
         for row, value in enumerate(values):
-            axes.annotate(f"{value:,}   {value / values.sum():.1%}", (value, row), (4, 0), **_BESIDE)
+            axes.annotate(f"{value:,} · {value / values.sum():.1%}", (value, row), (4, 0), **_BESIDE)
         axes.set_xlim(0, values.max() * 1.17)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel("photos")
         _rows(axes, len(labels))
         most, least = int(values.argmax()), int(values.argmin())
         return render(
             figure,
             f"Photos of each class: {dataset}",
-            f"{values.sum():,} usable photos in {len(labels)} classes; most in {titles[most]} "
-            f"({values[most]:,}, {values[most] / values.sum():.1%}), fewest in {titles[least]} ({values[least]:,}).",
+            f"{values.sum():,} usable photos, {_count(len(labels), 'class', 'classes')}; "
+            f"most in {titles[most]} ({values[most]:,}, {values[most] / values.sum():.1%}), "
+            f"fewest in {titles[least]} ({values[least]:,}).",
         )
 
 
@@ -77,6 +81,7 @@ def sizes(catalog: pd.DataFrame, dataset: str) -> str:
         left.grid(True)
         middle.hist(kilobytes, bins=30, color=PALETTE["third"])
         middle.set(xlabel="file size (kB)", ylabel="photos", title="File sizes")
+        middle.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         middle.grid(True, axis="y")
         right.barh(
             modes.index.astype(str),
@@ -92,13 +97,14 @@ def sizes(catalog: pd.DataFrame, dataset: str) -> str:
             figure,
             f"Sizes and modes: {dataset}",
             f"{shapes.max():,} of {len(usable):,} photos are {common[0]} x {common[1]} pixels "
-            f"({len(shapes)} different sizes); median file size {np.median(kilobytes):.0f} kB; "
+            f"({_count(len(shapes), 'size', 'sizes')} in all); "
+            f"median file size {np.median(kilobytes):,.3g} kB; "
             f"modes: {', '.join(f'{mode} {count:,}' for mode, count in modes.items())}.",
         )
 
 
 def curves(histories: Mapping[int, pd.DataFrame], experiment: str) -> str:
-    """Loss and accuracy by epoch (or boosting round) of every fold, training against validation; means are bold."""
+    """Loss and accuracy by epoch (or round) of every fold, training against validation; means are bold."""
     steps = next(iter(histories.values())).columns[0]
     series = {"training": "train", "validation": "validation"}
     with canvas(2.7) as figure:
@@ -128,42 +134,56 @@ def curves(histories: Mapping[int, pd.DataFrame], experiment: str) -> str:
             for title, prefix in series.items()
             if pd.notna(last.get(f"{prefix}_loss"))
         )
-        folds = f"{len(histories)} folds, thin" if len(histories) > 1 else f"fold {next(iter(histories))}"
+        folds = f"{len(histories)} folds (thin) and their mean (bold). " if len(histories) > 1 else ""
         return render(
             figure,
             f"Learning curves: {experiment}",
-            f"{folds}; mean bold. After the last {steps} ({int(last[steps])}), mean over folds: {ends}.",
+            f"{folds}After the last {steps} ({int(last[steps])}): {ends}.",
         )
 
 
-def confusion(matrices: Mapping[str, Sequence[Sequence[int]]], titles: Sequence[str], model: str) -> str:
-    """Counts and row shares side by side, one row of panels a part; rows are true classes, columns predicted ones."""
-    parts = {part: np.asarray(matrix, dtype=float) for part, matrix in matrices.items() if np.sum(matrix)}
-    side = max(1.6, 0.44 * len(titles) + 0.3)
+def confusion(scores: Mapping[str, Mapping[str, Any]], model: str) -> str:
+    """Counts and row shares side by side, a row of panels a part; rows are true classes.
+
+    `scores` has a part's record of `scores.score`; a part without photos is left out.
+    """
+    scored = {part: record for part, record in scores.items() if record["n"]}
+    if not scored:
+        with canvas(0.8) as figure:
+            return render(figure, f"Confusion matrices: {model}", "No photo was predicted.")
+    classes = next(iter(scored.values()))["per_class"]
+    titles = [class_title(entry["label"], entry["name"]) for entry in classes]
     findings = []
-    with canvas((side + 0.75) * max(1, len(parts)) + 0.3) as figure:
-        grid = figure.subplots(max(1, len(parts)), 2, squeeze=False)
-        for panels, (part, matrix) in zip(grid, parts.items(), strict=True):
-            shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    height = (0.3 * max(4, len(titles)) + 0.35) * len(scored) + 0.075 * max(map(len, titles)) + 0.6
+    with canvas(height) as figure:
+        grid = figure.subplots(len(scored), 2, squeeze=False, sharex=True, sharey=True)
+        for panels, (part, record) in zip(grid, scored.items(), strict=True):
+            counts = np.asarray(record["confusion"])
+            shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
             name = PART_NAMES[part]
-            _heat(panels[0], shares, [[f"{n:.0f}" for n in row] for row in matrix], titles, f"{name}: photos")
+            _heat(panels[0], shares, [[f"{n}" for n in row] for row in counts], titles, f"{name}, photos")
             _heat(
                 panels[1],
                 shares,
                 [[f"{n:.2f}" for n in row] for row in shares],
                 titles,
-                f"{name}: share of the true class",
+                f"{name}, row shares",
             )
-            right = int(np.trace(matrix))
+            panels[0].set_ylabel("true class")
             recalls = ", ".join(
                 f"{title} {share:.2f}" for title, share in zip(titles, np.diag(shares), strict=True)
             )
-            findings.append(f"{name}: {right:,} of {int(matrix.sum()):,} right; recall {recalls}")
-        return render(figure, f"Confusion matrices: {model}", ". ".join(findings) + ".")
+            right = int(np.trace(counts))
+            findings.append(
+                f"{name.capitalize()}: {right:,} of {record['n']:,} photos right; recall {recalls}."
+            )
+        for axes in grid[-1]:
+            axes.set_xlabel("predicted class")
+        return render(figure, f"Confusion matrices: {model}", " ".join(findings))
 
 
 def models(summary: pd.DataFrame, title: str = "Accuracy of every model on the tests") -> str:
-    """Accuracy with its 95 % interval on the test (dot) and on the test as found (ring) of every whole model."""
+    """Accuracy with its 95 % interval on the test (dot) and the test as found (ring) of every whole model."""
     parts = {
         part: summary[(summary["part"] == part) & ~summary["kind"].isin(["fold", "baseline"])].set_index(
             "model"
@@ -189,28 +209,27 @@ def models(summary: pd.DataFrame, title: str = "Accuracy of every model on the t
         _rows(axes, len(names))
         handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
-        test = parts["test"]
-        finding = (
-            "; ".join(
-                f"{name} {row['accuracy']:.3f} ({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f})"
-                for name, row in test.iterrows()
-            )
-            or "no test scores"
+        best = parts["test"].sort_values("accuracy", ascending=False, kind="stable").head(LISTED)
+        finding = "; ".join(
+            f"{name} {row['accuracy']:.3f} ({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f})"
+            for name, row in best.iterrows()
         )
+        which = "" if len(best) == len(parts["test"]) else f", the {LISTED} highest of {len(parts['test'])}"
         base = "".join(f" Majority class: {value:.3f}." for value in baselines["accuracy"][:1])
-        return render(figure, title, f"Test accuracy: {finding}.{base}")
+        return render(figure, title, f"Test accuracy{which}: {finding or 'none'}.{base}")
 
 
 def comparisons(table: pd.DataFrame, part: str = "test") -> str:
-    """Paired differences in accuracy, each model minus the one it is based on, with 95 % intervals; zero is no change."""
+    """Paired differences in accuracy, each model minus the one it is based on, with 95 % intervals."""
     table = table[(table["part"] == part) & (table["metric"] == "accuracy")].reset_index(drop=True)
     names = [f"{row['model']} − {row['based_on']}" for _, row in table.iterrows()]
     with canvas(0.95 + 0.25 * max(1, len(names))) as figure:
         axes = figure.subplots()
         clear = (table["low"] > 0) | (table["high"] < 0)
         for chosen, fill, label in (
-            (clear, PALETTE["first"], "interval leaves out zero"), (~clear, PALETTE["surface"], "interval holds zero"),
-        ):  # fmt: skip
+            (clear, PALETTE["first"], "interval leaves out zero"),
+            (~clear, PALETTE["surface"], "interval holds zero"),
+        ):
             if chosen.any():
                 rows = table.index[chosen].to_numpy(dtype=float)
                 _intervals(
@@ -224,7 +243,7 @@ def comparisons(table: pd.DataFrame, part: str = "test") -> str:
         if len(names):
             figure.legend(loc="outside lower center", ncols=2)
         finding = "; ".join(
-            f"{name} {row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})"
+            f"{name} {row['difference']:+.3f} ({row['low']:+.3f} to {row['high']:+.3f})".replace("-", "−")
             for name, (_, row) in zip(names, table.iterrows(), strict=True)
         )
         return render(
@@ -237,7 +256,7 @@ def comparisons(table: pd.DataFrame, part: str = "test") -> str:
 def calibration(
     confidence: Sequence[float], right: Sequence[float], photos: Sequence[int], model: str
 ) -> str:
-    """Share right against mean confidence in bins of confidence; on the diagonal the model knows how sure it may be."""
+    """Share right against mean confidence, in bins of confidence that hold photos."""
     error = float(np.average(np.abs(np.subtract(confidence, right)), weights=photos))
     with canvas(2.7, width=3.6) as figure:
         axes = figure.subplots()
@@ -256,7 +275,7 @@ def calibration(
 
 
 def costs(table: pd.DataFrame) -> str:
-    """Time (sum over jobs) and peak memory (largest job) of each stage; columns `stage,seconds,peak_memory_mb`."""
+    """Time (all jobs) and peak memory (largest job) of each stage: `stage,seconds,peak_memory_mb`."""
     by_stage = table.groupby("stage", sort=False).agg({"seconds": "sum", "peak_memory_mb": "max"})
     with canvas(0.75 + 0.22 * len(by_stage)) as figure:
         panels = figure.subplots(1, 2, sharey=True)
@@ -281,7 +300,8 @@ def costs(table: pd.DataFrame) -> str:
             figure,
             "Time and peak memory of each stage",
             f"{by_stage['seconds'].sum():,.0f} s of jobs in all, most in {longest} "
-            f"({by_stage['seconds'].max():,.0f} s); most memory in {largest} ({by_stage['peak_memory_mb'].max():,.0f} MB).",
+            f"({by_stage['seconds'].max():,.0f} s); "
+            f"most memory in {largest} ({by_stage['peak_memory_mb'].max():,.0f} MB).",
         )
 
 
@@ -299,41 +319,18 @@ def _rows(axes: Axes, count: int) -> None:
 def _heat(
     axes: Axes, shares: NDArray[np.float64], texts: Sequence[Sequence[str]], titles: Sequence[str], title: str
 ) -> None:
-    """A matrix as cells whose opacity is the share, so that it works on a light and on a dark page."""
+    """A matrix as cells whose opacity is the share; never so dark that ink is not read on it."""
     count = len(titles)
     for row, column in np.ndindex(count, count):
-        share = shares[row, column]
-        axes.add_patch(
-            Rectangle((column, row), 1, 1, facecolor=PALETTE["first"], alpha=round(0.05 + 0.95 * share, 3))
-        )
+        alpha = round(0.04 + 0.58 * float(shares[row, column]), 3)
+        axes.add_patch(Rectangle((column, row), 1, 1, facecolor=PALETTE["heat"], alpha=alpha))
         if count <= 12:
-            color = PALETTE["inverse"] if share > 0.55 else PALETTE["ink"]
-            axes.text(
-                column + 0.5,
-                row + 0.5,
-                texts[row][column],
-                ha="center",
-                va="center",
-                color=color,
-                fontsize=7.5,
-            )
+            place = (column + 0.5, row + 0.5)
+            axes.text(*place, texts[row][column], ha="center", va="center", fontsize=7.5)
     places = np.arange(count) + 0.5
-    axes.set(
-        xlim=(0, count),
-        ylim=(count, 0),
-        title=title,
-        xlabel="predicted class",
-        ylabel="true class",
-        aspect="equal",
-    )
-    slanted = max(map(len, titles)) > 5
-    axes.set_xticks(
-        places,
-        titles,
-        rotation=40 if slanted else 0,
-        ha="right" if slanted else "center",
-        rotation_mode="anchor",
-    )
+    axes.set(xlim=(0, count), ylim=(count, 0), title=title)
+    slanted = max(map(len, titles)) > 6
+    axes.set_xticks(places, titles, rotation=35 if slanted else 0, ha="right" if slanted else "center")
     axes.set_yticks(places, titles)
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
@@ -352,3 +349,7 @@ def _intervals(
     value, low, high = (table[column].to_numpy(dtype=float) for column in columns)
     axes.hlines(rows, low, high, color=color, lw=1.3)
     axes.plot(value, rows, "o", ms=4.6, color=color, markerfacecolor=fill, markeredgewidth=1.2, label=label)
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"

@@ -1,4 +1,4 @@
-"""Linear heads: the last layer of a frozen backbone, fitted on stored features instead of running the backbone."""
+"""Linear heads: the last layer of a frozen backbone, fitted on its stored features."""
 
 import zlib
 from collections.abc import Sequence
@@ -36,9 +36,12 @@ def fit(
 ) -> dict[str, Any]:
     """Fit the last layer of the features' network by Adam and cross-entropy; returns what it cost.
 
-    Writes to `folder`: weights.safetensors (`weight` [K, D] and `bias` [K], float32), history.csv (an epoch a row) and
-    model.json. Each epoch takes each photo in one of `views` (random flips: identity and hflip); validation is on the
-    photo as it is.
+    Writes to `folder`: weights.safetensors (`weight` [K, D] and `bias` [K], float32), history.csv (an epoch
+    a row) and model.json. Each epoch takes each photo in one of `views` (random flips: identity and hflip);
+    validation is on the photo as it is.
+
+    Raises:
+        StudyError: damaged features.
     """
     torch.set_num_threads(threads)
     training, validation = parts.training_rows(draw, fold), parts.validation_rows(draw, fold)
@@ -75,7 +78,7 @@ def _initial(width: int, classes: int, seed: int) -> nn.Linear:
 
 
 def _views(photos: pd.DataFrame, count: int, seed: int, epoch: int) -> Tensor:
-    """Which of `count` views each photo has in an epoch, int64 [n], from a hash of (seed, epoch, photo) alone."""
+    """Which of `count` views each photo has, int64 [n], by a hash of (seed, epoch, photo) alone."""
     keys = augment.photo_keys(photos)
     hashed = pd.util.hash_array(keys ^ np.uint64(augment.derive(seed, epoch, zlib.crc32(b"view"))))
     return torch.from_numpy((hashed % np.uint64(count)).astype(np.int64))
@@ -98,9 +101,12 @@ def _write(folder: Path, layer: nn.Linear, history: list[list[Any]], backbone: d
     files.write_table(folder / "history.csv", pd.DataFrame(history, columns=HISTORY))
     trainable = sum(parameter.numel() for parameter in layer.parameters())
     model = {
-        "network": backbone["network"], "parameters": backbone["parameters"] + trainable, "trainable": trainable,
-        "precision": backbone["precision"], "sha256": files.sha256(folder / "weights.safetensors"),
-    }  # fmt: skip
+        "network": backbone["network"],
+        "parameters": backbone["parameters"] + trainable,
+        "trainable": trainable,
+        "precision": backbone["precision"],
+        "sha256": files.sha256(folder / "weights.safetensors"),
+    }
     files.write_json(folder / "model.json", model)
 
 
@@ -109,15 +115,15 @@ def predict(
     model: str | PathLike[str],
     features: Sequence[str | PathLike[str]],
     photos: pd.DataFrame,
-    views: Sequence[str] = ("identity",),
+    threads: int,
 ) -> NDArray[np.float32]:
-    """Probabilities of the classes for `photos`, float32 [n, K], the mean over `views`.
+    """Probabilities of the classes for `photos`, float32 [n, K]; `model` is the path of model.json.
 
     Raises:
         StudyError: a damaged file.
     """
+    torch.set_num_threads(threads)
     layer = load(parts.fitted(weights, model))
     with torch.inference_mode():
-        chosen = [_tensor(features, photos, view) for view in views]
-        answers = [functional.linear(x, layer["weight"], layer["bias"]).softmax(dim=1) for x in chosen]
-        return torch.stack(answers).mean(dim=0).numpy()
+        logits = functional.linear(_tensor(features, photos), layer["weight"], layer["bias"])
+        return logits.softmax(dim=1).numpy()

@@ -67,7 +67,7 @@ class Job:
         self.settings: dict[str, Any] = record["settings"]
         self.code: str = record["code"]
         self.name: str = record["name"]
-        wildcards = " ".join(str(value) for value in snakemake.wildcards.values())
+        wildcards = " ".join(str(value) for value in snakemake.wildcards)
         self.label = f"{self.rule} {wildcards}".strip()
         self.progress = Progress(self.label, terminal)
         self.cost: dict[str, Any] = {"threads": snakemake.threads}
@@ -136,9 +136,10 @@ def job(snakemake: Any) -> Iterator[Job]:
         terminal.write(f"\nerror: {snakemake.rule} failed: {last} (the whole story: {path})\n")
         _leave()
     cost = _cost(running, time.monotonic() - start)
-    if "cost" in snakemake.output.keys():
+    if hasattr(snakemake.output, "cost"):
         files.write_rows(snakemake.output.cost, COST_COLUMNS, [cost])
     log.info("done: %s", ", ".join(f"{key} {value}" for key, value in cost.items() if value != ""))
+    terminal.close()
 
 
 def _leave() -> None:

@@ -45,8 +45,7 @@ OWN = {"small_cnn": small_cnn, "vgg_small": vgg_small}
 
 
 def _blocks(*channels: int) -> list[nn.Module]:
-    """Convolution, batch norm, pooling, ReLU. Pooling before ReLU gives the same to the last bit, and ReLU has a
-    quarter of the work."""
+    """Convolution, batch norm, pooling, ReLU: ReLU after pooling gives the same to the last bit for less work."""
     layers: list[nn.Module] = []
     for before, after in pairwise((3, *channels)):
         convolution = nn.Conv2d(before, after, kernel_size=3, padding=1)
@@ -69,7 +68,7 @@ def known_networks() -> list[str]:
 
 
 def torchvision_network(name: str) -> nn.Module:
-    """torchvision's network of this name with its 1,000 classes; initial weights come from torch's random state.
+    """torchvision's network of this name with its 1,000 classes; its initial weights use torch's random state.
 
     Raises:
         StudyError: there is none of this name.
@@ -91,9 +90,10 @@ def build(
 ) -> nn.Module:
     """A network that turns float photos [n, 3, size, size] into logits [n, classes], float32, channels_last.
 
-    torchvision's networks get a new last layer. `dropout` is the rate of the classifier's dropout layers; where
-    there is none, one comes before the last layer. `weights` is a safetensors file of torchvision's state dict;
-    without one the initial weights are drawn from `seed`. Where `frozen`, only the last layer can be trained.
+    torchvision's networks get a new last layer. `dropout` is the rate of the classifier's dropout layers;
+    where there is none, one comes before the last layer. `weights` is a safetensors file of torchvision's
+    state dict; without one the initial weights are drawn from `seed`. Where `frozen`, only the last layer can
+    be trained.
 
     Raises:
         StudyError: an unknown network, weights that are not this network's, or photos too small for it.
@@ -163,8 +163,8 @@ def last_layer(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
 def feature_network(name: str, weights: Path) -> nn.Module:
     """torchvision's network but for its last layer, in eval mode: photos [n, 3, h, w] to features [n, D].
 
-    D is what the last layer takes in: 512 for resnet18, 1,280 for efficientnet_b0 (its pooled features), 4,096
-    for alexnet; squeezenet's are its last maps, averaged.
+    D is what the last layer takes in: 512 for resnet18, 1,280 for efficientnet_b0 (its pooled features),
+    4,096 for alexnet; squeezenet's are its last maps, averaged.
 
     Raises:
         StudyError: an unknown network, or a file that does not hold its weights.

@@ -1,4 +1,4 @@
-"""Which photos a fold's model trains on, and its predictions on each part: all that later stages know of a model."""
+"""Which photos a fold's model trains on, and its predictions on each part."""
 
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -15,24 +15,33 @@ PARTS = ("train", "validation", "test", "test_as_found")
 
 
 def read_photos(path: str | PathLike[str]) -> pd.DataFrame:
-    """A table of photos (split, draw or catalog): ids and labels are text whatever they look like, folds are Int64."""
+    """A table of photos (split, draw or catalog): ids and labels are text, folds are Int64."""
     text = ("dataset", "image_id", "label", "name", "status")
     return pd.read_csv(
-        path, dtype={column: "str" for column in text} | {"fold": "Int64"}, keep_default_na=False, na_values={"fold": [""]}
+        path,
+        dtype={column: "str" for column in text} | {"fold": "Int64"},
+        keep_default_na=False,
+        na_values={"fold": [""]},
     )
 
 
 def training_rows(draw: pd.DataFrame, fold: int) -> pd.DataFrame:
-    """The drawn photos that fold's model trains on: all of the other folds; all there are where `fold` is 0."""
+    """The drawn photos that a fold's model trains on: those of other folds; all where `fold` is 0."""
     return draw if fold == 0 else draw[draw["fold"] != fold]
 
 
 def validation_rows(draw: pd.DataFrame, fold: int) -> pd.DataFrame:
     """The drawn photos of the history's validation; none where `fold` is 0.
 
-    Photos that the published protocol puts in every fold's training part (fold 0) are validated on too, as it did.
+    Photos that the published protocol puts in every fold's training part (fold 0) are validated on too, as
+    it did.
     """
     return draw[draw["fold"].isin([0, fold])] if fold else draw[:0]
+
+
+def class_labels(facts: str | PathLike[str]) -> list[str]:
+    """The labels of a split's classes in the order of their index, from its facts file."""
+    return [entry["label"] for entry in files.read_json(facts)["classes"]]
 
 
 def targets(photos: pd.DataFrame, labels: Sequence[str]) -> NDArray[np.int64]:
@@ -45,8 +54,8 @@ def targets(photos: pd.DataFrame, labels: Sequence[str]) -> NDArray[np.int64]:
     if (index < 0).any():
         wrong = photos[index < 0].iloc[0]
         raise StudyError(
-            f"photo {wrong['image_id']} of {wrong['dataset']} has the label {wrong['label']!r}, which is not a class "
-            "of this split: run the split again"
+            f"photo {wrong['image_id']} of {wrong['dataset']} has the label {wrong['label']!r}, which is "
+            "not a class of this split: run the split again"
         )
     return index.astype(np.int64)
 
@@ -60,8 +69,8 @@ def part_tables(
 ) -> dict[str, pd.DataFrame]:
     """A fold model's predictions on each part, `dataset,image_id,label,fold,p0..pK`; a part may be empty.
 
-    `predict` gives probabilities [n, K] in the order of `labels` for a table of photos; it is not called for an empty
-    part. `train` is what the model was fitted on, `validation` the pool's whole fold, drawn or not.
+    `predict` gives probabilities [n, K] in the order of `labels` for a table of photos; it is not called for
+    an empty part. `train` is what the model was fitted on, `validation` the pool's whole fold, drawn or not.
     """
     in_fold = (split["role"] == "pool") & (split["fold"] == fold) & (fold != 0)
     photos = {
@@ -96,5 +105,7 @@ def fitted(path: str | PathLike[str], model: str | PathLike[str]) -> bytes:
     except (OSError, ValueError, KeyError):
         intact = False
     if not intact:
-        raise StudyError(f"{path} is missing or damaged: delete it and {model}, and run the same command again")
+        raise StudyError(
+            f"{path} is missing or damaged: delete it and {model}, and run the same command again"
+        )
     return Path(path).read_bytes()

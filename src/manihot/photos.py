@@ -13,15 +13,15 @@ import stat
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from manihot import files
 from manihot.errors import StudyError
 
 # What counts as a photo in a folder of classes; whether it can be read is the catalog's question.
 SUFFIXES = {
-    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif",
-    ".tiff", ".webp",
+    ".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm",
+    ".tif", ".tiff", ".webp",
 }  # fmt: skip
 SEPARATORS = ",;\t"
 # Control characters, backslashes, undecodable bytes; an absolute path; an empty, `.` or `..` part.
@@ -46,38 +46,44 @@ def read_labels(
 ) -> list[Label]:
     """The labelled photos of a CSV file, in its order.
 
-    The file is UTF-8 with or without a byte order mark; comma, semicolon or tab separate. `prefix` is removed from the
-    image ids; `class_names` is a JSON object or a CSV file with `label,name`; `only` keeps the photos of these labels.
+    The file is UTF-8 with or without a byte order mark; comma, semicolon or tab separate. `prefix` is cut off
+    the image ids; `class_names` is a JSON object or a CSV file with `label,name`; `only` keeps the photos of
+    these labels.
 
     Raises:
-        StudyError: the file is missing or empty, a column is not there, a row is incomplete, an id leaves the photo
-            folder or is listed twice.
+        StudyError: the file is missing or empty, a column is not there, a row is incomplete, an id leaves the
+            photo folder or is listed twice.
     """
     path = Path(path)
     names = read_class_names(class_names) if class_names is not None else {}
     seen: dict[str, tuple[int, str]] = {}
     labels = []
     prefixed = not prefix
-    for row, (listed, label) in _read_columns(path, (image_column, label_column)):
-        image_id = listed.removeprefix(prefix)
-        prefixed = prefixed or image_id != listed
+    header, rows = read_csv(path, (image_column, label_column))
+    image_position, label_position = header.index(image_column), header.index(label_column)
+    for row, fields in rows:
+        label = fields[label_position]
+        image_id = fields[image_position].removeprefix(prefix)
+        prefixed = prefixed or image_id != fields[image_position]
         place = f"{path}, row {row}"
         if not image_id:
-            raise StudyError(f"{place}: nothing in column '{image_column}': write the photo's name or remove the row")
+            raise StudyError(f"{place}: nothing in column '{image_column}': write the photo's name")
         if not label:
-            raise StudyError(f"{place}: {shorten(image_id)} has no label: write one into column '{label_column}'")
+            raise StudyError(f"{place}: no label for {shorten(image_id)}: write one into '{label_column}'")
         check_id(image_id, place)
         if image_id in seen:
             first, other = seen[image_id]
-            how = "twice" if other == label else f"with two labels, {shorten(other)} and {shorten(label)},"
-            raise StudyError(f"{path}: {shorten(image_id)} is listed {how} in rows {first} and {row}: keep one of them")
+            how = "twice" if other == label else f"with two labels, {shorten(other)} and {shorten(label)}"
+            place = f"{path}, rows {first} and {row}"
+            raise StudyError(f"{place}: {shorten(image_id)} is listed {how}: keep one of them")
         seen[image_id] = row, label
         labels.append(Label(image_id, label, names.get(label, label)))
     if not labels:
         raise StudyError(f"{path}: no rows below the header: list a photo a row")
     if not prefixed:
         raise StudyError(
-            f"{path}: no image id begins with prefix {prefix!r}; the first is {shorten(labels[0].image_id)}: mend `prefix`"
+            f"{path}: no image id begins with {shorten(prefix)}, the first is {shorten(labels[0].image_id)}: "
+            "mend `prefix` in the study file"
         )
     return _select(labels, names, only, path)
 
@@ -103,7 +109,7 @@ def folder_labels(
         if os.path.splitext(photo)[1].lower() in SUFFIXES  # noqa: PTH122 (a Path a photo is slow)
     ]
     if not labels:
-        raise StudyError(f"{folder}: no photos in its sub-folders: make a sub-folder a class, or give a labels file")
+        raise StudyError(f"{folder}: no photos in its sub-folders: make one a class, or give a labels file")
     for label in labels:
         check_id(label.image_id, str(folder))
     return _select(labels, names, only, folder)
@@ -117,20 +123,52 @@ def read_class_names(path: str | os.PathLike[str]) -> dict[str, str]:
     """
     path = Path(path)
     if path.suffix.lower() != ".json":
-        return {label: name or label for _, (label, name) in _read_columns(path, ("label", "name"))}
+        header, rows = read_csv(path, ("label", "name"))
+        label, name = header.index("label"), header.index("name")
+        return {fields[label]: fields[name] or fields[label] for _, fields in rows}
     try:
         names = json.loads(_read_text(path))
     except ValueError as error:
-        raise StudyError(f"{path}: not JSON ({error}): write {{\"label\": \"name\", …}}") from error
+        raise StudyError(f'{path}: not JSON ({error}): write {{"label": "name", …}}') from error
     if not isinstance(names, dict) or not all(isinstance(name, str) and name for name in names.values()):
-        raise StudyError(f"{path}: not an object of names by label: write {{\"label\": \"name\", …}}")
+        raise StudyError(f'{path}: not an object of names by label: write {{"label": "name", …}}')
     return names
 
 
-def write_listing(target: Path, labels: Sequence[Label], root: Path, shards: int) -> None:
-    """Write `labels.csv` and `{shard}.csv` (`image_id,bytes,mtime_ns`) into `target`, each only where it changed.
+def read_csv(path: Path, wanted: Sequence[str] = ()) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The columns of a CSV file, and its rows with their numbers (the header is row 1), without blank lines.
 
-    `root` is the photo folder. Size and time are blank for a photo that is not there or is not a regular file.
+    Fields are stripped. The separator is the one under which the header has the `wanted` columns.
+
+    Raises:
+        StudyError: the file is missing, empty or not UTF-8, a wanted column is not there or there twice, or a
+            row has another number of fields.
+    """
+    text = _read_text(path)
+    rows = []
+    row = 1
+    try:
+        separator, header = _header(path, text, wanted)
+        reader = _reader(text, separator)
+        for fields in reader:
+            row = reader.line_num
+            if not any(fields):
+                continue
+            if len(fields) < len(header) or any(fields[len(header) :]):
+                raise StudyError(
+                    f"{path}, row {row}: {len(fields)} fields, but the header has {len(header)}: "
+                    f"quote a field that contains {separator!r}"
+                )
+            rows.append((row, [field.strip() for field in fields]))
+    except csv.Error as error:
+        raise StudyError(f"{path}, from row {row} on: not CSV ({error}): mend the quotes") from error
+    return header, rows[1:]
+
+
+def write_listing(target: Path, labels: Sequence[Label], root: Path, shards: int) -> None:
+    """Write `labels.csv` and `{shard}.csv` (`image_id,bytes,mtime_ns`) into `target` where they changed.
+
+    `root` is the photo folder. Size and time are blank where a photo is missing or is not a regular file.
 
     Raises:
         StudyError: the folder is missing, holds none of the photos, or a link in it leads outside.
@@ -202,49 +240,27 @@ def _read_text(path: Path) -> str:
         raise StudyError(f"{path}, row {row}: not UTF-8: save the file as CSV UTF-8") from error
 
 
-def _read_columns(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Row numbers (the header is row 1) and the stripped fields of the wanted columns; blank lines are skipped.
-
-    The separator is the one under which the header has the wanted columns.
-    """
-    text = _read_text(path)
-    separator, header = _read_header(path, text, wanted)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-    positions = [header.index(column) for column in wanted]
-    try:
-        next(reader)
-        for fields in reader:
-            if not any(fields):
-                continue
-            if len(fields) < len(header) or any(fields[len(header) :]):
-                raise StudyError(
-                    f"{path}, row {reader.line_num}: {len(fields)} fields where the header has {len(header)}: "
-                    f"quote a field that contains {separator!r}"
-                )
-            yield reader.line_num, [fields[position].strip() for position in positions]
-    except csv.Error as error:
-        raise StudyError(f"{path}, row {reader.line_num}: not CSV ({error}): mend the quotes") from error
-
-
-def _read_header(path: Path, text: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
-    """The separator of CSV text and the columns of its first line."""
-    first = io.StringIO(text, newline="").readline()
-    headers = {
-        separator: [column.strip() for column in next(csv.reader([first], delimiter=separator, skipinitialspace=True))]
-        for separator in SEPARATORS
-    }
-    separator, header = max(
-        headers.items(), key=lambda item: (sum(column in item[1] for column in wanted), len(item[1]))
-    )
+def _header(path: Path, text: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
+    """The separator under which the first line has the wanted columns, and the columns."""
+    text = text.lstrip("\r\n")
+    first = {mark: next(_reader(text, mark, strict=False)) for mark in SEPARATORS}
+    headers = {mark: [field.strip() for field in fields] for mark, fields in first.items()}
+    separator = max(headers, key=lambda mark: (len(set(wanted) & set(headers[mark])), len(headers[mark])))
+    header = headers[separator]
     for column in wanted:
         if header.count(column) != 1:
             close = difflib.get_close_matches(column, header, n=1)
             raise StudyError(
-                f"{path}, row 1: {'two columns' if column in header else 'no column'} '{column}'; there are "
+                f"{path}, row 1: {'two columns' if column in header else 'no column'} {column!r}, but "
                 f"{shorten(', '.join(header), 200)}: {f'did you mean {close[0]!r}? ' if close else ''}"
                 "name the right one in the study file"
             )
     return separator, header
+
+
+def _reader(text: str, separator: str, strict: bool = True) -> Any:
+    lines = io.StringIO(text, newline="")
+    return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
 
 
 def _select(
@@ -252,7 +268,7 @@ def _select(
 ) -> list[Label]:
     known = {label.label for label in labels}
     if names and known.isdisjoint(names):
-        raise StudyError(f"{path}: class_names names none of its labels, {_listed(known)}: mend `class_names`")
+        raise StudyError(f"{path}: `class_names` names none of its labels, {_listed(known)}: mend that file")
     if only is None:
         return labels
     for label in only:
@@ -262,8 +278,7 @@ def _select(
 
 
 def _listed(labels: Iterable[str]) -> str:
-    ordered = sorted(labels)
-    return shorten(", ".join(ordered), 200)
+    return shorten(", ".join(sorted(labels)), 200)
 
 
 def _visible(folder: Path, folders: bool) -> list[str]:
@@ -272,7 +287,7 @@ def _visible(folder: Path, folders: bool) -> list[str]:
         with os.scandir(folder) as entries:
             found = [entry.name for entry in entries if entry.is_dir() == folders]
     except OSError as error:
-        raise StudyError(f"{folder}: no such photo folder ({error.strerror}): mend `photos` in the study file") from error
+        raise StudyError(f"{folder}: no such photo folder: mend `photos` in the study file") from error
     return sorted(name for name in found if not name.startswith(".") and name != "__MACOSX")
 
 
@@ -290,7 +305,7 @@ def _facts(root: Path, labels: Sequence[Label]) -> Iterator[tuple[int, int] | tu
             facts = os.lstat(path)
             if stat.S_ISLNK(facts.st_mode):
                 _stay_inside(path, inside)
-                facts = os.stat(path)
+                facts = os.stat(path)  # noqa: PTH116 (as above)
         except OSError:
             yield "", ""
             continue
@@ -300,7 +315,7 @@ def _facts(root: Path, labels: Sequence[Label]) -> Iterator[tuple[int, int] | tu
 def _stay_inside(path: str, folder: str) -> None:
     real = os.path.realpath(path)
     if os.path.commonpath([real, folder]) != folder:
-        raise StudyError(f"{path}: a link that leaves the photo folder (to {real}): put the photos themselves there")
+        raise StudyError(f"{path}: a link that leaves the photo folder, to {real}: put the photos there")
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

@@ -78,8 +78,9 @@ def predict_fold(
 ) -> dict[str, Any]:
     """Write the four parts' tables of a fold's network to the state's folder; returns what it cost.
 
-    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of `draw` or `split`. Where `flips_at_validation`,
-    the validation photos are changed at random as in training: the published way of judging the backbones.
+    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of `draw` or `split`. Where
+    `flips_at_validation`, the validation photos are changed at random as in training: the published way of
+    judging the backbones.
 
     Raises:
         StudyError: damaged weights or pixels, or no device.

@@ -1,5 +1,6 @@
 """Intervals and tests that resample groups of near-duplicate photos, never single photos of a group."""
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -56,9 +57,11 @@ def bootstrap(sums: sparse.csr_array, *, seed: int, resamples: int) -> NDArray[n
 def percentile_interval(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The 95 % percentile interval (low, high), [2, ...], of resampled values [resamples, ...].
 
-    Resamples in which a value is not defined (a class without a photo) are left out.
+    Resamples in which a value is not defined (a class without a photo) are left out; NaN where none is left.
     """
-    return np.nanpercentile(values, [2.5, 97.5], axis=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        return np.nanpercentile(values, [2.5, 97.5], axis=0)
 
 
 def swap_p_values(differences: NDArray[np.float64], *, seed: int, permutations: int) -> NDArray[np.float64]:

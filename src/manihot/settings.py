@@ -46,14 +46,22 @@ def take_folder(results: Path = Path("results"), engine: Path = Path(".snakemake
 
 
 def write_settings(plan: Plan, scripts: Path, results: Path = Path("results")) -> None:
-    """Write each job's `settings/{rule}/{name}.json`: its settings, its script and the digest of its code."""
+    """Write each job's `settings/{rule}/{name}.json`: its settings, its script and the digest of its code.
+
+    Files of jobs that the study no longer has are removed: a settings file stands for a job of the study.
+    """
     codes: dict[str, str] = {}
+    outdated = set((results / "settings").glob("*/*.json"))
     for rule, name, settings in plan.settings():
         script = f"{rule}.py"
         if rule not in codes:
             codes[rule] = code_digest(scripts / script)
         record = {"rule": rule, "name": name, "script": script, "code": codes[rule], "settings": settings}
-        files.write_json_if_changed(results / "settings" / rule / f"{name}.json", record)
+        path = results / "settings" / rule / f"{name}.json"
+        files.write_json_if_changed(path, record)
+        outdated.discard(path)
+    for path in outdated:
+        path.unlink()
 
 
 def list_photos(plan: Plan, study_file: Path, results: Path = Path("results")) -> None:

@@ -42,7 +42,7 @@ def summarise(scores: Scores, models: Sequence[Mapping[str, Any]]) -> pd.DataFra
             )
             if len(model["folds"]) > 1:
                 rows += [
-                    {**fold, "model": f"{model['model']}/fold{fold['fold']}", "kind": "fold", **common}
+                    {**fold, "model": f"{model['name']}/fold{fold['fold']}", "kind": "fold", **common}
                     for fold in record["folds"]
                 ]
     rows += _baselines(scores, models)

@@ -1,4 +1,4 @@
-"""The look of the charts, and Matplotlib's SVG made small, titled and fit to stand beside others in a page."""
+"""The look of the charts, and Matplotlib's SVG made small, titled and fit to share a page."""
 
 import hashlib
 import io
@@ -19,10 +19,10 @@ METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 # Each colour is used by one name only; blue and orange differ for every kind of colour vision.
 PALETTE = {
     "surface": "#fffffe", "ink": "#1d2721", "muted": "#5d6a62", "grid": "#dfe5e1",
-    "first": "#2a6fb0", "second": "#c9591b", "third": "#2f7d50", "inverse": "#fdfffe",
+    "first": "#2a6fb0", "second": "#c9591b", "third": "#2f7d50", "heat": "#1f5f9e",
 }  # fmt: skip
 WIDTH = 7.6
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "manihot", "text.parse_math": False,
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 8,
     "axes.titlesize": 8, "axes.titlelocation": "left", "axes.titlecolor": PALETTE["muted"],
@@ -82,7 +82,7 @@ def render(figure: Figure, title: str, description: str) -> str:
         element = ElementTree.Element(f"{{{SVG}}}{name}")
         element.text = text
         root.insert(0, element)
-    root.attrib |= {"role": "img", "style": "stroke-linejoin:round;stroke-linecap:butt"}
+    root.attrib |= {"role": "img", "style": f"stroke-linejoin:round;stroke-linecap:butt;font-family:{FONT}"}
     return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
@@ -101,7 +101,7 @@ def _attribute(name: str, value: str, prefix: str) -> str:
     if name == "id":
         return prefix + value
     value = re.sub(r"#([mp][0-9a-f]{10})\b", rf"#{prefix}\1", value)
-    value = re.sub(r"font-family:[^;]*", f"font-family:{FONT}", value)
+    value = re.sub(r"font-family:[^;]*;? ?", "", value)
     value = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), value)
     value = re.sub(r"\s+", " ", value).strip()
     return re.sub(r"([;:]) ", r"\1", value) if name == "style" else value

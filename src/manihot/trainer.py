@@ -1,4 +1,4 @@
-"""A network in training, an epoch at a time, with checkpoints from which it goes on as if never interrupted."""
+"""A network in training, an epoch at a time; from a checkpoint it goes on as if never interrupted."""
 
 import json
 import logging
@@ -164,7 +164,7 @@ class Trainer:
             row |= self._validate(epoch)
         except torch.OutOfMemoryError as error:
             raise StudyError(
-                f"{self.where}: a batch of {self.recipe.batch_size} does not fit the memory of {self.device}: "
+                f"{self.where}: a batch of {self.recipe.batch_size} does not fit into {self.device}: "
                 "lower batch_size, size or gpu_slots"
             ) from error
         self.history.append(row)

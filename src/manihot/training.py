@@ -32,7 +32,7 @@ def train_fold(
     state: State,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Train a fold into `state.folder`: weights.safetensors, history.csv and model.json; returns what it cost.
+    """Train a fold into `state.folder`: weights.safetensors, history.csv, model.json; returns what it cost.
 
     Goes on from the last checkpoint in `state`; on a CPU the files are the same as without interruption.
     `weights` is the file of a published network's weights.
@@ -70,7 +70,8 @@ def check_overfit(
 ) -> dict[str, Any]:
     """Train until an epoch gets every photo right, or to the last epoch; returns what it cost.
 
-    Writes history.csv and result.json (the best training accuracy, its epoch, whether it is 1) to `state.folder`.
+    Writes history.csv and result.json (the best training accuracy, its epoch, whether it is 1) to
+    `state.folder`.
     """
     torch.set_num_threads(recipe.threads)
     nothing = LabelledPhotos(photos.pixels[:0], photos.targets[:0], photos.keys[:0])
@@ -87,7 +88,7 @@ def check_overfit(
 
 
 def _run(trainer: Trainer, state: State, progress: Progress, enough: float = np.inf) -> int:
-    """Train to the last epoch, or one with a training accuracy of `enough`; returns how many epochs it ran."""
+    """Train to the last epoch, or until training accuracy is `enough`; returns how many epochs it ran."""
     first = trainer.resume(state)
     saved, saving = time.monotonic(), 0.0
     while not trainer.done and not (trainer.history and trainer.history[-1]["train_accuracy"] >= enough):

@@ -1,4 +1,4 @@
-"""The weights of a frozen backbone: torchvision's own, a file's, or untrained; checked, and kept as safetensors."""
+"""The weights of a network: torchvision's own, a file's, or untrained; checked, kept as safetensors."""
 
 import re
 from os import PathLike
@@ -16,10 +16,10 @@ from manihot.networks import torchvision_network
 
 
 def fetch(network: str, source: str, target: str | PathLike[str], seed: int) -> None:
-    """Write the weights of torchvision's `network` to `target` as safetensors, float32, the same bytes every time.
+    """Write the weights of torchvision's `network` to `target` as safetensors, the same bytes every time.
 
-    `source` is `imagenet` (torchvision's IMAGENET1K_V1, downloaded and checked against its hash), `none` (initial
-    weights drawn from `seed`) or the path of a state dict (.pth, .pt or .safetensors).
+    `source` is `imagenet` (torchvision's IMAGENET1K_V1, downloaded and checked against its hash), `none`
+    (initial weights drawn from `seed`) or the path of a state dict (.pth, .pt or .safetensors).
 
     Raises:
         StudyError: no network, a file that cannot be read safely, or one that is not of this network.
@@ -42,7 +42,9 @@ def _initial(network: str, seed: int) -> dict[str, Tensor]:
 def _download(network: str) -> dict[str, Any]:
     known = torchvision.models.get_model_weights(network).__members__
     if "IMAGENET1K_V1" not in known:
-        raise StudyError(f"torchvision has no IMAGENET1K_V1 weights of {network}: give a file as its `weights`")
+        raise StudyError(
+            f"torchvision has no IMAGENET1K_V1 weights of {network}: give a file as its `weights`"
+        )
     weights = known["IMAGENET1K_V1"]
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     try:
@@ -53,7 +55,9 @@ def _download(network: str) -> dict[str, Any]:
             f"`weights` of {network}, or set them to none for an untrained network"
         ) from error
     except Exception as error:  # a wrong hash, or an earlier download that was damaged since
-        raise StudyError(f"{weights.url} arrived damaged: delete {cached} if it is there and run again") from error
+        raise StudyError(
+            f"{weights.url} arrived damaged: delete {cached} if it is there and run again"
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -61,29 +65,35 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise StudyError(f"weights file {path} does not exist: correct the `weights` of this network")
     if path.suffix not in (".pth", ".pt", ".safetensors"):
-        raise StudyError(f"weights file {path} is not a state dict: a .pth, .pt or .safetensors file is wanted")
+        raise StudyError(
+            f"weights file {path} is not a state dict: a .pth, .pt or .safetensors file is wanted"
+        )
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged or hostile file provokes, the user can only replace the file
+    except Exception as error:
+        # A damaged or hostile file provokes almost any error, and the user can only replace it.
         raise StudyError(
-            f"weights file {path} is refused ({type(error).__name__}): it is damaged, or holds more than plain "
-            "tensors; save model.state_dict() with torch.save or safetensors"
+            f"weights file {path} is refused ({type(error).__name__}): it is damaged, or holds more than "
+            "plain tensors; save model.state_dict() with torch.save or safetensors"
         ) from error
     return content if isinstance(content, dict) else {}
 
 
 def _checked(state: dict[str, Any], network: str, source: str) -> dict[str, Tensor]:
     """`state` as the network's own state dict: every key, shape and value as it must be."""
-    with torch.device("meta"):
-        expected = torchvision_network(network).state_dict()
-    # DenseNet's published files have names from before torch 0.4; files that old also lack the norms' step counts.
-    found = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", str(key)): state[key] for key in state}
+    expected = torchvision_network(network).state_dict()
+    # DenseNet's published files have names from before torch 0.4; some lack the norms' step counts.
+    found = {
+        re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", str(key)): state[key] for key in state
+    }
     found = {key: torch.tensor(0) for key in expected if key.endswith("num_batches_tracked")} | found
     problem = _mismatch(found, expected)
     if problem:
-        raise StudyError(f"{source} does not fit {network}: {problem}; give the weights of torchvision's {network}")
+        raise StudyError(
+            f"{source} does not fit {network}: {problem}; give the weights of torchvision's {network}"
+        )
     return {key: found[key].to(expected[key].dtype) for key in expected}
 
 
@@ -96,7 +106,13 @@ def _mismatch(found: dict[str, Any], expected: dict[str, Tensor]) -> str:
         return " and ".join(parts)
     for key, wanted in expected.items():
         value = found[key]
-        if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_meta or value.is_quantized or value.is_complex():
+        if (
+            not isinstance(value, Tensor)
+            or value.layout != torch.strided
+            or value.is_meta
+            or value.is_quantized
+            or value.is_complex()
+        ):
             return f"{key} is not a plain tensor of numbers"
         if value.shape != wanted.shape:
             return f"{key} has the shape {tuple(value.shape)}, not {tuple(wanted.shape)}"

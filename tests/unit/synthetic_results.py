@@ -1,7 +1,7 @@
 """A small but complete results folder, made up and seeded: what the tests of figures and report read.
 
-Two data sets of drawn photos, three experiments (one with test-time augmentation, one with a new class), a backbone
-with its head, two boosters (one refitted), three folds. The scores come from the project's own scoring.
+Two data sets of drawn photos, three experiments (one with test-time augmentation, one with a new class),
+a backbone with its head, two boosters (one refitted), three folds. The project's own code scores them.
 """
 
 from pathlib import Path
@@ -22,6 +22,8 @@ CLASSES = {
 COUNTS = {"0": 24, "1": 30, "2": 36, "3": 90}
 NEW = "pinus_flexilis"
 FOLDS = [1, 2, 3]
+DATASETS = ("leaves", "needles")
+EXPERIMENTS = ("imbalanced", "balanced", "new_class")
 HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
 # name: (kind, family, split, based_on, experiment, backbone, folds, skill)
 MODELS: dict[str, tuple[str, str, str, str | None, str | None, str | None, list[int], float]] = {
@@ -60,17 +62,19 @@ def settings(results: Path) -> dict[str, Any]:
         "protocol": "corrected",
         "seed": 42,
         "models": described(),
-        "datasets": {name: {"root": str(results / "photos" / name / "images"), "source": "demo"} for name in ("leaves", "needles")},
+        "datasets": {
+            name: {"root": str(results / f"photos/{name}/images"), "source": "demo"} for name in DATASETS
+        },
         "study": {
-            "title": "A made-up study of <drawn> leaves", "seed": 42, "protocol": "corrected", "resamples": 200, "device": "auto",
-            "precision": "auto", "photos": {"decode": "exact", "shards": 1},
-            "experiments": {name: {**learning, "train_photos": 100} for name in ("imbalanced", "balanced", "new_class")},
-            "backbones": {"efficientnet_b0": {"network": "efficientnet_b0", "weights": "none", "size": 96, "normalisation": "weights"}},
+            "title": "A made-up study of <drawn> leaves", "seed": 42, "resamples": 100,
+            "device": "auto", "precision": "auto", "photos": {"decode": "exact", "shards": 1},
+            "experiments": dict.fromkeys(EXPERIMENTS, {**learning, "train_photos": 100}),
+            "backbones": {"efficientnet_b0": {"network": "efficientnet_b0", "weights": "none", "size": 96}},
             "boosting": {
-                "xgboost_1": {"n_estimators": 20, "max_depth": 3, "learning_rate": 0.1, "backbone": "efficientnet_b0"},
-                "xgboost_8": {"n_estimators": 100, "max_depth": 5, "learning_rate": 0.05, "backbone": "efficientnet_b0"},
+                "xgboost_1": {"n_estimators": 20, "max_depth": 3, "learning_rate": 0.1},
+                "xgboost_8": {"n_estimators": 100, "max_depth": 5, "learning_rate": 0.05},
             },
-            "overfit": {"small_cnn": {"photos": 40, "epochs": 6, "batch_size": 16, "learning_rate": 5e-5, "network": "small_cnn"}},
+            "overfit": {"small_cnn": {**learning, "photos": 40, "batch_size": 16}},
             "splits": {"main": {"dataset": "leaves", "folds": 3}, "with_new": {"like": "main", "folds": 3}},
         },
     }  # fmt: skip
@@ -85,7 +89,7 @@ def build(results: Path, seed: int = 7) -> dict[str, Any]:
     _split(results, "with_new", leaves, needles, rng)
     for model in described():
         _model(results, model, rng)
-    for name in ("imbalanced", "balanced", "new_class"):
+    for name in EXPERIMENTS:
         for fold in FOLDS:
             files.write_table(results / f"training/{name}/fold{fold}/history.csv", _history(rng))
     files.write_table(results / "training/overfit/small_cnn/history.csv", _history(rng))
@@ -97,7 +101,7 @@ def build(results: Path, seed: int = 7) -> dict[str, Any]:
 def _dataset(
     results: Path, dataset: str, counts: dict[str, int], names: dict[str, str], rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Draw the photos, and write and return the catalog: one pair of duplicates in conflict, three photos set aside."""
+    """Draw the photos, write and return the catalog: two pairs of duplicates, three photos set aside."""
     rows: list[dict[str, Any]] = []
     for label, count in counts.items():
         for number in range(count):
@@ -248,7 +252,8 @@ def _costs(results: Path, rng: np.random.Generator) -> None:
         for name in jobs:
             row = {
                 "stage": rule, "name": name, "seconds": round(float(rng.gamma(2, 4)), 2), "photos": 180,
-                "photos_per_second": 22.5, "peak_memory_mb": round(float(rng.uniform(200, 900)), 1), "device": "cpu",
+                "photos_per_second": 22.5, "peak_memory_mb": round(float(rng.uniform(200, 900)), 1),
+                "device": "cpu",
                 "precision": "float32", "threads": 2, "reused": 0, "host": "here",
             }  # fmt: skip
             files.write_rows(results / f"costs/{rule}/{name}.csv", list(row), [row])
@@ -274,27 +279,28 @@ def _scores(results: Path) -> None:
                 new_class=facts["new_class"], majority=scores.majority_class(facts), folds=tables,
             )  # fmt: skip
             files.write_json(results / f"scores/{name}/{part}.json", records[name, part])
-        matrices = {part: records[name, part].get("confusion", []) for part in ("test", "validation")}
-        titles = [figures.class_title(entry["label"], entry["name"]) for entry in facts["classes"]]
-        files.write_text(results / f"figures/confusion/{name}.svg", figures.confusion(matrices, titles, name))
+        drawn = figures.confusion({part: records[name, part] for part in ("test", "validation")}, name)
+        files.write_text(results / f"figures/confusion/{name}.svg", drawn)
     summary = summaries.summarise(records, described())
     files.write_table(results / "summary.csv", summary)
     files.write_json(results / "scores/selection.json", summaries.select(records, described()))
-    compared = [
-        (
-            {"family": model["family"], "model": model["name"], "based_on": model["based_on"], "part": part},
-            comparisons.compare(
-                *([parts.read_photos(results / f"predictions/{model[key]}/{part}.csv")] for key in ("name", "based_on")),
-                catalogs, files.read_json(results / f"splits/{model['split']}.json")["classes"], seed=1, resamples=100, permutations=200,
-            ),
-        )
-        for model in described() if model["based_on"] for part in ("validation", "test", "test_as_found")
-    ]  # fmt: skip
+    compared = []
+    for model in described():
+        for part in ("validation", "test", "test_as_found") if model["based_on"] else ():
+            pair = {key: model[key] for key in ("family", "based_on")} | {
+                "model": model["name"],
+                "part": part,
+            }
+            paths = [results / f"predictions/{model[key]}/{part}.csv" for key in ("name", "based_on")]
+            sides = [[parts.read_photos(path)] for path in paths]
+            classes = files.read_json(results / f"splits/{model['split']}.json")["classes"]
+            result = comparisons.compare(*sides, catalogs, classes, seed=1, resamples=100, permutations=200)
+            compared.append((pair, result))
     table = comparisons.tabulate(compared)
     files.write_table(results / "scores/comparisons.csv", table)
     files.write_text(results / "figures/summary/models.svg", figures.models(summary))
     files.write_text(results / "figures/summary/comparisons.svg", figures.comparisons(table))
-    for dataset in ("leaves", "needles"):
+    for dataset in DATASETS:
         catalog = catalogs[catalogs["dataset"] == dataset]
         files.write_text(
             results / f"figures/exploration/{dataset}_classes.svg", figures.class_bars(catalog, dataset)
@@ -302,6 +308,6 @@ def _scores(results: Path) -> None:
         files.write_text(
             results / f"figures/exploration/{dataset}_sizes.svg", figures.sizes(catalog, dataset)
         )
-    for name in ("imbalanced", "balanced", "new_class"):
+    for name in EXPERIMENTS:
         histories = {fold: pd.read_csv(results / f"training/{name}/fold{fold}/history.csv") for fold in FOLDS}
         files.write_text(results / f"figures/curves/{name}.svg", figures.curves(histories, name))

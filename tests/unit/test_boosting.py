@@ -11,8 +11,14 @@ from manihot.state import State
 
 LABELS = ["a", "b", "c", "absent"]
 SETTINGS = {
-    "n_estimators": 12, "max_depth": 3, "learning_rate": 0.3, "seed": 7, "device": "cpu", "gpu_slots": 1, "threads": 1,
-}  # fmt: skip
+    "n_estimators": 12,
+    "max_depth": 3,
+    "learning_rate": 0.3,
+    "seed": 7,
+    "device": "cpu",
+    "gpu_slots": 1,
+    "threads": 1,
+}
 
 
 @pytest.fixture
@@ -47,9 +53,14 @@ def test_the_trees_are_xgboosts_own(tmp_path, stored, monkeypatch):
     x, y = feature_table.select(arrays, draw), np.array([LABELS.index(label) for label in draw["label"]])
     trained = (draw["fold"] != 1).to_numpy()
     published = {
-        "objective": "multi:softprob", "num_class": 4, "max_depth": 3, "learning_rate": 0.3, "tree_method": "hist",
-        "seed": 7, "nthread": 1,
-    }  # fmt: skip
+        "objective": "multi:softprob",
+        "num_class": 4,
+        "max_depth": 3,
+        "learning_rate": 0.3,
+        "tree_method": "hist",
+        "seed": 7,
+        "nthread": 1,
+    }
     own = xgboost.train(published, xgboost.DMatrix(x[trained], label=y[trained]), 12)
     assert (folder / "booster.ubj").read_bytes() == bytes(own.save_raw("ubj"))
     answers = predict(folder, stored, draw)

@@ -1,4 +1,4 @@
-"""Stored features: equal to the network's own, the same bytes after a kill, and damage never goes unnoticed."""
+"""Stored features: the network's own, the same bytes after a kill, and no damage unnoticed."""
 
 from pathlib import Path
 
@@ -14,11 +14,17 @@ from manihot.errors import StudyError
 from manihot.state import State
 
 SIZE = 64
+CPU = torch.device("cpu")
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "data" / "weights"
 SETTINGS = {
-    "size": SIZE, "normalisation": "none", "batch_size": 4, "device": "cpu", "gpu_slots": 1, "precision": "float32",
+    "size": SIZE,
+    "normalisation": "none",
+    "batch_size": 4,
+    "device": "cpu",
+    "gpu_slots": 1,
+    "precision": "float32",
     "threads": 1,
-}  # fmt: skip
+}
 
 
 def photos(n, seed=0):
@@ -43,7 +49,7 @@ def catalog():
 
 
 def extract(root, path, catalog, network="squeezenet1_1", view="identity", stop_after=None, **settings):
-    """Extract into a state folder as a job would; returns the folder and the indices of the photos that were read."""
+    """Extract as a job would; returns the array, the indices of the photos read, and the files' bytes."""
     pixels, read = photos(len(catalog)), []
 
     def gather(rows):
@@ -54,7 +60,14 @@ def extract(root, path, catalog, network="squeezenet1_1", view="identity", stop_
 
     with State(root, "extract_features", {}, "", "") as state:
         features.extract(
-            state, path, catalog, gather, view, network=network, progress=lambda *_: None, **{**SETTINGS, **settings}
+            state,
+            path,
+            catalog,
+            gather,
+            view,
+            network=network,
+            progress=lambda *_: None,
+            **{**SETTINGS, **settings},
         )
         files_made = {name: (state.folder / name).read_bytes() for name in ("features.npy", "features.json")}
         state.finish("features.npy", "features.json")
@@ -64,38 +77,63 @@ def extract(root, path, catalog, network="squeezenet1_1", view="identity", stop_
 def own_features(network, path, pixels):
     """What the network's own layers but the last give in float32 for pixels 0..1."""
     model = networks.torchvision_network(network)
-    networks._load(model, path, network)
+    model.load_state_dict(weights.load_file(path))
     body = nn.Sequential(*list(model.eval().children())[:-1], nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with torch.inference_mode():
         return body(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255).numpy()
 
 
+def settled(network, path):
+    """Write weights whose batch norms have seen photos: else untrained features all but vanish."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        model = networks.torchvision_network(network).train()
+        with torch.no_grad():
+            for _ in range(20):
+                model(torch.from_numpy(photos(16, seed=5)).permute(0, 3, 1, 2).float() / 255)
+    weights.files.write_bytes(path, weights.save(model.state_dict()))
+    return path
+
+
 @pytest.mark.parametrize("network", ["efficientnet_b0", "resnet18", "squeezenet1_1"])
 def test_float32_features_are_the_networks_own(network, tmp_path):
-    weights.fetch(network, "none", tmp_path / "w.safetensors", 1)
-    model = features.prepared(networks.feature_network(network, tmp_path / "w.safetensors"), CPU, torch.float32)
-    batches = Batches(photos(6), CPU, networks.PIXELS)
-    ours = features.forward(model, batches, 4, "identity", torch.float32)
-    expected = own_features(network, tmp_path / "w.safetensors", photos(6))
-    assert ours.shape == expected.shape and ours.dtype == np.float32
+    path = settled(network, tmp_path / "w.safetensors")
+    model = features.prepared(networks.feature_network(network, path), CPU, torch.float32)
+    ours = features.forward(model, Batches(photos(6), CPU, networks.PIXELS), 4, "identity", torch.float32)
+    expected = own_features(network, path, photos(6))
+    assert ours.shape == expected.shape and ours.dtype == np.float32 and expected.std() > 0.1
     np.testing.assert_allclose(ours, expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("network", ["mobilenet_v2", "squeezenet1_1", "resnet18"])
-def test_bfloat16_features_point_the_same_way(network, tmp_path):
+@pytest.mark.parametrize(("network", "taken"), [("squeezenet1_1", "bfloat16"), ("mobilenet_v2", "float32")])
+def test_auto_takes_bfloat16_only_where_features_stay_the_same(
+    network, taken, tmp_path, catalog, monkeypatch
+):
+    monkeypatch.setattr(features.machine, "precision", lambda requested, _: getattr(
+        torch, requested.replace("auto", "bfloat16")))  # fmt: skip
     source = SAMPLES / f"{network}-imagenet.pth"
-    weights.fetch(network, str(source) if source.exists() else "none", tmp_path / "w.safetensors", 1)
-    model = networks.feature_network(network, tmp_path / "w.safetensors")
-    batches = Batches(photos(8), CPU, networks.normalisation(network))
-    exact, fast = (
-        features.forward(features.prepared(model, CPU, dtype), batches, 4, "identity", dtype)
-        for dtype in (torch.float32, torch.bfloat16)
-    )
-    cosine = (exact * fast).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(fast, axis=1)
-    assert cosine.min() >= 0.9999, cosine
+    if source.exists():
+        weights.fetch(network, str(source), tmp_path / "w.safetensors", 1)
+    else:
+        settled(network, tmp_path / "w.safetensors")
+    options = {"network": network, "normalisation": "weights"}
+    exact = extract(tmp_path / "exact", tmp_path / "w.safetensors", catalog, precision="float32", **options)[
+        0
+    ]
+    auto = extract(tmp_path / "auto", tmp_path / "w.safetensors", catalog, precision="auto", **options)[0]
+    assert feature_table.facts(auto)["precision"] == taken
+    a, b = (np.delete(np.load(array), 5, 0) for array in (exact, auto))
+    cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    assert cosine.min() >= 0.9999
+    assert (a == b).all() == (taken == "float32")
 
 
-CPU = torch.device("cpu")
+def test_batch_norms_are_fused_in_a_fast_precision_only():
+    model = networks.torchvision_network("resnet18").eval()
+    for dtype, count in ((torch.float32, 20), (torch.bfloat16, 0)):
+        made = features.prepared(model, CPU, dtype)
+        assert sum(isinstance(module, nn.BatchNorm2d) for module in made.modules()) == count
+    assert next(model.parameters()).dtype == torch.float32
 
 
 def test_every_photo_of_the_catalog_has_a_row(tmp_path, untrained, catalog):
@@ -120,7 +158,8 @@ def test_a_view_is_what_the_network_sees_of_the_photo_turned(tmp_path, untrained
 
 def test_normalisation_is_that_of_the_weights(tmp_path, untrained, catalog):
     plain, normalised = (
-        np.load(extract(tmp_path / kind, untrained, catalog, normalisation=kind)[0]) for kind in ("none", "weights")
+        np.load(extract(tmp_path / kind, untrained, catalog, normalisation=kind)[0])
+        for kind in ("none", "weights")
     )
     assert abs(plain - normalised).max() > 1e-3
 

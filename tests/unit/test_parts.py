@@ -1,7 +1,6 @@
 """Which photos a fold trains on, and the tables of its predictions."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from manihot import files, parts
@@ -80,8 +79,10 @@ def test_the_refit_has_no_validation_and_an_empty_part_only_its_header(tables, t
     assert (tmp_path / "validation.csv").read_text() == "dataset,image_id,label,fold,p0,p1\n"
 
 
-def test_targets_are_places_among_the_classes(tables):
+def test_targets_are_places_among_the_classes(tables, tmp_path):
     draw, _ = tables
+    files.write_json(tmp_path / "facts.json", {"classes": [{"label": "NA", "name": "x"}, {"label": "007"}]})
+    assert parts.class_labels(tmp_path / "facts.json") == ["NA", "007"]
     assert parts.targets(draw, ["NA", "007"]).tolist() == [1, 1, 0, 0]
     with pytest.raises(StudyError, match=r"photo NA of leaves has the label 'NA'"):
         parts.targets(draw, ["007"])
@@ -94,6 +95,8 @@ def test_a_changed_fit_is_noticed(tmp_path):
     assert parts.fitted(path, model) == b"weights"
     for damage in (lambda: path.write_bytes(b"weighty"), path.unlink, lambda: model.write_text("{")):
         damage()
-        with pytest.raises(StudyError, match=r"w\.safetensors is missing or damaged: delete it and .*m\.json"):
+        with pytest.raises(
+            StudyError, match=r"w\.safetensors is missing or damaged: delete it and .*m\.json"
+        ):
             parts.fitted(path, model)
         path.write_bytes(b"weights")

@@ -1,4 +1,4 @@
-"""Weights of frozen backbones: the same bytes every time, and nothing taken from a file that is not checked."""
+"""Weights of frozen backbones: the same bytes every time, and no file taken unchecked."""
 
 import pickle
 from pathlib import Path
@@ -53,7 +53,9 @@ def test_sample_weights_load_strictly_and_write_the_same_bytes_again(network, tm
     weights.fetch(network, str(source), tmp_path / "first.safetensors", 1)
     weights.fetch(network, str(tmp_path / "first.safetensors"), tmp_path / "again.safetensors", 2)
     assert files.sha256(tmp_path / "first.safetensors") == files.sha256(tmp_path / "again.safetensors")
-    networks.torchvision_network(network).load_state_dict(load_file(tmp_path / "first.safetensors"), strict=True)
+    networks.torchvision_network(network).load_state_dict(
+        load_file(tmp_path / "first.safetensors"), strict=True
+    )
     networks.feature_network(network, tmp_path / "first.safetensors")
 
 
@@ -63,12 +65,17 @@ def test_half_precision_and_missing_step_counts_are_made_right(tmp_path):
     torch.save(old, tmp_path / "old.pth")
     weights.fetch("mobilenet_v3_small", str(tmp_path / "old.pth"), tmp_path / "new.safetensors", 1)
     new = load_file(tmp_path / "new.safetensors")
-    assert {key: value.dtype for key, value in new.items()} == {key: value.dtype for key, value in whole.items()}
+    assert {key: value.dtype for key, value in new.items()} == {
+        key: value.dtype for key, value in whole.items()
+    }
 
 
 def test_densenet_files_with_old_names_are_read(tmp_path):
     whole = networks.torchvision_network("densenet121").state_dict()
-    old = {key.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2."): value for key, value in whole.items()}
+    old = {
+        key.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2."): value
+        for key, value in whole.items()
+    }
     torch.save(old, tmp_path / "old.pth")
     weights.fetch("densenet121", str(tmp_path / "old.pth"), tmp_path / "new.safetensors", 1)
     assert load_file(tmp_path / "new.safetensors").keys() == whole.keys()
@@ -102,12 +109,21 @@ def test_damaged_and_wrong_files_are_refused(tmp_path, state):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda s: s.pop("classifier.1.bias"), r"1 tensors are missing \(as 'classifier.1.bias'\); give the weights"),
+        (
+            lambda s: s.pop("classifier.1.bias"),
+            r"1 tensors are missing \(as 'classifier.1.bias'\); give the weights",
+        ),
         (lambda s: s.update(extra=torch.zeros(1)), r"1 are not its own \(as 'extra'\)"),
         (lambda s: s.update({"classifier.1.bias": torch.zeros(5)}), r"has the shape \(5,\), not \(1000,\)"),
-        (lambda s: s["classifier.1.bias"].fill_(float("nan")), "classifier.1.bias holds values that are not finite"),
+        (
+            lambda s: s["classifier.1.bias"].fill_(float("nan")),
+            "classifier.1.bias holds values that are not finite",
+        ),
         (lambda s: s.update({"classifier.1.bias": [0.0] * 1000}), "is not a plain tensor"),
-        (lambda s: s.update({"classifier.1.bias": torch.zeros(1000, device="meta")}), "is not a plain tensor"),
+        (
+            lambda s: s.update({"classifier.1.bias": torch.zeros(1000, device="meta")}),
+            "is not a plain tensor",
+        ),
     ],
 )
 def test_every_tensor_must_fit_the_network(tmp_path, state, change, match):
@@ -123,7 +139,11 @@ def test_no_network_says_how_to_do_without(tmp_path, monkeypatch):
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.urlopen", unreachable)
-    refused("imagenet", tmp_path, r"squeezenet1_1-b8a52dc0\.pth cannot be downloaded .*give the file as the `weights`")
+    refused(
+        "imagenet",
+        tmp_path,
+        r"squeezenet1_1-b8a52dc0\.pth cannot be downloaded .*give the file as the `weights`",
+    )
 
 
 def test_a_damaged_download_is_refused(tmp_path, monkeypatch):
@@ -140,4 +160,6 @@ def test_imagenet_means_the_first_published_weights(tmp_path, monkeypatch, state
     cached.parent.mkdir(parents=True)
     torch.save(state, cached)
     weights.fetch("squeezenet1_1", "imagenet", tmp_path / "out.safetensors", 1)
-    assert torch.equal(load_file(tmp_path / "out.safetensors")["classifier.1.weight"], state["classifier.1.weight"])
+    assert torch.equal(
+        load_file(tmp_path / "out.safetensors")["classifier.1.weight"], state["classifier.1.weight"]
+    )

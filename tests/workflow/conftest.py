@@ -31,7 +31,9 @@ class Project:
 
     def jobs(self, *arguments: str) -> Counter[str]:
         """What a dry run would start: `rule` with its wildcards -> 1, such as `train_fold balanced 1`."""
-        done = self.run("--dry-run", "--quiet", "none", *arguments)
+        # The profile keeps the engine quiet; a dry run has to speak.
+        triggers = ["--rerun-triggers", "mtime", "params", "input", "software-env", "--rerun-incomplete"]
+        done = self.run("--dry-run", "--workflow-profile", "none", *triggers, *arguments)
         jobs: Counter[str] = Counter()
         rule = None
         for line in (done.stdout + done.stderr).splitlines():

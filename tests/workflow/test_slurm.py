@@ -1,6 +1,5 @@
 """The tiny study on a real Slurm: who gets which device, what is asked for, what a lost job costs."""
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -12,11 +11,10 @@ from pathlib import Path
 
 import pytest
 import slurm_cluster
+from conftest import copy_project
 
-ROOT = Path(__file__).parents[2]
 REASON = slurm_cluster.missing()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
-COPIED = ["Snakefile", "workflow", "src", "config", "profiles", "envs", "tests/studies"]
 
 
 @dataclass
@@ -40,10 +38,7 @@ class Submission:
 @pytest.fixture(scope="module")
 def submission(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submission]:
     folder = tmp_path_factory.mktemp("slurm")
-    project = folder / "project"
-    for name in COPIED:
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, _parent(project / name))
+    project = copy_project(folder / "project").folder
     # All that is a site's own is set in the profile.
     profile = project / "profiles" / "slurm" / "config.yaml"
     profile.write_text(profile.read_text().replace("# slurm_partition: main", "slurm_partition: main"))
@@ -68,16 +63,11 @@ def submission(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submission]
         )
 
 
-def _parent(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
 def _submit(project: Path) -> subprocess.CompletedProcess[str]:
     command = [
         *(sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm"),
         *("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10"),
-        *("--configfile", "tests/studies/tiny.yaml", "--", "results/report.html"),
+        *("--configfile", "tests/studies/tiny.yaml", "--config", "device=auto", "--", "results/report.html"),
     ]
     return subprocess.run(
         command, cwd=project, capture_output=True, text=True, timeout=1200, stdin=subprocess.DEVNULL

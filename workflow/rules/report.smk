@@ -103,3 +103,72 @@ rule draw_summary:
         "../../envs/report.yaml"
     script:
         "../scripts/draw_summary.py"
+
+
+def report_inputs():
+    """Every result that the report shows, but for the costs, which come with them."""
+    models, experiments = PLAN.models.values(), PLAN.study.experiments
+    folds = [(model, fold) for model in models for fold in model.folds]
+    return {
+        "catalogs": expand(
+            "results/catalog/{dataset}{table}.csv", dataset=PLAN.datasets, table=["", "/duplicates"]
+        ),
+        "splits": expand("results/splits/{split}.{kind}", split=PLAN.splits, kind=["csv", "json"]),
+        "classes": expand("results/training/{experiment}/classes.json", experiment=experiments),
+        "histories": [
+            f"results/features/heads/{model.name}/fold{fold}.csv" for model, fold in folds if model.kind == "head"
+        ],
+        "overfit": expand("results/training/overfit/{check}/result.json", check=PLAN.study.overfit),
+        "scores": [
+            "results/summary.csv",
+            "results/scores/selection.json",
+            "results/scores/comparisons.csv",
+        ],
+        "figures": [
+            *expand(
+                "results/figures/exploration/{dataset}_{figure}.svg",
+                dataset=PLAN.datasets,
+                figure=["classes", "sizes"],
+            ),
+            *expand("results/figures/curves/{experiment}.svg", experiment=experiments),
+            *expand("results/figures/confusion/{model}.svg", model=PLAN.models),
+            *expand("results/figures/summary/{figure}.svg", figure=["models", "comparisons"]),
+        ],
+    }
+
+
+rule build_report:
+    input:
+        **report_inputs(),
+        settings=settings_of("build_report", "all"),
+    output:
+        report="results/report.html",
+        cost="results/costs/build_report/all.csv",
+    log:
+        "results/logs/build_report/all.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    conda:
+        "../../envs/report.yaml"
+    script:
+        "../scripts/build_report.py"
+
+
+rule build_partial_report:
+    # Made on request, of whatever is there (make partial-report): it depends on no result.
+    input:
+        settings=settings_of("build_report", "all"),
+    output:
+        report="results/partial_report.html",
+    log:
+        "results/logs/build_report/partial.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    conda:
+        "../../envs/report.yaml"
+    script:
+        "../scripts/build_report.py"

@@ -27,8 +27,8 @@ def build(
 ) -> None:
     """Write the report of what lies below `results`; a result that is missing is named in its place.
 
-    `settings` are title, description, protocol, seed, the plan's models, data sets (with `root` and `source`) and the
-    resolved study; `made` is the time and `commit` the state of the sources as the reader sees them.
+    `settings` are title, description, protocol, seed, the plan's models, data sets (with `root` and `source`)
+    and the resolved study; `made` is the time and `commit` the state of the sources as the reader sees them.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,

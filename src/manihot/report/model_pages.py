@@ -24,11 +24,11 @@ def page(
 ) -> dict[str, Any]:
     """Scores, curves, confusion, classes and telling photos of a model; what is missing is named."""
     name, facts = model["name"], results.facts(model["split"])
-    curves = results.figure(f"curves/{name}.svg")
+    curves = results.curves(model)
     confusion = results.figure(f"confusion/{name}.svg")
     missing = [] if scores.has(name) else ["its scores"]
     missing += ["its confusion matrices"] if confusion is None else []
-    missing += ["its learning curves"] if curves is None and model["kind"] == "network" else []
+    missing += ["its learning curves"] if curves is None and model["kind"] != "tta" else []
     return {
         "name": name,
         "chosen": name in chosen.values(),
@@ -46,10 +46,10 @@ def _parts(results: Results, scores: Scores, name: str) -> Table:
     titles = (
         "Photos of",
         "Photos",
-        "Accuracy [95 %]",
-        "Balanced accuracy [95 %]",
-        "Macro F1 [95 %]",
-        "Log loss [95 %]",
+        "Accuracy [95\u00a0%]",
+        "Balanced accuracy [95\u00a0%]",
+        "Macro F1 [95\u00a0%]",
+        "Log loss [95\u00a0%]",
     )
     shown = Table(f"scores-{name}", f"Scores of {name}", columns(*titles, text=("Photos of",)))
     for part, text in PARTS.items():
@@ -86,7 +86,9 @@ def _classes(results: Results, facts: Mapping[str, Any] | None, name: str) -> Ta
     parts = {part: score for part in ("test", "test_as_found") if (score := results.score(name, part))}
     if not parts:
         return None
-    titles = [f"{PARTS[part]}: {what}" for part in parts for what in ("photos", "precision", "recall [95 %]")]
+    titles = [
+        f"{PARTS[part]}: {what}" for part in parts for what in ("photos", "precision", "recall [95\u00a0%]")
+    ]
     shown = Table(f"classes-{name}", f"Each class, {name}", columns("Class", *titles, text=("Class",)))
     for index, entry in enumerate(facts["classes"]):
         cells = []
@@ -164,8 +166,8 @@ def overfit(results: Results, checks: Mapping[str, Mapping[str, Any]]) -> dict[s
 def new_class(results: Results, models: Iterable[Model]) -> dict[str, Any] | None:
     """New and old classes apart, for every model whose split has a new class."""
     titles = (
-        "Model", "New class: test photos", "New class: recall [95 %]", "New class: precision", "Old classes: test photos",
-        "Old classes: accuracy [95 %]", "All: accuracy [95 %]",
+        "Model", "New class: test photos", "New class: recall [95\u00a0%]", "New class: precision",
+        "Old classes: test photos",        "Old classes: accuracy [95\u00a0%]", "All: accuracy [95\u00a0%]",
     )  # fmt: skip
     shown = Table("new-class", "New class and old classes apart, test", columns(*titles, text=("Model",)))
     matrices, labels = [], []

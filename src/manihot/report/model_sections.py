@@ -1,4 +1,4 @@
-"""The sections about all models side by side: scores, choices, comparisons, augmentation at test time, new class."""
+"""The sections that set models side by side."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -26,7 +26,7 @@ Model = Mapping[str, Any]
 PARTS = {"test": "test", "validation": "out of fold", "test_as_found": "test as found"}
 KINDS = {
     "network": "network",
-    "tta": "network, views averaged",
+    "tta": "network, TTA",
     "head": "linear head",
     "boosting": "XGBoost",
     "baseline": "majority class",
@@ -68,11 +68,11 @@ def all_models(scores: Scores, models: Iterable[Model], chosen: Mapping[str, str
         Column("Family", False),
         Column("Out of fold: balanced accuracy", hint=HINTS["Choosing"]),
         Column("Out of fold: log loss"),
-        Column("Test: accuracy [95 %]"),
+        Column("Test: accuracy [95\u00a0%]"),
         Column("Test: balanced accuracy"),
         Column("Test: macro F1"),
         Column("Test: log loss"),
-        Column("As found: accuracy [95 %]"),
+        Column("As found: accuracy [95\u00a0%]"),
         Column("As found: balanced accuracy"),
         Column("Train − out of fold", hint=HINTS["Overfit"]),
         Column("Parameters"),
@@ -115,38 +115,39 @@ def chosen(results: Results) -> dict[str, str]:
     return {family: entry["chosen"] for family, entry in selection.items()}
 
 
-def compared(table: pd.DataFrame | None) -> Table | None:
-    """The paired comparisons, a row a pair and part, each with its meaning in words."""
-    if table is None or table.empty:
-        return None
-    text = ("Model", "Based on", "Family", "Photos of", "Accuracy: in words")
-    shown = Table("comparisons", "Paired comparisons")
-    shown.columns = columns(
-        "Model", "Based on", "Family", "Photos of", "Photos", "Seeds", "Accuracy: difference [95 %]", "Accuracy: p",
-        "Accuracy: Holm p", "Accuracy: in words", "Right alone: model", "Right alone: based on",
-        "Other differences [95 %]: balanced accuracy", "Other differences [95 %]: log loss", text=text,
-    )  # fmt: skip
-    order = {part: index for index, part in enumerate(("test", "validation", "test_as_found"))}
-    table = table.sort_values("part", key=lambda parts: parts.map(order), kind="stable")
-    for (name, based_on, part), rows in table.groupby(["model", "based_on", "part"], sort=False):
-        by_metric = rows.set_index("metric").to_dict("index")
-        row = by_metric["accuracy"]
-        shown.add(
-            Cell(name, link=f"model-{name}"),
-            based_on,
-            row["family"],
-            PARTS[part],
-            count(row["n"]),
-            count(row["seeds"]),
-            _change(row),
-            p_value(row["p"]),
-            p_value(row["p_holm"]),
-            in_words(row),
-            number(row["only_model_right"], 0),
-            number(row["only_based_on_right"], 0),
-            *(_change(by_metric[metric]) for metric in ("balanced_accuracy", "log_loss")),
-        )
-    return shown
+def compared(table: pd.DataFrame | None) -> list[Table]:
+    """The paired comparisons, a table a part and a row a pair, each with its meaning in words."""
+    tables = []
+    for part, title in PARTS.items():
+        rows = None if table is None else table[table["part"] == part]
+        if rows is None or rows.empty:
+            continue
+        shown = Table(f"comparisons-{part}", f"Paired comparisons, {title}")
+        shown.columns = columns(
+            "Model", "Based on", "Family", "Accuracy: difference [95\u00a0%]", "Accuracy: p",
+            "Accuracy: Holm p", "Accuracy: in words", "Right alone: model", "Right alone: based on",
+            "Other differences: balanced accuracy [95\u00a0%]", "Other differences: log loss [95\u00a0%]",
+            "Photos", "Seeds", text=("Model", "Based on", "Family", "Accuracy: in words"),
+        )  # fmt: skip
+        for (name, based_on), pair in rows.groupby(["model", "based_on"], sort=False):
+            by_metric = pair.set_index("metric").to_dict("index")
+            row = by_metric["accuracy"]
+            shown.add(
+                Cell(name, link=f"model-{name}"),
+                based_on,
+                row["family"],
+                _change(row),
+                p_value(row["p"]),
+                p_value(row["p_holm"]),
+                Cell(in_words(row), prose=True),
+                number(row["only_model_right"], 0),
+                number(row["only_based_on_right"], 0),
+                *(_change(by_metric[metric]) for metric in ("balanced_accuracy", "log_loss")),
+                count(row["n"]),
+                count(row["seeds"]),
+            )
+        tables.append(shown)
+    return tables
 
 
 def _change(row: Mapping[str, Any]) -> Cell:
@@ -156,13 +157,13 @@ def _change(row: Mapping[str, Any]) -> Cell:
 
 def in_words(row: Mapping[str, Any]) -> str:
     """What a comparison of accuracies shows, and what it does not."""
-    points = f"{abs(100 * row['difference']):.1f} of 100 photos {'more' if row['difference'] > 0 else 'fewer'} right"
+    points = f"{abs(100 * row['difference']):.1f} points {'better' if row['difference'] > 0 else 'worse'}"
     if row["low"] <= 0 <= row["high"]:
-        widest = 100 * max(abs(row["low"]), abs(row["high"]))
-        return f"cannot be told from no difference: up to {widest:.1f} of 100 photos either way fit the data"
+        worst, best = abs(100 * row["low"]), 100 * row["high"]
+        return f"cannot tell: from {worst:.1f} points worse to {best:.1f} better"
     if row["p_holm"] < 0.05:
         return f"{points}; chance would rarely do that"
-    return f"{points}, but not beyond chance once all of the family's comparisons are counted"
+    return f"{points}, but chance may, among all of the family's comparisons"
 
 
 def augmented(results: Results, scores: Scores, models: Iterable[Model]) -> list[dict[str, Any]]:
@@ -177,17 +178,21 @@ def augmented(results: Results, scores: Scores, models: Iterable[Model]) -> list
             f"{model['name']} beside {model['based_on']}",
             columns(
                 "Model",
-                "Out of fold: accuracy [95 %]",
-                "Test: accuracy [95 %]",
-                "As found: accuracy [95 %]",
+                "Out of fold: accuracy [95\u00a0%]",
+                "Test: accuracy [95\u00a0%]",
                 "Test: log loss",
+                "As found: accuracy [95\u00a0%]",
                 text=("Model",),
             ),
         )
         for name in names:
-            cells = [scores.accuracy(name, part) for part in ("validation", "test", "test_as_found")]
+            accuracies = {part: scores.accuracy(name, part) for part in PARTS}
             shown.add(
-                Cell(name, link=f"model-{name}"), *cells, number(scores.value(name, "test", "log_loss"))
+                Cell(name, link=f"model-{name}"),
+                accuracies["validation"],
+                accuracies["test"],
+                number(scores.value(name, "test", "log_loss")),
+                accuracies["test_as_found"],
             )
         matrices = [matrix(results, results.facts(model["split"]), name, "test") for name in names]
         pairs.append({"table": shown, "matrices": [entry for entry in matrices if entry]})
@@ -228,8 +233,9 @@ def backbones(
     if not heads:
         return None
     titles = (
-        "Backbone", "Weights", "Pixels", "Parameters", "Trainable", "Out of fold: log loss", "Out of fold: accuracy [95 %]",
-        "Test: log loss", "Test: accuracy [95 %]", "Right", "Wrong", "Only it is right", "Time",
+        "Backbone", "Weights", "Pixels", "Parameters", "Trainable", "Out of fold: log loss",
+        "Out of fold: accuracy [95\u00a0%]",
+        "Test: log loss", "Test: accuracy [95\u00a0%]", "Right", "Wrong", "Only it is right", "Time",
     )  # fmt: skip
     shown = Table("backbones", "Heads on frozen backbones", columns(*titles, text=("Backbone", "Weights")))
     alone = _alone(results, heads)
@@ -277,7 +283,7 @@ def _alone(results: Results, heads: Iterable[Model]) -> dict[str, int]:
                 predicted == table["label"], index=pd.MultiIndex.from_frame(table[["dataset", "image_id"]])
             )
             by_split.setdefault(model["split"], {})[model["name"]] = right
-    alone = {}
+    alone: dict[str, int] = {}
     for rights in by_split.values():
         together = pd.DataFrame(rights)
         if len(rights) > 1:
@@ -293,8 +299,9 @@ def boosters(
     if not fitted:
         return None
     titles = (
-        "Setting", "Features of", "Fitted on", "Trees", "Depth", "Learning rate", "Train: accuracy", "Out of fold: accuracy [95 %]",
-        "Test: accuracy [95 %]", "As found: accuracy [95 %]", "Time",
+        "Setting", "Features of", "Fitted on", "Trees", "Depth", "Learning rate", "Train: accuracy",
+        "Out of fold: accuracy [95\u00a0%]",
+        "Test: accuracy [95\u00a0%]", "As found: accuracy [95\u00a0%]", "Time",
     )  # fmt: skip
     shown = Table(
         "boosting",

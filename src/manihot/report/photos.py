@@ -22,7 +22,7 @@ class Photos:
         self.roots = {name: Path(root) for name, root in roots.items()}
 
     def show(self, dataset: str, image_id: str, *captions: str, tone: str = "") -> dict[str, Any]:
-        """A photo for the template: its picture (None where it cannot be opened any more), name and captions."""
+        """A photo for the template: picture (None where it cannot be opened any more), name, captions."""
         root = self.roots.get(dataset)
         source = None if root is None else thumbnail(root, image_id)
         return {"source": source, "name": image_id, "captions": captions, "tone": tone}
@@ -30,7 +30,7 @@ class Photos:
 
 @cache
 def thumbnail(root: Path, image_id: str) -> str | None:
-    """A data URI of a photo at most 150 pixels wide and high; None where it cannot be read or lies outside `root`."""
+    """A photo as a data URI, at most 150 pixels wide and high; None if unreadable or outside `root`."""
     path = (root / image_id).resolve()
     if not path.is_relative_to(root.resolve()):
         return None
@@ -53,9 +53,9 @@ def examples(catalog: pd.DataFrame, label: str, number: int, seed: int) -> pd.Da
 
 
 def ranked(predictions: pd.DataFrame, labels: list[str], number: int) -> dict[str, pd.DataFrame]:
-    """The most confident right, the most confident wrong and the least confident photos of a predictions table.
+    """The most confident right and wrong and the least confident photos of a predictions table.
 
-    Each has the columns `dataset, image_id, label, predicted, confidence`; ties are broken by the photo's name.
+    Each has the columns `dataset, image_id, label, predicted, confidence`; ties go by the photo's name.
     """
     probabilities = predictions[[f"p{index}" for index in range(len(labels))]].to_numpy()
     table = predictions[["dataset", "image_id", "label"]].assign(

@@ -1,5 +1,6 @@
-"""What the report reads: the result files of a study, each by its path; a file that is not there reads as None."""
+"""What the report reads: a study's result files by their paths; one that is not there reads as None."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,11 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from manihot import files, svg
+from manihot import figures, files, svg
 from manihot.parts import read_photos
 
 TEXT = ("dataset", "image_id", "label", "name", "model", "kind", "part", "family", "based_on", "stage")
-FITTED_IN = {"network": "training/{}/fold{}/history.csv", "head": "features/heads/{}/fold{}.csv"}
+HISTORIES = {"head": "features/heads", "boosting": "features/boosting"}
 
 
 class Results:
@@ -40,9 +41,19 @@ class Results:
         return files.read_json(whole) if whole.is_file() else None
 
     def figure(self, path: str) -> dict[str, Any] | None:
-        """A chart that stands in the report: its SVG in the page's colours, its title, and its numbers in words."""
+        """A chart of the results: its SVG in the page's colours, its title, and its numbers in words."""
         whole = self.folder / "figures" / path
         return chart(whole.read_text(encoding="utf-8")) if whole.is_file() else None
+
+    def curves(self, model: Mapping[str, Any]) -> dict[str, Any] | None:
+        """A model's learning curves: an experiment's own chart; heads' and boosters' are drawn here."""
+        if model["kind"] not in HISTORIES:
+            return self.figure(f"curves/{model['name']}.svg")
+        paths = {
+            fold: f"{HISTORIES[model['kind']]}/{model['name']}/fold{fold}.csv" for fold in model["folds"]
+        }
+        histories = {fold: table for fold, path in paths.items() if (table := self.table(path)) is not None}
+        return chart(figures.curves(histories, model["name"])) if histories else None
 
     def facts(self, split: str) -> dict[str, Any] | None:
         """Classes, counts and conflicts of a split."""
@@ -70,4 +81,5 @@ class Results:
 def chart(text: str) -> dict[str, Any]:
     """An SVG text as the template shows it. It was escaped when it was drawn."""
     title, finding = svg.text_alternative(text)
-    return {"svg": Markup(svg.bare(svg.themed(text))), "title": title, "finding": finding}
+    width = float(text.split('width="', 1)[1].split("pt", 1)[0])
+    return {"svg": Markup(svg.bare(svg.themed(text))), "title": title, "finding": finding, "width": width}

@@ -1,4 +1,4 @@
-"""The sections about the run: what was asked and found, what it does not show, what it cost, how to repeat it."""
+"""The sections about the run: what was asked and found, what that does not show, what it cost."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,14 +10,42 @@ from manihot.report.model_sections import Model, Scores
 from manihot.report.results import Results, chart
 from manihot.report.tables import Table, absent, columns, count, duration, number, seconds
 
+STAGES = (
+    "list_photos", "catalog_shard", "build_catalog", "cache_pixels", "split_photos", "draw_photos",
+    "list_classes", "check_overfit", "fetch_weights", "train_fold", "predict_fold", "extract_features",
+    "fit_head", "predict_head", "fit_booster", "predict_booster", "ensemble_folds",
+    "score_model", "summarise_scores", "compare_models",
+)  # fmt: skip
+COUNTED = {
+    "network": "trained",
+    "tta": "with views averaged",
+    "head": "on a frozen backbone",
+    "boosting": "of XGBoost",
+}
 # Published against corrected, row by row of the table "Where the protocol was wrong" (docs explain each).
 PROTOCOL = [
-    ("Training photos", "drawn from all photos, the test photos among them", "test photos and their near-duplicates are set aside first"),
-    ("Duplicates", "ignored", "near-duplicates form a group that never straddles training, validation and test"),
-    ("New class", "in every fold's training part, also where it is validated on", "folded like every other class"),
-    ("Pixels for ImageNet networks", "0 to 1, no mean and standard deviation", "the weights' own normalisation"),
+    (
+        "Training photos",
+        "drawn from all photos, the test photos among them",
+        "test photos and their near-duplicates are set aside first",
+    ),
+    ("Duplicates", "ignored", "a group of near-duplicates never straddles training, validation and test"),
+    (
+        "New class",
+        "in every fold's training part, also where it is validated on",
+        "folded like every other class",
+    ),
+    (
+        "Pixels for ImageNet networks",
+        "0 to 1, no mean and standard deviation",
+        "the weights' own normalisation",
+    ),
     ("Frozen networks", "train mode: batch norm statistics drift, dropout acts", "eval mode"),
-    ("Choosing settings", "on the one test set, without intervals", "on out-of-fold predictions; intervals and paired tests"),
+    (
+        "Choosing settings",
+        "on the one test set, without intervals",
+        "on out-of-fold predictions; intervals and paired tests",
+    ),
     ("Random steps", "mostly unseeded", "every one derives from the study's seed"),
     ("Folds", "plain", "stratified, groups whole"),
     ("Flips", "also on the validation photos of the backbones", "only in training"),
@@ -26,7 +54,7 @@ PROTOCOL = [
     ("Telling photos", "from the first test batch", "from the whole test"),
     ("XGBoost", "fitted on 80 % of the pool", "the same, and refitted on the whole pool"),
     ("New and old classes", "one accuracy", "scored apart"),
-]  # fmt: skip
+]
 
 
 def headlines(results: Results, scores: Scores, models: Iterable[Model]) -> list[dict[str, Any]]:
@@ -67,8 +95,7 @@ def run_facts(results: Results, settings: Mapping[str, Any]) -> dict[str, str]:
         "Protocol": settings["protocol"],
         "Seed": str(settings["seed"]),
         "Splits": ", ".join(dict.fromkeys(model["split"] for model in settings["models"])),
-        "Models": f"{len(kinds)}: {kinds.count('network')} networks, {kinds.count('tta')} with views averaged, "
-        f"{kinds.count('head')} heads, {kinds.count('boosting')} XGBoost",
+        "Models": ", ".join(f"{kinds.count(kind)} {text}" for kind, text in COUNTED.items() if kind in kinds),
         "Intervals": f"95 %, {study.get('resamples', '')} bootstrap resamples of duplicate groups",
     }
     if not costs.empty:
@@ -84,16 +111,18 @@ def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]
     texts = []
     if widths:
         texts.append(
-            f"Test accuracies are uncertain by about ±{min(widths):.0f} to ±{max(widths):.0f} points (95 % intervals over "
-            "photos); smaller differences between models cannot be seen on this test unless a paired comparison shows them."
+            f"Test accuracies are uncertain by about ±{min(widths):.0f} to ±{max(widths):.0f} points (95 % "
+            "intervals over photos); smaller differences between models cannot be seen on this test unless a "
+            "paired comparison shows them."
         )
     if not any(model["repeat"] for model in settings["models"]):
         texts.append(
-            "Every setting was run with one seed. The intervals cover which photos were tested, not how a second training "
-            "would differ: they compare the models that were fitted, not the settings in general."
+            "Every setting was run with one seed. The intervals cover which photos were tested, not how a "
+            "second training would differ: they compare fitted models, not settings in general."
         )
     texts.append(
-        "The test photos come from the same source as the training photos; other regions, seasons and cameras may differ."
+        "The test photos come from the source of the training photos; other regions, seasons and cameras "
+        "may differ."
     )
     texts.append(
         "Labels are taken as they are. Wrong labels lower every score, and the best one that can be reached."
@@ -103,12 +132,13 @@ def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]
     )
     if untrained:
         texts.append(
-            f"Untrained weights (random numbers) stand in for: {', '.join(untrained)}. Their rows say nothing of ImageNet."
+            f"Untrained weights (random numbers) stand in for: {', '.join(untrained)}. Their rows say "
+            "nothing of ImageNet."
         )
     if settings["protocol"] == "published":
         texts.append(
-            "This run follows the published protocol, flaws included: test photos may have been trained on, settings were "
-            "chosen on the test, and there is no test as found, because none can be honest here."
+            "This run follows the published protocol, flaws included: test photos may have been trained on, "
+            "settings were chosen on the test, and there is no test as found: none can be honest here."
         )
     if any(entry.get("source") == "demo" for entry in settings["datasets"].values()):
         texts.append(
@@ -122,6 +152,8 @@ def costs(results: Results) -> dict[str, Any]:
     table = results.costs
     if table.empty:
         return {"missing": "no job has written its costs yet"}
+    order = {stage: index for index, stage in enumerate(STAGES)}
+    table = table.sort_values("stage", key=lambda stages: stages.map(order), kind="stable")
     titles = (
         "Stage",
         "Jobs",
@@ -141,8 +173,9 @@ def costs(results: Results) -> dict[str, Any]:
         total, photos = rows["seconds"].sum(), rows["photos"].sum(min_count=1)
         timed = rows.loc[rows["photos"].notna(), "seconds"].sum()
         shown.add(
-            str(stage), count(len(rows)), count(rows["reused"].sum()), seconds(total), seconds(rows["seconds"].max()), count(photos),
-            number(photos / timed if timed else None, 1), count(rows["peak_memory_mb"].max()),
+            str(stage), count(len(rows)), count(rows["reused"].sum()), seconds(total),
+            seconds(rows["seconds"].max()), count(photos), number(photos / timed if timed else None, 1),
+            count(rows["peak_memory_mb"].max()),
             _kinds(rows["device"]), _kinds(rows["precision"]),
         )  # fmt: skip
     return {

@@ -1,4 +1,4 @@
-"""Tables as the template shows them: each cell has its text and, where that differs, the value it sorts by."""
+"""Tables as the template shows them: a cell has its text and, where that differs, what it sorts by."""
 
 import math
 from collections.abc import Iterable
@@ -11,13 +11,14 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. `sort` is what its column sorts by where the text does not do, `link` the id of a place in the page."""
+    """One cell. `sort` is what its column sorts by where the text does not do, `link` a place in the page."""
 
     text: str
     sort: float | str | None = None
     link: str | None = None
     note: str | None = None
     badge: str | None = None
+    prose: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def count(value: float | None) -> Cell:
     """A whole number with thousands apart."""
     if value is None or math.isnan(value):
         return Cell(ABSENT)
-    return Cell(f"{int(value):,}", value)
+    return Cell(f"{value:,.0f}", value)
 
 
 def p_value(value: float | None) -> Cell:

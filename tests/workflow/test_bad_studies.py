@@ -1,0 +1,69 @@
+"""A study that cannot be right stops the run with one line, no traceback and nothing written for a job."""
+
+import pytest
+
+BAD = {
+    "unknown key": ("experiments: {a: {split: main, epoch: 3}}", "experiments.a.epoch: unknown key; did you mean epochs?"),
+    "list for a number": ("experiments: {a: {split: main, epochs: [3]}}", "experiments.a.epochs: should be a valid integer, not a list"),
+    "no such split": ("experiments: {a: {split: mian}}", "experiments.a.split: no split is called mian; did you mean main?"),
+    "circle": ("experiments: {a: {split: main, based_on: b}, b: {based_on: a}}", "a circle: a -> b -> a"),
+    "too many photos": ("experiments: {a: {split: main, train_photos: 500}}", "experiments.a.train_photos: 500 asked for"),
+    "no labels file": ("data: {leaves: {source: csv, photos: photos, labels: nowhere.csv}}", "nowhere.csv"),
+    "empty labels file": ("data: {leaves: {source: csv, photos: photos, labels: empty.csv}}", "empty.csv"),
+    "wrong columns": ("data: {leaves: {source: csv, photos: photos, labels: columns.csv}}", "columns.csv"),
+    "two labels": ("data: {leaves: {source: csv, photos: photos, labels: twice.csv}}", "twice.csv"),
+    "path out of the folder": ("data: {leaves: {source: csv, photos: photos, labels: outside.csv}}", "../../x.jpg"),
+    "too few photos of a class": ("data: {leaves: {source: csv, photos: photos, labels: rare.csv}}", "class rare has 3 photos"),
+    "no YAML": ("experiments: [", "not valid YAML"),
+    "an object": ("title: !!python/object/apply:os.system ['touch hacked']", "could not determine a constructor"),
+}  # fmt: skip
+BASE = """
+data: {leaves: {source: csv, photos: photos, labels: labels.csv}}
+splits: {main: {dataset: leaves, folds: 2, test: 4}}
+experiments: {a: {split: main, size: 32}}
+"""
+
+
+@pytest.fixture
+def project(fresh):
+    folder = fresh.folder
+    (folder / "photos").mkdir()
+    good = "".join(f"{n}.jpg,{'ab'[n % 2]}\n" for n in range(60))
+    for name, text in {
+        "labels.csv": "image_id,label\n" + good,
+        "empty.csv": "",
+        "columns.csv": "photo,disease\n" + good,
+        "twice.csv": "image_id,label\n" + good + "3.jpg,a\n",
+        "outside.csv": "image_id,label\n" + good + "../../x.jpg,a\n",
+        "rare.csv": "image_id,label\n" + good + "".join(f"r{n}.jpg,rare\n" for n in range(3)),
+    }.items():
+        (folder / name).write_text(text)
+    fresh.study = "study.yaml"
+    return fresh
+
+
+@pytest.mark.parametrize("text, line", BAD.values(), ids=BAD)
+def test_a_bad_study_stops_with_one_line(project, text, line):
+    key = text.partition(":")[0]
+    rest = [row for row in BASE.strip().splitlines() if row.partition(":")[0] != key]
+    (project.folder / "study.yaml").write_text("\n".join([*rest, text]) + "\n")
+    done = project.run(check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0 and line in said, said
+    assert "Traceback" not in said and len(said.strip().splitlines()) == 1, said
+    assert not (project.folder / "hacked").exists()
+    assert not list((project.folder / "results").glob("catalog/**/*.csv"))
+
+
+def test_a_good_study_is_accepted(project):
+    (project.folder / "study.yaml").write_text(BASE)
+    assert project.rules()["train_fold"] == 2
+
+
+def test_cuda_without_a_gpu_is_one_line(fresh):
+    (fresh.folder / "study.yaml").write_text((fresh.folder / fresh.study).read_text().replace("device: cpu", "device: cuda"))
+    fresh.study = "study.yaml"
+    done = fresh.run("--resources", "gpu=2", "--", "results/training/balanced/fold1/weights.safetensors", check=False)
+    assert done.returncode != 0 and "device: cuda" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+    assert not (fresh.folder / "results/training/balanced/fold1/weights.safetensors").exists()

@@ -1,0 +1,157 @@
+"""Whole studies: dry runs of every one, the tiny, the demo and the real sample run whole, twice, to the same bytes."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from manihot import reading
+from manihot.plan import Plan
+
+from .conftest import ROOT
+
+SHARED = ROOT.parent / "shared"
+needs_sample = pytest.mark.skipif(
+    not (SHARED / "data" / "cassava").is_dir(), reason="the sample photos (../shared/data) are not here"
+)
+
+
+def results(project, *patterns):
+    """Each result file's SHA-256, but for what differs from run to run."""
+    folder = project.folder / "results"
+    left_out = ("costs", "logs", "state", ".run.lock", "report.html")
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for pattern in patterns or ("**/*",)
+        for path in folder.glob(pattern)
+        if path.is_file() and path.relative_to(folder).parts[0] not in left_out
+        # The time of a photo's file is one of its facts; the photo itself is compared.
+        and path.parent.parent != folder / "photos"
+    }
+
+
+def test_the_tiny_study_gives_every_kind_of_result(finished):
+    plan = Plan(reading.load(ROOT / finished.study), ROOT)
+    summary = pd.read_csv(finished.folder / "results/summary.csv")
+    assert list(summary) == (
+        "model,kind,part,n,accuracy,accuracy_low,accuracy_high,balanced_accuracy,macro_f1,log_loss,parameters".split(",")
+    )
+    assert set(plan.models) <= set(summary["model"])
+    assert {"network", "tta", "head", "boosting", "fold", "baseline"} <= set(summary["kind"])
+    for path in ("report.html", "scores/comparisons.csv", "scores/selection.json", "training/overfit/small_cnn_overfit/result.json"):
+        assert (finished.folder / "results" / path).stat().st_size > 0
+    inside = summary.dropna(subset=["accuracy_low"])
+    assert ((inside["accuracy_low"] <= inside["accuracy"]) & (inside["accuracy"] <= inside["accuracy_high"])).all()
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert not finished.jobs()
+
+
+def test_every_artifact_is_a_tracked_file(finished):
+    said = finished.run("--summary").stdout.splitlines()[1:]
+    tracked = {line.split("\t")[0] for line in said}
+    folder = finished.folder / "results"
+    own = {"settings", "state", "logs", ".run.lock", "photos"}
+    found = {
+        f"results/{path.relative_to(folder)}"
+        for path in folder.rglob("*")
+        if path.is_file() and path.relative_to(folder).parts[0] not in own and path.name != ".snakemake_timestamp"
+    }
+    assert found <= tracked
+
+
+@pytest.mark.slow
+def test_the_same_study_gives_the_same_bytes_again(finished, fresh):
+    fresh.run()
+    assert results(finished) == results(fresh)
+
+
+def test_finished_work_is_emitted_again_when_results_are_lost(finished_copy):
+    before = results(finished_copy)
+    for stage in ("training", "predictions", "features", "pixels", "scores"):
+        shutil.rmtree(finished_copy.folder / "results" / stage)
+    done = finished_copy.run()
+    assert results(finished_copy) == before
+    costs = pd.concat(map(pd.read_csv, (finished_copy.folder / "results/costs/train_fold").rglob("*.csv")))
+    assert (costs["reused"] == 1).all(), done.stderr
+
+
+@pytest.mark.slow
+def test_the_demo_study_is_well_above_chance_and_well_below_certain(fresh):
+    fresh.study = "config/config.yaml"
+    fresh.run()
+    assert not fresh.jobs()
+    summary = pd.read_csv(fresh.folder / "results/summary.csv").set_index(["model", "part"])
+    balanced = summary.loc[("balanced", "test")]
+    assert 0.3 < balanced["accuracy_low"] and balanced["accuracy_high"] < 0.98
+    assert (fresh.folder / "results/report.html").stat().st_size < 15e6
+
+
+@needs_sample
+@pytest.mark.slow
+def test_the_real_sample_is_clearly_above_chance(fresh):
+    study = fresh.folder / "tests/studies/sample.yaml"
+    study.write_text(study.read_text().replace("../shared", str(SHARED)))
+    fresh.study = str(study)
+    fresh.run()
+    assert not fresh.jobs()
+    summary = pd.read_csv(fresh.folder / "results/summary.csv").set_index(["model", "part"])
+    for model in ("mobilenet_v2_head", "squeezenet1_1_head", "xgboost_mobilenet", "xgboost_squeezenet"):
+        assert summary.loc[(model, "test"), "accuracy_low"] > 0.30, model
+    duplicates = pd.read_csv(fresh.folder / "results/catalog/cassava/duplicates.csv")
+    assert duplicates.empty, "the sample holds no duplicates"
+    scores = pd.read_json(fresh.folder / "results/scores/new_class/test.json", typ="series")
+    assert scores["new_class"]["recall"] > 0.9
+
+
+@pytest.mark.parametrize("study", sorted(ROOT.glob("config/*.yaml")), ids=lambda study: study.stem)
+def test_a_dry_run_of_every_study_lists_its_jobs(fresh, study):
+    if study.stem == "cassava-data":
+        pytest.skip("is only extended")
+    stand_in(fresh.folder / "data")
+    fresh.study = f"config/{study.name}"
+    start = time.monotonic()
+    rules = fresh.rules()
+    assert time.monotonic() - start < 60
+    plan = Plan(reading.load(study), ROOT)
+    assert rules["train_fold"] == sum(len(m.folds) for m in plan.models.values() if m.kind == "network")
+    assert rules["ensemble_folds"] == rules["score_model"] == len(plan.models)
+    assert rules["predict_fold"] == sum(len(m.folds) for m in plan.models.values() if m.kind in {"network", "tta"})
+    assert rules["fit_booster"] == sum(len(m.folds) for m in plan.models.values() if m.kind == "boosting")
+    assert rules["fit_head"] == sum(len(m.folds) for m in plan.models.values() if m.kind == "head")
+    assert rules["cache_pixels"] == len(plan.shards) * sum(len(plan.sizes(d)) for d in plan.datasets)
+    assert rules["check_overfit"] == len(plan.study.overfit)
+    assert rules["build_report"] == 1
+
+
+def stand_in(data: Path) -> None:
+    """Folders of empty stand-in photos with the published study's label files beside them."""
+    if not (SHARED / "study").is_dir():
+        pytest.skip("the published label files (../shared/study) are not here")
+    for name, source, folder, prefix in (
+        ("cassava", "cassava_train.csv", "train_images", ""),
+        ("classify-leaves", "species_train.csv", "images", "images/"),
+    ):
+        photos = data / name / folder
+        photos.mkdir(parents=True)
+        lines = (SHARED / "study" / source).read_text().splitlines()[1:]
+        header = "image,label" if prefix else "image_id,label"
+        (data / name / "train.csv").write_text("\n".join([header, *(prefix + line for line in lines)]) + "\n")
+        for line in lines:
+            os.close(os.open(photos / line.split(",")[0], os.O_CREAT))
+    names = (SHARED / "data/cassava/label_num_to_disease_map.json").read_text()
+    (data / "cassava/label_num_to_disease_map.json").write_text(names)
+
+
+def test_make_report_and_study_are_the_readme_s_commands():
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    for target in ("report", "test", "study"):
+        assert f"make {target}" in readme and f"\n{target}:" in makefile
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "make report" in listed

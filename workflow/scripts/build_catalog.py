@@ -1,0 +1,19 @@
+"""Join a data set's labels with the facts of its photos, and group its duplicates."""
+
+from manihot.logs import job
+
+with job(snakemake) as run:
+    import numpy as np
+
+    from manihot import catalog_table, files, parts
+
+    table, pairs = catalog_table.build_catalog(
+        parts.read_photos(snakemake.input.labels),
+        [catalog_table.read_facts(path) for path in snakemake.input.tables],
+        [np.load(path) for path in snakemake.input.thumbnails],
+        snakemake.wildcards.dataset,
+        **run.settings,
+    )
+    files.write_table(snakemake.output.table, table)
+    files.write_table(snakemake.output.pairs, pairs)
+    run.cost |= {"photos": len(table)}

@@ -1,0 +1,11 @@
+"""Draw a data set: photos of each class, sizes and modes."""
+
+from manihot.logs import job
+
+with job(snakemake) as run:
+    from manihot import figures, files, parts
+
+    catalog = parts.read_photos(snakemake.input.catalog)
+    dataset = snakemake.wildcards.dataset
+    files.write_text(snakemake.output.classes, figures.class_bars(catalog, dataset))
+    files.write_text(snakemake.output.sizes, figures.sizes(catalog, dataset))

@@ -1,0 +1,13 @@
+"""Draw all models side by side, and the paired comparisons."""
+
+from manihot.logs import job
+
+with job(snakemake) as run:
+    import pandas as pd
+
+    from manihot import figures, files
+
+    summary = pd.read_csv(snakemake.input.summary, dtype={"model": str})
+    comparisons = pd.read_csv(snakemake.input.comparisons, dtype={"model": str, "based_on": str})
+    files.write_text(snakemake.output.models, figures.models(summary))
+    files.write_text(snakemake.output.comparisons, figures.comparisons(comparisons))

@@ -1,0 +1,8 @@
+"""Fetch, check and keep the weights of a network."""
+
+from manihot.logs import job
+
+with job(snakemake) as run:
+    from manihot import weights
+
+    weights.fetch(target=snakemake.output.weights, **run.settings)
