@@ -54,10 +54,10 @@ def open_photo(path: StrPath, max_pixels: int) -> Image.Image:
 def orientation(image: Image.Image) -> int:
     """The EXIF orientation of an image, 1 to 8; 1 (upright) where there is none that can be read."""
     try:
-        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        found = image.getexif().get(ExifTags.Base.Orientation)
+        return found if found in _UPRIGHT else 1
     except Exception:  # damaged metadata say nothing about the pixels
         return 1
-    return found if found in _UPRIGHT else 1
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -92,8 +92,8 @@ def catalog_shard(
 ) -> tuple[list[dict[str, Any]], NDArray[np.uint8]]:
     """The facts (`COLUMNS`) of a listing's photos, in its order, and their grey thumbnails uint8 [N, 32, 32].
 
-    `status` is `ok` or why the photo is set aside; what is not known of it is 0 or empty, its thumbnail black.
-    Width and height are those of the upright photo, the mode is as stored. No photo makes it raise.
+    `status` is `ok` or why the photo is set aside; what is not known of it is 0 or empty, its thumbnail
+    black. Width and height are those of the upright photo, the mode is as stored. No photo makes it raise.
     """
     image_ids = [row["image_id"] for row in files.read_rows(listing)]
     thumbnails = np.zeros((len(image_ids), THUMBNAIL, THUMBNAIL), np.uint8)

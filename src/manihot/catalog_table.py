@@ -32,9 +32,10 @@ def build_catalog(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The catalog (`COLUMNS`, in the order of `labels`), and the pairs of duplicates.
 
-    `labels` has `image_id,label,name`; `tables` and `thumbnails` (uint8 [N, 32, 32]) are the shards', in order.
-    Duplicates share a `group`, the place of the first of them in the catalog. The pairs have
-    `image_id_a,image_id_b,label_a,label_b,kind,distance`: kind `exact` or `near`, distance in bits of the hash.
+    `labels` has `image_id,label,name`; `tables` and `thumbnails` (uint8 [N, 32, 32]) are the shards', in
+    order. Duplicates share a `group`, the place of the first of them in the catalog. The pairs have
+    `image_id_a,image_id_b,label_a,label_b,kind,distance`: kind `exact` or `near`, distance in bits of the
+    hash.
 
     Raises:
         StudyError: more than the share `max_set_aside` of the photos cannot be used, or none can.
@@ -76,6 +77,6 @@ def _check_share(catalog: pd.DataFrame, dataset: str, max_set_aside: float) -> N
         )
     if len(aside) > max_set_aside * len(catalog):
         raise StudyError(
-            f"{dataset}: {len(aside)} of {len(catalog)} photos cannot be used: {named}: mend or replace them, or "
-            f"raise photos.max_set_aside, now {max_set_aside:g}"
+            f"{dataset}: {len(aside)} of {len(catalog)} photos cannot be used: {named}: replace them, "
+            f"or raise photos.max_set_aside, now {max_set_aside:g}"
         )

@@ -17,8 +17,8 @@ from scipy.sparse.csgraph import connected_components
 Array = NDArray[Any]
 
 SIDE = 32  # of a thumbnail, pixels
-# Chosen on 1,500 field photos, of which 200 were re-encoded, resized, cropped and brightened, and on 580 scanned
-# leaves that share their backgrounds. No two different field photos leave less than 0.88 unexplained.
+# Chosen on 1,500 field photos, of which 200 were re-encoded, resized, cropped and brightened, and on 580
+# scanned leaves that share their backgrounds. No two different field photos leave less than 0.88 unexplained.
 HASH_BITS = 16  # of 64 that may differ
 LOOKS_ALIKE = 0.7  # correlation of the halved thumbnails, before anything is aligned
 UNEXPLAINED_IN_PLACE = 0.12
@@ -28,7 +28,7 @@ LARGEST_SHIFT = 2.0  # of a thumbnail's edge, pixels: a crop of about 6 % a side
 BORDER = 3  # pixels that a crop may have cut away
 TILE = 10
 NOISE = 2.0  # variance of a tile that is no structure, grey levels squared
-ROWS, COLUMNS, PAIRS = 256, 8192, 64  # of a block: bounds the memory, fits the caches
+ROWS, COLUMNS, BATCH = 256, 8192, 64  # of hashes, and of pairs, at a time: bounds the memory, fits the caches
 
 _GRID = np.arange(SIDE, dtype=np.float32)
 _FROM_CENTRE = (_GRID - (SIDE - 1) / 2) / ((SIDE - 1) / 2)  # -1 to 1
@@ -42,8 +42,9 @@ _TILES = ((_STARTS <= _COLUMNS) & (_COLUMNS < _STARTS + TILE)).astype(np.float32
 def duplicate_pairs(digests: Array, hashes: Array, thumbnails: Array) -> pd.DataFrame:
     """The pairs of rows that show the same picture: columns `a`, `b` (a < b), `kind`, `distance`, sorted.
 
-    `digests` [N] are the files' SHA-256, `hashes` uint64 [N], `thumbnails` uint8 [N, 32, 32]. `kind` is `exact`
-    (each copy is paired with its first one) or `near` (first copies only); `distance` is in bits of the hash.
+    `digests` [N] are the files' SHA-256, `hashes` uint64 [N], `thumbnails` uint8 [N, 32, 32]. `kind` is
+    `exact` (each copy is paired with its first one) or `near` (first copies only); `distance` is in bits of
+    the hash.
     """
     _, first, place = np.unique(digests, return_index=True, return_inverse=True)
     copies = np.flatnonzero(first[place] != np.arange(len(digests)))
@@ -72,16 +73,16 @@ def _near(hashes: Array, thumbnails: Array) -> Iterator[Array]:
     halved /= np.maximum(spread, 1e-6)
     halved[spread[:, 0] < FLAT * SIDE / 2] = 0  # like nothing, not even itself
     for pairs in _close_hashes(hashes):
-        for start in range(0, len(pairs), 64 * PAIRS):
-            some = pairs[start : start + 64 * PAIRS]
+        for start in range(0, len(pairs), 64 * BATCH):
+            some = pairs[start : start + 64 * BATCH]
             some = some[np.einsum("ij,ij->i", *halved[some.T]) >= LOOKS_ALIKE]
-            for begin in range(0, len(some), PAIRS):
-                batch = some[begin : begin + PAIRS]
+            for begin in range(0, len(some), BATCH):
+                batch = some[begin : begin + BATCH]
                 yield batch[same_picture(*thumbnails[batch.T])]
 
 
 def _close_hashes(hashes: Array) -> Iterator[Array]:
-    """Pairs int64 [M, 2] (a < b) of hashes that differ in at most `HASH_BITS`; all are compared, by blocks."""
+    """Pairs int64 [M, 2] (a < b) of hashes that differ in `HASH_BITS` or fewer; every pair is compared."""
     for top in range(0, len(hashes), ROWS):
         rows = hashes[top : top + ROWS, None]
         for left in range(top, len(hashes), COLUMNS):
@@ -140,9 +141,9 @@ def _unexplained(source: Array, target: Array) -> Array:
 
 
 def _align(source: Array, target: Array) -> Array:
-    """The window of `source` that `target` shows, [4, K]: shift and stretch in pixels, of columns, then of rows.
+    """The window of `source` that `target` shows, [4, K]: shift and stretch of columns, then of rows.
 
-    Two steps of Lucas and Kanade (1981) with the tone curve fitted along.
+    In pixels at the edge. Two steps of Lucas and Kanade (1981), the tone curve fitted along.
     """
     window = np.zeros((4, len(source)), np.float32)
     for _ in range(2):
@@ -159,7 +160,7 @@ def _align(source: Array, target: Array) -> Array:
 
 
 def _is_crop(window: Array) -> Array:
-    """Whether a window lies inside its source on all four sides, or outside on all four, give or take 0.2 px."""
+    """Whether a window lies inside its source on all four sides, or outside on all four, to 0.2 pixels."""
     before = window[::2] - window[1::2]
     after = window[::2] + window[1::2]
     return (np.minimum(before, -after).min(axis=0) >= -0.2) | (np.maximum(before, -after).max(axis=0) <= 0.2)

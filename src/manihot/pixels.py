@@ -35,11 +35,12 @@ def cache_shard(
     state: State,
     progress: Callable[[int, int, str], None],
 ) -> None:
-    """Write a shard's pixels and their manifest into the state's folder, going on from the last block that is intact.
+    """Write a shard's pixels and manifest into the state's folder, going on after the last intact block.
 
-    `ARRAY` is uint8 [N, size, size, 3], row i the photo of row i of the catalog's `table`, squeezed to a square by
-    antialiased bilinear resizing; a photo that was set aside is zeros. `decode` is `exact` (within one grey level of
-    Pillow's decode and resize) or `fast` (decoded at the smallest power of two that still has `size` pixels a side).
+    `ARRAY` is uint8 [N, size, size, 3], row i the photo of row i of the catalog's `table`, squeezed to a
+    square by antialiased bilinear resizing; a photo that was set aside is zeros. `decode` is `exact` (within
+    one grey level of Pillow's decode and resize) or `fast` (decoded at the smallest power of two that still
+    has `size` pixels a side).
 
     Raises:
         StudyError: a photo is not the one that the catalog describes.
@@ -65,7 +66,8 @@ def cache_shard(
             progress(len(checksums), len(photos), "photos decoded")
     record = {
         "size": size, "decode": decode, "count": len(photos), "checksums": checksums,
-        "image_ids": [photo["image_id"] for photo in photos], "statuses": [photo["status"] for photo in photos],
+        "image_ids": [photo["image_id"] for photo in photos],
+        "statuses": [photo["status"] for photo in photos],
     }  # fmt: skip
     files.write_json(state.folder / MANIFEST, record)
 
@@ -106,8 +108,8 @@ def _pixels(photo: Mapping[str, str], root: Path, size: int, decode: str) -> NDA
         image = open_photo(path, int(photo["width"]) * int(photo["height"]))
     except (OSError, UnusableError) as error:
         raise StudyError(
-            f"{path} is no longer the photo of the catalog ({error}): run the same command again, which looks at it "
-            "anew, or put the photo back"
+            f"{path} is no longer the photo of the catalog ({error}): put it back, or run the same command "
+            "again, which looks at it anew"
         ) from error
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
@@ -115,8 +117,8 @@ def _pixels(photo: Mapping[str, str], root: Path, size: int, decode: str) -> NDA
 def _decode_jpeg(data: bytes, reduce_to: int | None) -> NDArray[np.uint8] | None:
     """The pixels uint8 [H, W, 3] of an upright colour or grey JPEG without a flaw; None of anything else.
 
-    They are what Pillow and torchvision decode, bit by bit: all three use libjpeg-turbo. With `reduce_to`, a photo is
-    decoded at half, a quarter or an eighth of its size, where that leaves as many pixels a side.
+    They are what Pillow and torchvision decode, bit by bit: all three use libjpeg-turbo. With `reduce_to`, a
+    photo is decoded at half, a quarter or an eighth of its size, where that leaves as many pixels a side.
     """
     try:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as header:
@@ -127,7 +129,7 @@ def _decode_jpeg(data: bytes, reduce_to: int | None) -> NDArray[np.uint8] | None
                 factor *= 2
             width, height = (-(-side // factor) for side in header.size)
             return simplejpeg.decode_jpeg(data, "RGB", min_width=width, min_height=height)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # Pillow raises almost any kind; it also says what is wrong, or gets along with it
         return None
 
 
@@ -139,10 +141,10 @@ def _resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 def gather(
     photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[StrPath], size: int
 ) -> NDArray[np.uint8]:
-    """The pixels uint8 [n, size, size, 3] of `photos` (with `dataset,image_id`), in their order, each one checked.
+    """The pixels uint8 [n, size, size, 3] of `photos` (with `dataset,image_id`), in order, each checked.
 
-    `catalogs` (with `dataset,image_id,shard,row`) says where they lie; only their rows are read. The manifests are
-    `{dataset}/{size}px/{shard}.json`, the arrays beside them.
+    `catalogs` (with `dataset,image_id,shard,row`) says where they lie; only their rows are read. The
+    manifests are `{dataset}/{size}px/{shard}.json`, the arrays beside them.
 
     Raises:
         StudyError: a photo is not in the cache, or its bytes are not those that were cached.
@@ -165,7 +167,7 @@ def gather(
 
 
 def digest(photos: pd.DataFrame, manifests: Sequence[StrPath], catalogs: pd.DataFrame) -> str:
-    """SHA-256 (hexadecimal) over the data set, id and checksum of each of `photos`, in order; reads no pixels.
+    """SHA-256 (hexadecimal) over data set, id and checksum of each of `photos`, in order; reads no pixels.
 
     Raises:
         StudyError: a photo is not in the cache.
@@ -180,7 +182,7 @@ def digest(photos: pd.DataFrame, manifests: Sequence[StrPath], catalogs: pd.Data
 def _shards(
     photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[Path]
 ) -> Iterator[tuple[Path, dict[str, Any], NDArray[np.int64], NDArray[np.int64]]]:
-    """The manifest's path and content of each shard that holds some of `photos`, their places and ascending rows."""
+    """Of each shard that holds some of `photos`: its manifest's path and content, their places and rows."""
     paths = {(path.parents[1].name, int(path.stem)): path for path in manifests}
     keys = ["dataset", "image_id"]
     located = photos[keys].merge(

@@ -83,9 +83,9 @@ class Plan:
         tail = "" if source in {"imagenet", "none"} else f"-{zlib.crc32(source.encode()):08x}"
         return f"{network}-{Path(source).stem}{tail}"
 
-    def weights_file(self, network: str, source: str) -> list[str]:
-        """The file of a network's initial weights; none for a network of our own without any."""
-        return [f"results/features/weights/{self.weights_name(network, source)}.safetensors"]
+    def weights_file(self, network: str, source: str) -> str:
+        """The file of a network's initial weights."""
+        return f"results/features/weights/{self.weights_name(network, source)}.safetensors"
 
     def of_kind(self, *kinds: Kind) -> list[str]:
         """The names of the models of some kinds."""

@@ -166,7 +166,7 @@ def score(
 
 def calibration(scored: Outcomes) -> dict[str, Any]:
     """Expected calibration error (Guo et al. 2017, equation 3), and its equally wide bins of confidence."""
-    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)
+    edges = np.arange(CALIBRATION_BINS + 1) / CALIBRATION_BINS
     place = np.digitize(scored.confidence, edges[1:-1], right=True)
     right = scored.true == scored.predicted
     bins: list[dict[str, Any]] = []

@@ -223,11 +223,11 @@ def _corrected_roles(
     # Of each class, the first candidates are tested as found, the next ones balanced.
     rank = candidates.groupby("label").cumcount()
     as_found_ends = candidates["label"].map(as_found)
-    in_as_found = candidates.index[rank < as_found_ends]
-    in_test = candidates.index[(rank >= as_found_ends) & (rank < as_found_ends + balanced)]
+    tested = candidates.index[rank < as_found_ends + balanced]
     role = pd.Series("pool", index=photos.index)
-    role[grouping.isin(grouping[in_test.union(in_as_found)])] = "unused"
-    role[in_test], role[in_as_found] = "test", "test_as_found"
+    role[grouping.isin(grouping[tested])] = "unused"
+    role[tested] = "test"
+    role[candidates.index[rank < as_found_ends]] = "test_as_found"
 
     distinct = candidates["label"].value_counts().reindex(labels, fill_value=0)
     left = photos["label"][role == "pool"].value_counts().reindex(labels, fill_value=0)

@@ -67,7 +67,7 @@ def settings(results: Path) -> dict[str, Any]:
         },
         "study": {
             "title": "A made-up study of <drawn> leaves", "seed": 42, "resamples": 100,
-            "device": "auto", "precision": "auto", "photos": {"decode": "exact", "shards": 1},
+            "device": "auto", "precision": "auto", "photos": {"decode": "exact", "max_pixels": 10**6},
             "experiments": dict.fromkeys(EXPERIMENTS, {**learning, "train_photos": 100}),
             "backbones": {"efficientnet_b0": {"network": "efficientnet_b0", "weights": "none", "size": 96}},
             "boosting": {
@@ -257,6 +257,7 @@ def _costs(results: Path, rng: np.random.Generator) -> None:
                 "precision": "float32", "threads": 2, "reused": 0, "host": "here",
             }  # fmt: skip
             files.write_rows(results / f"costs/{rule}/{name}.csv", list(row), [row])
+            files.write_json(results / f"settings/{rule}/{name}.json", {})
 
 
 def _scores(results: Path) -> None:

@@ -153,11 +153,11 @@ def test_a_thumbnail_is_small_and_stays_in_its_folder(tmp_path: Path) -> None:
     for name, mode in (("in/a.png", "CMYK"), ("b.png", "RGB")):
         Image.new(mode, (400, 300)).save(tmp_path / name, "TIFF")
     (tmp_path / "in/c.jpg").write_bytes(b"not a photo")
-    small = photos.thumbnail(tmp_path / "in", "a.png")
+    small = photos.thumbnail(tmp_path / "in", "a.png", 10**6)
     assert small and small.startswith("data:image/webp;base64,") and len(small) < 8_000
-    assert photos.thumbnail(tmp_path / "in", "../b.png") is None
-    assert photos.thumbnail(tmp_path / "in", "c.jpg") is None
-    assert photos.thumbnail(tmp_path / "in", "gone.jpg") is None
+    assert photos.thumbnail(tmp_path / "in", "../b.png", 10**6) is None
+    assert photos.thumbnail(tmp_path / "in", "c.jpg", 10**6) is None
+    assert photos.thumbnail(tmp_path / "in", "gone.jpg", 10**6) is None
 
 
 def test_cells_sort_by_their_value() -> None:

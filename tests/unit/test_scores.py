@@ -155,6 +155,8 @@ def test_predictions_that_cannot_be_scored(change, says):
 def test_calibration_of_a_model_that_is_right_as_often_as_it_says():
     table, catalog = predictions(20_000)
     honest = scores.calibration(scores.outcomes(table, catalog, CLASSES))
+    filled = [entry for entry in honest["bins"] if entry["n"]]
+    assert len(filled) == 7 and all(entry["low"] < entry["confidence"] <= entry["high"] for entry in filled)
     boast = table.assign(
         **{f"p{i}": (table[f"p{i}"] == table[["p0", "p1", "p2"]].max(axis=1)) * 1.0 for i in range(3)}
     )

@@ -94,7 +94,20 @@ def test_row_order_and_group_numbers_do_not_matter(photos, random):
     again, same_facts = split(shuffled)
     assert written(again.drop(columns="group")) == written(table.drop(columns="group"))
     assert same_facts == facts
-    assert written(split(photos, seed=8)[0]) != written(table)
+    assert (split(photos, seed=8)[0]["role"] != table["role"]).any()
+
+
+def test_groups_with_conflicting_labels_stay_in_the_pool():
+    photos = label_table([40, 40])
+    photos["group"] = np.tile(np.arange(40), 2).astype(int) + np.repeat([0, 100], 40) * (
+        photos.index % 40 >= 25
+    )
+    table, facts = split(photos)
+    conflicting = table.groupby("group")["label"].transform("nunique") > 1
+    assert facts["conflicts"] == 25 and conflicting.sum() == 50
+    assert (table[conflicting]["role"] == "pool").all()
+    with pytest.raises(StudyError, match=r"class 0 has 40 photos \(15 that may be tested\), but needs"):
+        split(photos, test=24)
 
 
 def test_folds_are_stratified_and_of_one_size():

@@ -13,7 +13,7 @@ import pytest
 from manihot import reading
 from manihot.plan import Plan
 
-from .conftest import ROOT
+from conftest import ROOT
 
 SHARED = ROOT.parent / "shared"
 needs_sample = pytest.mark.skipif(

@@ -116,7 +116,10 @@ def report_inputs():
         "splits": expand("results/splits/{split}.{kind}", split=PLAN.splits, kind=["csv", "json"]),
         "classes": expand("results/training/{experiment}/classes.json", experiment=experiments),
         "histories": [
-            f"results/features/heads/{model.name}/fold{fold}.csv" for model, fold in folds if model.kind == "head"
+            f"results/features/{folder}/{model.name}/fold{fold}.csv"
+            for kind, folder in (("head", "heads"), ("boosting", "boosting"))
+            for model, fold in folds
+            if model.kind == kind
         ],
         "overfit": expand("results/training/overfit/{check}/result.json", check=PLAN.study.overfit),
         "scores": [

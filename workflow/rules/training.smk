@@ -19,7 +19,7 @@ rule list_classes:
 
 def initial_weights(entry):
     """The file of the weights that an experiment starts from, if it starts from any."""
-    return PLAN.weights_file(entry.network, entry.weights) if entry.weights != "none" else []
+    return [PLAN.weights_file(entry.network, entry.weights)] if entry.weights != "none" else []
 
 
 rule train_fold:

@@ -48,7 +48,8 @@ def build(
 def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Everything the template shows of the results and the study, section by section."""
     study, models = settings["study"], settings["models"]
-    photos = Photos({name: entry["root"] for name, entry in settings["datasets"].items()})
+    roots = {name: entry["root"] for name, entry in settings["datasets"].items()}
+    photos = Photos(roots, study["photos"]["max_pixels"])
     scores = model_sections.Scores(results.table("summary.csv"))
     chosen = model_sections.chosen(results)
     said = run_sections.headlines(results, scores, models)

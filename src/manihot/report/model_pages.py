@@ -37,7 +37,8 @@ def page(
         "scores": _parts(results, scores, name),
         "figures": [entry for entry in (curves, confusion, _calibration(results, name)) if entry],
         "classes": _classes(results, facts, name),
-        "photos": _telling(results, photos, facts, name),
+        # A repeat with another seed has no photos of its own: they would only make the page heavier.
+        "photos": [] if model["repeat"] else _telling(results, photos, facts, name),
         "missing": missing,
     }
 

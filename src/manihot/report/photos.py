@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
+from PIL import Image
+
+from manihot.catalog import UnusableError, open_photo
 
 SIDE = 150
 QUALITY = 62
@@ -18,31 +20,30 @@ QUALITY = 62
 class Photos:
     """The photos of a study's data sets, `roots` gives each its folder."""
 
-    def __init__(self, roots: Mapping[str, str]):
+    def __init__(self, roots: Mapping[str, str], max_pixels: int):
         self.roots = {name: Path(root) for name, root in roots.items()}
+        self.max_pixels = max_pixels
 
     def show(self, dataset: str, image_id: str, *captions: str, tone: str = "") -> dict[str, Any]:
         """A photo for the template: picture (None where it cannot be opened any more), name, captions."""
         root = self.roots.get(dataset)
-        source = None if root is None else thumbnail(root, image_id)
+        source = None if root is None else thumbnail(root, image_id, self.max_pixels)
         return {"source": source, "name": image_id, "captions": captions, "tone": tone}
 
 
 @cache
-def thumbnail(root: Path, image_id: str) -> str | None:
+def thumbnail(root: Path, image_id: str, max_pixels: int) -> str | None:
     """A photo as a data URI, at most 150 pixels wide and high; None if unreadable or outside `root`."""
     path = (root / image_id).resolve()
     if not path.is_relative_to(root.resolve()):
         return None
     try:
-        with Image.open(path) as image:
-            image.draft("RGB", (2 * SIDE, 2 * SIDE))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-        upright.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        photo = open_photo(path, max_pixels)
+    except UnusableError:
         return None
+    photo.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    upright.save(buffer, "WEBP", quality=QUALITY, method=4)
+    photo.save(buffer, "WEBP", quality=QUALITY, method=4)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

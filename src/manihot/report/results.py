@@ -70,8 +70,10 @@ class Results:
 
     @cached_property
     def costs(self) -> pd.DataFrame:
-        """Every job's row of costs, in the order of their file names."""
+        """The row of costs of every job that the study has, in the order of their file names."""
         rows = [row for path in sorted(self.folder.glob("costs/**/*.csv")) for row in files.read_rows(path)]
+        # A job that the study no longer has keeps its costs, but not its settings.
+        rows = [row for row in rows if (self.folder / "settings" / row["stage"] / f"{row['name']}.json").exists()]
         numbers = ["seconds", "photos", "photos_per_second", "peak_memory_mb", "threads", "reused"]
         table = pd.DataFrame(rows, columns=["stage", "name", *numbers, "device", "precision", "host"])
         table[numbers] = table[numbers].apply(pd.to_numeric, errors="coerce")
