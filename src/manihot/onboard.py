@@ -193,17 +193,20 @@ def study_text(name: str, source: Source, found: Found) -> str:
     # A fifth of the smallest class goes to each test, so that most of it is left to learn from.
     each, as_found = max(1, min(200, smallest // 5)), min(1000, total // 5)
     keep = max(folds, smallest // 3)
-    # As found, the smallest class must still have a few photos in each fold.
-    natural = min(total - each * len(counts) - as_found, max(2000, 4 * folds * total // smallest))
+    # As found, the smallest class must still have a few photos in each fold. All, where that is nearly all:
+    # duplicates of tested photos, known later, leave fewer.
+    natural, left = max(2000, 4 * folds * total // smallest), total - each * len(counts) - as_found
     size = max(32, min(128, found.side // 32 * 32))
     unusable = sum(map(len, found.problems.values())) / len(source.labels)
     values = {
         "title": f"A study of {name}",
+        "name": json.dumps(name),
+        "natural": natural if natural < 0.8 * left else "null",
         "data": "".join(
             f"    {key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in keys.items()
         ),
         "shards": max(2, min(32, total // 1000)),
-        "set_aside": round(max(0.05, 1.5 * unusable), 2),
+        "set_aside": min(1.0, round(max(0.05, 1.5 * unusable), 2)),
         "batch_size": 32 if total >= 1000 else 16,
         "epochs": 10 if total >= 5000 else 20,
         "learning_rate": "1e-4" if total >= 5000 else "3e-4",
@@ -211,9 +214,7 @@ def study_text(name: str, source: Source, found: Found) -> str:
         "test": each * len(counts),
         "backbone_size": max(64, min(224, found.side // 32 * 32)),
     }
-    return TEMPLATE.format(
-        name=name, folds=folds, as_found=as_found, keep=keep, natural=natural, size=size, **values
-    )
+    return TEMPLATE.format(folds=folds, as_found=as_found, keep=keep, size=size, **values)
 
 
 TEMPLATE = """\

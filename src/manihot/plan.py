@@ -156,14 +156,15 @@ class Plan:
             network = {k: getattr(backbone, k) for k in ("network", "size", "normalisation", "batch_size")}
             yield "extract_features", name, {**network, "gpu_slots": study.gpu_slots, **machine}
             if backbone.head:
-                head = {**backbone.head.model_dump(mode="json"), "network": backbone.network}
+                head = backbone.head.model_dump(mode="json")
                 yield "fit_head", f"{name}_head", {**head, "seed": study.seed, "threads": study.threads}
                 yield "predict_head", f"{name}_head", {"threads": study.threads}
         boosters = [m for m in self.models.values() if m.kind == "boosting"]
         for model in boosters:
             booster = study.boosting[model.name.removesuffix("_refit") if 0 in model.folds else model.name]
             trees = {k: getattr(booster, k) for k in ("n_estimators", "max_depth", "learning_rate")}
-            yield "fit_booster", model.name, {**trees, **training} | {"precision": "float32"}
+            computing = {key: training[key] for key in ("seed", "device", "gpu_slots", "threads")}
+            yield "fit_booster", model.name, {**trees, **computing}
             yield "predict_booster", model.name, {"threads": study.threads}
         scoring = {"seed": study.seed, "resamples": study.resamples}
         for name, model in self.models.items():
@@ -189,7 +190,7 @@ class Plan:
         """Each model beside the one it is based on, each side with all its repeats."""
         return [
             {
-                "family": model.family, "model": model.name, "based_on": model.based_on,
+                "family": model.family, "split": model.split, "model": model.name, "based_on": model.based_on,
                 "models": self._repeats(model.name), "based_on_models": self._repeats(model.based_on),
             }
             for model in self.models.values()

@@ -3,7 +3,6 @@
 import io
 import os
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -135,8 +134,9 @@ def test_what_cannot_be_used_is_set_aside_with_its_reason(folder):
         "whole.jpg": "ok", "limit.png": "ok", "inside.png": "ok",
         "cut.jpg": "truncated", "cut.png": "truncated",
         "empty.jpg": "empty file", "text.jpg": "not an image", "script.eps": "not an image",
-        "folder.jpg": "not a file", "pipe.jpg": "not a file", "whole.jpg/a.jpg": "missing", "gone.jpg": "missing",
-        "dot.png": "too small (1x1 px)", "large.png": "larger than 50000 pixels", "float.tif": "32-bit pixels",
+        "folder.jpg": "not a file", "pipe.jpg": "not a file",
+        "whole.jpg/a.jpg": "missing", "gone.jpg": "missing", "float.tif": "32-bit pixels",
+        "dot.png": "too small (1x1 px)", "large.png": "larger than 50000 pixels",
         "link.png": "outside the photo folder", "../secret.png": "outside the photo folder",
         str(folder.parent / "secret.png"): "outside the photo folder",
     }  # fmt: skip
@@ -244,8 +244,3 @@ def test_too_many_set_aside_stop_the_run_and_name_the_first(folder):
     (folder / "a.png").unlink()
     with pytest.raises(StudyError, match="none of its 3 photos"):
         make_catalog(folder, names, max_set_aside=1)
-
-
-def test_the_catalog_imports_no_torch():
-    source = (Path(__file__).parents[2] / "src/manihot/catalog.py").read_text()
-    assert "torch" not in source and "pandas" not in source

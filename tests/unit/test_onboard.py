@@ -43,7 +43,8 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
     told = onboard.write_study(folder, None, tmp_path / "mine.yaml")
     for words in (
         "47 labelled photos", "120x90", "30 gesund", "12 brown rust", "3 rare (too few: left out)",
-        "1 empty, such as", "1 not readable as an image, such as 'gesund/text.png'", "1 photos lie beside", "make report STUDY=",
+        "1 empty, such as", "1 not readable as an image, such as 'gesund/text.png'",
+        "1 photos lie beside", "make report STUDY=",
     ):  # fmt: skip
         assert words in told
     study = reading.load(tmp_path / "mine.yaml")
@@ -113,7 +114,7 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path, capsys: pytest.
     assert not (tmp_path / "mine.yaml").exists()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 900), min_size=2, max_size=6), st.integers(10, 900), st.integers(40, 4000))
 def test_what_is_written_can_be_split_and_drawn(counts: list[int], enough: int, side: int) -> None:
     counts = [enough, enough, *counts]
@@ -122,16 +123,16 @@ def test_what_is_written_can_be_split_and_drawn(counts: list[int], enough: int, 
         Label(f"{label}/{i}.jpg", str(label), "") for label, count in enumerate(counts) for i in range(count)
     ]
     source = onboard.Source({"source": "folder", "photos": 'a "quoted": \u00e9'}, Path("x"), labels)
-    study = reading.build(yaml.safe_load(onboard.study_text("leaves", source, found)), Path("mine.yaml"))
+    study = reading.build(yaml.safe_load(onboard.study_text("2020", source, found)), Path("mine.yaml"))
     used = found.enough()
-    check_counts(study, Path("mine.yaml"), {"leaves": used})
-    assert study.data["leaves"].photos == 'a "quoted": \u00e9'
+    check_counts(study, Path("mine.yaml"), {"2020": used})
+    assert study.data["2020"].photos == 'a "quoted": \u00e9'
 
     photos = pd.DataFrame([label for label in labels if label.label in used])
-    photos = photos.assign(dataset="leaves", status="ok", group=range(len(photos)))
+    photos = photos.assign(dataset="2020", status="ok", group=range(len(photos)))
     split = study.splits["main"]
     table, _ = split_photos(
-        photos, dataset="leaves", seed=1, protocol="corrected", folds=split.folds, fold_kind=split.fold_kind,
+        photos, dataset="2020", seed=1, protocol="corrected", folds=split.folds, fold_kind=split.fold_kind,
         group_duplicates=True, test=split.test, test_as_found=split.test_as_found, per_class=split.per_class,
         keep_for_training=split.keep_for_training,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from PIL import Image
 from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms import Resize
 
-from manihot import files, pixels
+from manihot import files, pixel_cache, pixels
 from manihot.catalog import COLUMNS, catalog_shard
 from manihot.errors import StudyError
 from manihot.state import State
@@ -49,10 +49,10 @@ def cache(folder, table, root, size=SIZE, decode="exact", progress=lambda *_: No
     """What the script does: the state's folder, with its array and manifest."""
     with State(root, "cache_pixels", {"size": size, "decode": decode}, "code", files.sha256(table)) as state:
         if not state.finished():
-            pixels.cache_shard(table, folder, size, decode, state, progress)
-            state.finish(pixels.ARRAY, pixels.MANIFEST)
+            pixel_cache.cache_shard(table, folder, size, decode, state, progress)
+            state.finish(pixel_cache.ARRAY, pixel_cache.MANIFEST)
         target = root / "leaves" / f"{size}px"
-        state.emit({pixels.ARRAY: target / "0.npy", pixels.MANIFEST: target / "0.json"})
+        state.emit({pixel_cache.ARRAY: target / "0.npy", pixel_cache.MANIFEST: target / "0.json"})
     return target / "0.json"
 
 
@@ -93,15 +93,16 @@ def test_exact_pixels_of_real_photos_are_within_one_grey_level(size):
     ]
     for path in paths:
         photo = {"image_id": path.name, "status": "ok", "sha256": files.sha256(path)}
-        got = pixels._pixels(photo, path.parent, size, "exact")
+        got = pixel_cache.square(photo, path.parent, size, "exact")
         assert np.abs(got - reference(path, size)).max() <= 1, path.name
 
 
+@pytest.mark.filterwarnings("ignore:The image decoding:DeprecationWarning")
 def test_the_decoder_gives_what_torchvisions_gives(folder):
     for name in drawn_photos(folder, 6):
         data = (folder / name).read_bytes()
         expected = decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8), ImageReadMode.RGB)
-        assert (pixels._decode_jpeg(data, None) == expected.permute(1, 2, 0).numpy()).all()
+        assert (pixel_cache._decode_jpeg(data, None) == expected.permute(1, 2, 0).numpy()).all()
 
 
 def test_every_other_kind_of_photo_is_made_right(folder, tmp_path):
@@ -120,8 +121,8 @@ def test_every_other_kind_of_photo_is_made_right(folder, tmp_path):
     (folder / "text.jpg").write_text("no photo")
     white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), clear)
     expected = {
-        "grey.jpg": image.convert("L"), "cmyk.jpg": image, "turned.jpg": image, "deep.png": image.convert("L"),
-        "clear.png": white, "plain.webp": image,
+        "grey.jpg": image.convert("L"), "cmyk.jpg": image, "turned.jpg": image,
+        "deep.png": image.convert("L"), "clear.png": white, "plain.webp": image,
     }  # fmt: skip
     manifest = cache(folder, tabulate(folder, [*expected, "text.jpg"]), tmp_path)
     array = np.load(manifest.with_suffix(".npy"))
@@ -137,9 +138,9 @@ def test_fast_pixels_come_from_a_smaller_decode_and_look_the_same(folder, tmp_pa
     picture(0, 800, 600).save(folder / "large.jpg", quality=90)
     picture(0, 100, 90).save(folder / "small.jpg", quality=90)
     data = (folder / "large.jpg").read_bytes()
-    assert pixels._decode_jpeg(data, 224).shape == (300, 400, 3)
-    assert pixels._decode_jpeg(data, 96).shape == (150, 200, 3)
-    assert pixels._decode_jpeg(data, 301).shape == (600, 800, 3)
+    assert pixel_cache._decode_jpeg(data, 224).shape == (300, 400, 3)
+    assert pixel_cache._decode_jpeg(data, 96).shape == (150, 200, 3)
+    assert pixel_cache._decode_jpeg(data, 301).shape == (600, 800, 3)
     table = tabulate(folder, ["large.jpg", "small.jpg"])
     fast, exact = (
         np.load(cache(folder, table, tmp_path / decode, 64, decode).with_suffix(".npy")).astype(int)
@@ -263,8 +264,8 @@ def test_a_shard_without_photos_is_an_empty_array(folder, tmp_path):
     assert np.load(manifest.with_suffix(".npy")).shape == (0, SIZE, SIZE, 3)
 
 
-def test_a_grey_level_is_what_a_truncated_jpeg_would_cost(folder):
-    """A decoder that gives up politely would fill the rest with grey: such a file is left to Pillow, which refuses."""
+def test_a_jpeg_with_a_flaw_is_left_to_pillow(folder):
+    """A decoder that gives up politely would fill the rest with grey; Pillow refuses."""
     buffer = io.BytesIO()
     picture(3).save(buffer, "JPEG")
-    assert pixels._decode_jpeg(buffer.getvalue()[:-600], None) is None
+    assert pixel_cache._decode_jpeg(buffer.getvalue()[:-600], None) is None

@@ -66,7 +66,7 @@ def submission(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submission]
 def _submit(project: Path) -> subprocess.CompletedProcess[str]:
     command = [
         *(sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm"),
-        *("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10"),
+        *("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10", "--retries", "1"),
         *("--configfile", "tests/studies/tiny.yaml", "--config", "device=auto", "--", "results/report.html"),
     ]
     return subprocess.run(

@@ -33,6 +33,7 @@ rule predict_head:
         unpack(lambda wildcards: drawn(wildcards.model)),
         settings=settings_of("predict_head", "{model}"),
         fitted="results/features/heads/{model}/fold{fold}.safetensors",
+        model="results/features/heads/{model}/fold{fold}.json",
     output:
         **each_part("results/predictions/{model}/fold{fold}/{part}.csv"),
         cost="results/costs/predict_head/{model}/fold{fold}.csv",
@@ -56,6 +57,7 @@ rule predict_booster:
         unpack(lambda wildcards: drawn(wildcards.model)),
         settings=settings_of("predict_booster", "{model}"),
         fitted="results/features/boosting/{model}/fold{fold}.ubj",
+        model="results/features/boosting/{model}/fold{fold}.json",
     output:
         **each_part("results/predictions/{model}/fold{fold}/{part}.csv"),
         cost="results/costs/predict_booster/{model}/fold{fold}.csv",

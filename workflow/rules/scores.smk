@@ -55,6 +55,8 @@ rule compare_models:
         settings=settings_of("compare_models", "all"),
         validation=expand("results/predictions/{model}/validation.csv", model=PLAN.compared),
         test=expand("results/predictions/{model}/test.csv", model=PLAN.compared),
+        test_as_found=expand("results/predictions/{model}/test_as_found.csv", model=PLAN.compared),
+        facts=expand("results/splits/{split}.json", split=PLAN.splits),
         catalogs=expand("results/catalog/{dataset}.csv", dataset=PLAN.datasets),
     output:
         comparisons="results/scores/comparisons.csv",

@@ -5,16 +5,18 @@ from manihot.logs import job
 with job(snakemake) as run:
     import torch
 
-    from manihot import files, pixels
+    from manihot import files, pixel_cache
 
     torch.set_num_threads(snakemake.threads)
     table = snakemake.input.table
     with run.state(files.sha256(table)) as state:
         done = state.finished()
         if not done:
-            pixels.cache_shard(table, **run.settings, state=state, progress=run.progress)
+            pixel_cache.cache_shard(table, **run.settings, state=state, progress=run.progress)
             run.cost |= {"photos": len(files.read_rows(table))}
-            state.finish(pixels.ARRAY, pixels.MANIFEST, cost=run.cost)
-        cost = state.emit({pixels.ARRAY: snakemake.output.array, pixels.MANIFEST: snakemake.output.manifest})
+            state.finish(pixel_cache.ARRAY, pixel_cache.MANIFEST, cost=run.cost)
+        cost = state.emit(
+            {pixel_cache.ARRAY: snakemake.output.array, pixel_cache.MANIFEST: snakemake.output.manifest}
+        )
         if done:
             run.reuse(cost)

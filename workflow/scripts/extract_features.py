@@ -9,7 +9,8 @@ with job(snakemake) as run:
 
     given, view = snakemake.input, snakemake.wildcards.view
     catalog = parts.read_photos(given.catalog)
-    read = [files.sha256(path) for path in (given.weights, given.catalog, *given.manifests)]
+    usable = catalog[catalog["status"] == "ok"]
+    read = [files.sha256(given.weights), pixels.digest(usable, given.manifests, catalog), *catalog["image_id"]]
     with run.state(files.content_key(read), view=view) as state:
         finished = state.finished()
         if not finished:
@@ -17,7 +18,7 @@ with job(snakemake) as run:
                 state,
                 Path(given.weights),
                 catalog,
-                lambda rows: pixels.gather(rows, catalog, given.arrays, given.manifests),
+                lambda rows: pixels.gather(rows, catalog, given.manifests, run.settings["size"]),
                 view,
                 **run.settings,
                 progress=run.progress,
