@@ -47,6 +47,7 @@ def choose(device: str, gpu_slots: int) -> Iterator[torch.device]:
 
 def _cuda(index: int) -> torch.device:
     device = torch.device("cuda", index)
+    torch.cuda.set_device(device)
     log.info("device: %s, %s", device, torch.cuda.get_device_name(device))
     torch.cuda.reset_peak_memory_stats(device)
     return device

@@ -45,7 +45,7 @@ OWN = {"small_cnn": small_cnn, "vgg_small": vgg_small}
 
 
 def _blocks(*channels: int) -> list[nn.Module]:
-    """Convolution, batch norm, pooling, ReLU: ReLU after pooling gives the same to the last bit for less work."""
+    """Convolution, batch norm, pooling, ReLU: ReLU after pooling is equal to the last bit and less work."""
     layers: list[nn.Module] = []
     for before, after in pairwise((3, *channels)):
         convolution = nn.Conv2d(before, after, kernel_size=3, padding=1)
@@ -68,7 +68,7 @@ def known_networks() -> list[str]:
 
 
 def torchvision_network(name: str) -> nn.Module:
-    """torchvision's network of this name with its 1,000 classes; its initial weights use torch's random state.
+    """torchvision's network of this name with its 1,000 classes, initialised from torch's random state.
 
     Raises:
         StudyError: there is none of this name.

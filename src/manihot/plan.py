@@ -4,6 +4,7 @@ The rules know only this page; `settings.py` writes what it says to `results/set
 """
 
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -198,7 +199,7 @@ class Plan:
         ]  # fmt: skip
 
     def _repeats(self, name: str) -> list[str]:
-        return [name, *(other for other in self.models if other.rpartition("_seed")[0] == name)]
+        return [other for other in self.models if re.sub(r"_seed\d+(?=_tta$|$)", "", other) == name]
 
     @property
     def compared(self) -> list[str]:

@@ -67,11 +67,9 @@ class LabelledPhotos:
     keys: NDArray[np.uint64]
 
     @classmethod
-    def of(
-        cls, photos: pd.DataFrame, labels: Sequence[str], gather: Callable[[pd.DataFrame], NDArray[np.uint8]]
-    ) -> "LabelledPhotos":
-        """The photos of a table; `gather` gives their pixels, `labels` the order of the classes."""
-        return cls(gather(photos), parts.targets(photos, labels), augment.photo_keys(photos))
+    def of(cls, photos: pd.DataFrame, labels: Sequence[str], pixels: NDArray[np.uint8]) -> "LabelledPhotos":
+        """The photos of a table with their pixels; `labels` gives the order of the classes."""
+        return cls(pixels, parts.targets(photos, labels), augment.photo_keys(photos))
 
 
 def rates(recipe: Recipe, steps: int) -> list[tuple[float, float]]:
@@ -168,6 +166,7 @@ class Trainer:
                 "lower batch_size, size or gpu_slots"
             ) from error
         self.history.append(row)
+        log.info("%s: %s", self.where, row)
 
     def _train(self, epoch: int, progress: Progress) -> dict[str, Any]:
         recipe, n = self.recipe, len(self.targets)

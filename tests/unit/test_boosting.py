@@ -1,11 +1,16 @@
 """Boosted trees: XGBoost's own, the same bytes after a kill."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import xgboost
 
-from manihot import boosting, feature_table, files
+from manihot import boosting, feature_table, files, gpus
 from manihot.errors import StudyError
 from manihot.state import State
 
@@ -116,3 +121,38 @@ def test_damage_of_a_booster_is_refused(tmp_path, stored):
     (folder / "booster.ubj").write_bytes(content)
     with pytest.raises(StudyError, match=r"booster\.ubj is missing or damaged: delete"):
         predict(folder, stored, stored[1])
+
+
+def test_boosting_does_without_torch():
+    code = "import sys, manihot.boosting; sys.exit('torch' in sys.modules)"
+    source = Path(boosting.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(source)})
+
+
+@pytest.mark.parametrize(
+    ("requested", "found", "named", "expected"),
+    [
+        ("auto", 0, None, "cpu"),
+        ("cpu", 2, None, "cpu"),
+        ("auto", 2, None, "cuda:1"),
+        ("cuda", 2, "5,7", "cuda:1"),
+        ("auto", 1, "7", "cuda:0"),
+    ],
+)
+def test_a_gpu_is_taken_where_there_is_one(monkeypatch, tmp_path, requested, found, named, expected):
+    """Another job holds the first device; a single one is the scheduler's choice."""
+    monkeypatch.setattr(gpus, "count", lambda: found)
+    monkeypatch.setattr(xgboost, "build_info", lambda: {"USE_CUDA": True})
+    monkeypatch.setattr(gpus.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    folder = tmp_path / f"manihot-devices-{os.getuid()}"
+    with gpus.lease((named or "0").split(",")[:1], 1, folder), boosting._device(requested, 1) as device:
+        assert device == expected
+
+
+def test_cuda_without_a_device_is_an_error(monkeypatch):
+    monkeypatch.setattr(gpus, "count", lambda: 0)
+    with pytest.raises(StudyError, match="device is cuda, but no CUDA device is visible"):
+        boosting._device("cuda", 1).__enter__()

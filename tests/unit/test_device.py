@@ -84,6 +84,7 @@ def test_the_schedulers_device_is_taken_and_others_are_leased(monkeypatch, tmp_p
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(device.time, "sleep", lambda _: pytest.fail("waits for a device"))
     folder = tmp_path / f"manihot-devices-{os.getuid()}"
     with device.lease((visible or "0").split(","), 1, folder), device.choose("auto", 1) as chosen:
         assert chosen == torch.device("cuda", expected)

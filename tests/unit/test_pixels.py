@@ -162,7 +162,7 @@ def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(folder, tmp_path):
         cache(folder, table, tmp_path / "killed", 8, progress=kill)
     (array,) = (tmp_path / "killed").glob("*/pixels.npy")
     with array.open("ab") as handle:
-        handle.write(b"half a block")
+        handle.write(bytes(100 * 8 * 8 * 3))  # more than is still to come
     for name in names[:128]:
         (folder / name).unlink()  # finished blocks are not decoded again
     resumed = cache(folder, table, tmp_path / "killed", 8)

@@ -16,7 +16,6 @@ from manihot.state import State
 from manihot.trainer import CHECKPOINT, LabelledPhotos, Recipe, Trainer, class_weights, rates
 
 CLASSES = 3
-FILES = ("weights.safetensors", "history.csv", "model.json")
 RECIPE = Recipe(
     network="small_cnn",
     weights="none",
@@ -80,7 +79,7 @@ def run(root, settings=RECIPE, kill_at=None, train=TRAINING, validation=VALIDATI
 
     with State(root, "train_fold", dataclasses.asdict(settings), "", "") as state:
         training.train_fold(settings, "unit", 1, CLASSES, train, validation, weights, state, progress)
-        return {name: (state.folder / name).read_bytes() for name in FILES}, len(steps)
+        return {name: (state.folder / name).read_bytes() for name in training.FOLD_FILES}, len(steps)
 
 
 def trainer_of(settings=RECIPE, train=TRAINING, validation=VALIDATION, weights=None):

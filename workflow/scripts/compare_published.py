@@ -1,0 +1,22 @@
+"""Set the published study's numbers beside the measured ones."""
+
+from manihot.logs import job
+
+with job(snakemake) as run:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from manihot import files, published_numbers
+
+    given = snakemake.input
+    scores = {(path.parent.name, path.stem): files.read_json(path) for path in map(Path, given.scores)}
+    # results/training/{experiment}/fold{fold}/history.csv
+    histories = {
+        (path.parts[-3], int(path.parts[-2].removeprefix("fold"))): pd.read_csv(path)
+        for path in map(Path, given.histories)
+    }
+    run.settings["models"] = {model["name"]: model for model in run.settings["models"]}
+    measured = published_numbers.Measured(scores, histories, **run.settings)
+    table = published_numbers.compare(Path(given.published[0]).parent, measured)
+    files.write_table(snakemake.output.published, table)
