@@ -33,16 +33,16 @@ class Kind(NamedTuple):
 KINDS = {
     # The shares are the counts of the cassava photos.
     "leaves": [
-        Kind("0", "Angular blight (drawn)", 1087, partial(drawing.leaves_in_field, spots=drawing.BLIGHT)),
-        Kind("1", "Brown streak (drawn)", 2189, partial(drawing.leaves_in_field, spots=drawing.STREAK)),
-        Kind("2", "Pale mottle (drawn)", 2386, partial(drawing.leaves_in_field, spots=drawing.MOTTLE)),
-        Kind("3", "Yellow mosaic (drawn)", 13158, partial(drawing.leaves_in_field, spots=drawing.MOSAIC)),
-        Kind("4", "Healthy (drawn)", 2577, partial(drawing.leaves_in_field, spots=None)),
+        Kind("0", "Angular blight, drawn", 1087, partial(drawing.leaves_in_field, spots=drawing.BLIGHT)),
+        Kind("1", "Brown streak, drawn", 2189, partial(drawing.leaves_in_field, spots=drawing.STREAK)),
+        Kind("2", "Pale mottle, drawn", 2386, partial(drawing.leaves_in_field, spots=drawing.MOTTLE)),
+        Kind("3", "Yellow mosaic, drawn", 13158, partial(drawing.leaves_in_field, spots=drawing.MOSAIC)),
+        Kind("4", "Healthy, drawn", 2577, partial(drawing.leaves_in_field, spots=None)),
     ],
     "needles": [
-        Kind("needle", "Needle (drawn)", 85, partial(drawing.leaf_on_paper, draw=drawing.needle_twig)),
-        Kind("round leaf", "Round leaf (drawn)", 7, partial(drawing.leaf_on_paper, draw=drawing.round_leaf)),
-        Kind("lobed leaf", "Lobed leaf (drawn)", 8, partial(drawing.leaf_on_paper, draw=drawing.lobed_leaf)),
+        Kind("needle", "Needle, drawn", 85, partial(drawing.leaf_on_paper, draw=drawing.needle_twig)),
+        Kind("round leaf", "Round leaf, drawn", 7, partial(drawing.leaf_on_paper, draw=drawing.round_leaf)),
+        Kind("lobed leaf", "Lobed leaf, drawn", 8, partial(drawing.leaf_on_paper, draw=drawing.lobed_leaf)),
     ],
 }
 # Some cameras store a photo on its side and say so: one in so many here does.
