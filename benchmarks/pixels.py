@@ -39,9 +39,7 @@ def ours(path: Path, digest: str, size: int, decode: str) -> NDArray[np.uint8]:
     return square(photo, path.parent, size, decode)
 
 
-def seconds(
-    way: Callable[..., NDArray[np.uint8]], photos: list[tuple[Path, str]], clock: Callable[[], float]
-) -> float:
+def seconds(way: Callable[..., NDArray[np.uint8]], photos: list[tuple[Path, str]], clock: Callable[[], float]) -> float:
     """What it takes one thread to see all photos once."""
     torch.set_num_threads(1)
     start = clock()
@@ -74,9 +72,7 @@ def main() -> None:
     for name, way in (("exact", exact), ("fast", fast)):
         off = np.abs(np.stack([way(*photo) for photo in photos[:50]]) - right)
         noise = 10 * np.log10(255**2 / np.square(off).mean())
-        print(
-            f"{name:22} off by {off.mean():.3f} grey levels on average, {off.max()} at most, {noise:.1f} dB"
-        )
+        print(f"{name:22} off by {off.mean():.3f} grey levels on average, {off.max()} at most, {noise:.1f} dB")
 
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         list(pool.map(seconds, [fast, fast], [photos[:4]] * 2, [time.perf_counter] * 2))  # start both

@@ -89,9 +89,7 @@ class Ours:
     def __init__(self, key: str, size: int, photos: Path):
         if key == "jpeg":
             files = JpegFiles(photos, size)
-            pixels = np.stack(
-                [(files[i][0] * 255).round().byte().permute(1, 2, 0).numpy() for i in range(len(files))]
-            )
+            pixels = np.stack([(files[i][0] * 255).round().byte().permute(1, 2, 0).numpy() for i in range(len(files))])
         else:
             pixels = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), dtype=np.uint8)
         self.trainer = trainer(pixels, "auto", dropout=0.3)

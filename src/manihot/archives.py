@@ -66,9 +66,7 @@ def unpack_archives(
         progress(len(sources), len(sources), "unpacked")
         for member in aside:
             if not Path(folder, member).is_file():
-                raise StudyError(
-                    f"{archive}: no member {shorten(str(member))}: mend `labels` or `class_names`"
-                )
+                raise StudyError(f"{archive}: no member {shorten(str(member))}: mend `labels` or `class_names`")
         names = Path(folder, class_names) if class_names is not None else None
         if labels is None:
             return folder_labels(images, names, only)

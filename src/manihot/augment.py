@@ -101,6 +101,4 @@ class Changes:
         line = (torch.arange(size, device=photos.device) * 2 + 1) / size - 1
         x, y = line[None, None, :], line[None, :, None]
         grid = torch.stack([angles.cos() * x - angles.sin() * y, angles.sin() * x + angles.cos() * y], dim=-1)
-        return nn.functional.grid_sample(
-            photos, grid, mode="bilinear", padding_mode="reflection", align_corners=False
-        )
+        return nn.functional.grid_sample(photos, grid, mode="bilinear", padding_mode="reflection", align_corners=False)

@@ -115,9 +115,7 @@ def _matrix(
     return xgboost.QuantileDMatrix(rows, label=target, nthread=threads, ref=reference)
 
 
-def _rows(
-    measured: dict[str, dict[str, list[float]]], rounds: int, done: int, rate: float
-) -> list[list[Any]]:
+def _rows(measured: dict[str, dict[str, list[float]]], rounds: int, done: int, rate: float) -> list[list[Any]]:
     """Rows of history from what XGBoost measured in `rounds` rounds after the first `done`."""
     columns: list[list[Any]] = []
     for part in ("train", "validation"):

@@ -72,9 +72,7 @@ def _check_share(catalog: pd.DataFrame, dataset: str, max_set_aside: float) -> N
     named = ", ".join(f"{photo.image_id} ({photo.status})" for photo in aside.head(3).itertuples())
     named += ", …" if len(aside) > 3 else ""
     if len(aside) == len(catalog):
-        raise StudyError(
-            f"{dataset}: none of its {len(catalog)} photos can be used: {named}: mend the photo folder"
-        )
+        raise StudyError(f"{dataset}: none of its {len(catalog)} photos can be used: {named}: mend the photo folder")
     if len(aside) > max_set_aside * len(catalog):
         raise StudyError(
             f"{dataset}: {len(aside)} of {len(catalog)} photos cannot be used: {named}: replace them, "

@@ -115,4 +115,3 @@ def check_counts(study: Study, path: Path, counts: dict[str, dict[str, int]]) ->
                 f"{path}: splits.{name}.new_class.photos: {new.photos} asked for, but {new.dataset} has "
                 f"{counts[new.dataset].get(new.label, 0)} photos of {new.label}; lower it"
             )
-

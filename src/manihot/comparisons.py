@@ -45,8 +45,7 @@ def compare(
         StudyError: see `scores.outcomes`.
     """
     sides = [
-        _on_common_photos([*a, *b], catalogs, classes)[start:stop]
-        for start, stop in ((0, len(a)), (len(a), None))
+        _on_common_photos([*a, *b], catalogs, classes)[start:stop] for start, stop in ((0, len(a)), (len(a), None))
     ]
     first = sides[0][0]
     n = len(first.true)
@@ -66,8 +65,7 @@ def compare(
     for metric, p in zip(METRICS, p_values, strict=True):
         value_a, value_b = values[metric][: len(a)].mean(), values[metric][len(a) :].mean()
         resampled = [
-            np.sum(w * d, axis=1)
-            for w, d in zip(weights, np.split(drawn[metric], [len(a)], axis=1), strict=True)
+            np.sum(w * d, axis=1) for w, d in zip(weights, np.split(drawn[metric], [len(a)], axis=1), strict=True)
         ]
         low, high = resampling.percentile_interval(resampled[0] - resampled[1])
         compared[metric] = {
@@ -121,9 +119,7 @@ def tabulate(compared: Sequence[tuple[Mapping[str, str], Mapping[str, Any]]]) ->
     return table
 
 
-def _on_common_photos(
-    tables: Sequence[pd.DataFrame], catalogs: pd.DataFrame, classes: Classes
-) -> list[Outcomes]:
+def _on_common_photos(tables: Sequence[pd.DataFrame], catalogs: pd.DataFrame, classes: Classes) -> list[Outcomes]:
     indexed = [table.set_index(KEYS) for table in tables]
     common = indexed[0].index
     for table in indexed[1:]:

@@ -71,9 +71,7 @@ def draw_demo(
     """
     drawn = photos - duplicates - damaged
     if drawn < 1:
-        raise StudyError(
-            f"photos: {photos} leave no room beside {duplicates} duplicates and {damaged} damaged files"
-        )
+        raise StudyError(f"photos: {photos} leave no room beside {duplicates} duplicates and {damaged} damaged files")
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir(parents=True)
     # A prime step, so that the sources of copies are spread over the photos.

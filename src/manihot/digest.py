@@ -5,12 +5,13 @@ Comments, white space and docstrings do not count, so that only an edit that can
 
 import ast
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 # These tell a story or a time; they do not change a result.
 LEFT_OUT = {"manihot.logs"}
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def code_digest(script: Path, package: Path = PACKAGE) -> str:
@@ -50,7 +51,7 @@ def _digest(path: Path) -> str:
     return own + "".join(hashlib.sha256(p.read_bytes()).hexdigest() for p in beside)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parse(path: Path, mtime: int, size: int) -> tuple[frozenset[str], str]:
     """The package modules that a file names in its imports, and the digest of its syntax tree."""
     tree = ast.parse(path.read_bytes())
@@ -60,8 +61,7 @@ def _parse(path: Path, mtime: int, size: int) -> tuple[frozenset[str], str]:
             imports |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             imports |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            if ast.get_docstring(node, clean=False) is not None:
-                node.body = node.body[1:]
+        elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
     ours = frozenset(name for name in imports if name.split(".")[0] == "manihot")
     return ours, hashlib.sha256(ast.dump(tree).encode()).hexdigest()

@@ -39,9 +39,7 @@ class Spots:
 
 BLIGHT = Spots((84, 54, 32), (164, 142, 66), number=6, radius=0.36, corners=5, roughness=0.3, stretch=1.1)
 STREAK = Spots((188, 118, 48), (186, 152, 60), number=5, radius=0.18, corners=8, roughness=0.2, stretch=5.0)
-MOTTLE = Spots(
-    (178, 208, 156), (122, 168, 104), number=18, radius=0.22, corners=8, roughness=0.2, stretch=1.0
-)
+MOTTLE = Spots((178, 208, 156), (122, 168, 104), number=18, radius=0.22, corners=8, roughness=0.2, stretch=1.0)
 MOSAIC = Spots((220, 214, 66), (164, 184, 64), number=6, radius=0.48, corners=9, roughness=0.4, stretch=1.5)
 # Any leaf may have a few, so that a brown spot by itself is no sign.
 BLEMISH = Spots((118, 96, 58), (128, 122, 60), number=2, radius=0.16, corners=7, roughness=0.3, stretch=1.2)
@@ -110,9 +108,7 @@ def leaves_in_field(rng: np.random.Generator, spots: Spots | None) -> Image.Imag
     return _expose(scene, _field(rng), rng, harsh=1.0)
 
 
-def leaf_on_paper(
-    rng: np.random.Generator, draw: Callable[[Scene, np.random.Generator], None]
-) -> Image.Image:
+def leaf_on_paper(rng: np.random.Generator, draw: Callable[[Scene, np.random.Generator], None]) -> Image.Image:
     """A leaf of another kind on pale paper, in even light."""
     scene = Scene()
     draw(scene, rng)
@@ -186,9 +182,7 @@ def _palmate(
         lobe.veins(scene, _mix(shade, (205, 215, 140), 0.45), pairs=6)
 
 
-def _spot(
-    scene: Scene, rng: np.random.Generator, lobe: Lobe, spots: Spots, blade: Colour, number: int
-) -> None:
+def _spot(scene: Scene, rng: np.random.Generator, lobe: Lobe, spots: Spots, blade: Colour, number: int) -> None:
     """Draw `number` spots within a lobe, each a polygon with a rim, more or less strong."""
     turns = np.linspace(0, 2 * np.pi, spots.corners, endpoint=False)
     for _ in range(number):

@@ -68,9 +68,7 @@ def facts(array: str | PathLike[str]) -> dict[str, Any]:
     raise _damaged(path)
 
 
-def select(
-    arrays: Sequence[str | PathLike[str]], photos: pd.DataFrame, view: str = "identity"
-) -> NDArray[np.float32]:
+def select(arrays: Sequence[str | PathLike[str]], photos: pd.DataFrame, view: str = "identity") -> NDArray[np.float32]:
     """The features of `photos` (columns dataset, image_id) in one view, float32 [n, D], each row checked.
 
     `arrays` are the feature arrays of the data sets and views that there are.
@@ -79,9 +77,7 @@ def select(
         StudyError: an array is damaged (one wrong byte is noticed) or does not hold a photo.
     """
     manifests = [(Path(array), facts(array)) for array in arrays]
-    by_dataset = {
-        manifest["dataset"]: (path, manifest) for path, manifest in manifests if manifest["view"] == view
-    }
+    by_dataset = {manifest["dataset"]: (path, manifest) for path, manifest in manifests if manifest["view"] == view}
     if not by_dataset:
         raise StudyError(f"there are no stored features of the view {view}: add it to this backbone's")
     width = next(iter(by_dataset.values()))[1]["shape"][1]

@@ -72,9 +72,7 @@ def sizes(catalog: pd.DataFrame, dataset: str) -> str:
     with canvas(2.5) as figure:
         left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1.15, 0.8])
         width, height = (shapes.index.get_level_values(level).to_numpy() for level in (0, 1))
-        left.scatter(
-            width, height, s=6 + 90 * shapes / shapes.max(), color=PALETTE["third"], alpha=0.75, lw=0
-        )
+        left.scatter(width, height, s=6 + 90 * shapes / shapes.max(), color=PALETTE["third"], alpha=0.75, lw=0)
         left.set(xlabel="width (pixels)", ylabel="height (pixels)", title="Dimensions")
         left.set_xlim(0, width.max() * 1.18)
         left.set_ylim(0, height.max() * 1.25)
@@ -110,9 +108,7 @@ def curves(histories: Mapping[int, pd.DataFrame], experiment: str) -> str:
     with canvas(2.7) as figure:
         panels = figure.subplots(1, 2)
         for axes, measure in zip(panels, ("loss", "accuracy"), strict=True):
-            for (title, prefix), color in zip(
-                series.items(), (PALETTE["first"], PALETTE["second"]), strict=True
-            ):
+            for (title, prefix), color in zip(series.items(), (PALETTE["first"], PALETTE["second"]), strict=True):
                 column = f"{prefix}_{measure}"
                 tables = [table.dropna(subset=[column]) for table in histories.values() if column in table]
                 for table in tables:
@@ -170,13 +166,9 @@ def confusion(scores: Mapping[str, Mapping[str, Any]], model: str) -> str:
                 f"{name}, row shares",
             )
             panels[0].set_ylabel("true class")
-            recalls = ", ".join(
-                f"{title} {share:.2f}" for title, share in zip(titles, np.diag(shares), strict=True)
-            )
+            recalls = ", ".join(f"{title} {share:.2f}" for title, share in zip(titles, np.diag(shares), strict=True))
             right = int(np.trace(counts))
-            findings.append(
-                f"{name.capitalize()}: {right:,} of {record['n']:,} photos right; recall {recalls}."
-            )
+            findings.append(f"{name.capitalize()}: {right:,} of {record['n']:,} photos right; recall {recalls}.")
         for axes in grid[-1]:
             axes.set_xlabel("predicted class")
         return render(figure, f"Confusion matrices: {model}", " ".join(findings))
@@ -185,9 +177,7 @@ def confusion(scores: Mapping[str, Mapping[str, Any]], model: str) -> str:
 def models(summary: pd.DataFrame, title: str = "Accuracy of every model on the tests") -> str:
     """Accuracy with its 95 % interval on the test (dot) and the test as found (ring) of every whole model."""
     parts = {
-        part: summary[(summary["part"] == part) & ~summary["kind"].isin(["fold", "baseline"])].set_index(
-            "model"
-        )
+        part: summary[(summary["part"] == part) & ~summary["kind"].isin(["fold", "baseline"])].set_index("model")
         for part in ("test", "test_as_found")
     }
     names = list(dict.fromkeys(name for table in parts.values() for name in table.index))
@@ -232,9 +222,7 @@ def comparisons(table: pd.DataFrame, part: str = "test") -> str:
         ):
             if chosen.any():
                 rows = table.index[chosen].to_numpy(dtype=float)
-                _intervals(
-                    axes, rows, table[chosen], ("difference", "low", "high"), PALETTE["first"], fill, label
-                )
+                _intervals(axes, rows, table[chosen], ("difference", "low", "high"), PALETTE["first"], fill, label)
         axes.axvline(0, color=PALETTE["muted"], lw=0.9)
         axes.set_yticks(range(len(names)), names)
         axes.set_xlabel("difference in accuracy (share of photos), 95 % interval")
@@ -253,9 +241,7 @@ def comparisons(table: pd.DataFrame, part: str = "test") -> str:
         )
 
 
-def calibration(
-    confidence: Sequence[float], right: Sequence[float], photos: Sequence[int], model: str
-) -> str:
+def calibration(confidence: Sequence[float], right: Sequence[float], photos: Sequence[int], model: str) -> str:
     """Share right against mean confidence, in bins of confidence that hold photos."""
     error = float(np.average(np.abs(np.subtract(confidence, right)), weights=photos))
     with canvas(2.7, width=3.6) as figure:

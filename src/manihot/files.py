@@ -23,7 +23,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield temporary
         sync(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
@@ -69,7 +69,9 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def write_rows(
-    path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Mapping[str, object] | Sequence[object]]
+    path: str | os.PathLike[str],
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, object] | Sequence[object]],
 ) -> None:
     """Write a CSV table atomically from mappings or sequences, for code that does without pandas."""
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as handle:

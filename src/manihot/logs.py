@@ -10,7 +10,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -45,7 +45,11 @@ class Progress:
             return
         self.last_shown = now
         advanced = done - self.first
-        left = f", {_duration((now - self.start) / advanced * (total - done))} left" if 0 < advanced and done < total else ""
+        left = (
+            f", {_duration((now - self.start) / advanced * (total - done))} left"
+            if advanced > 0 and done < total
+            else ""
+        )
         line = f"{self.name}: {done}/{total}{' ' + text if text else ''}{left}"
         logging.getLogger("manihot").info(line)
         self.terminal.write(f"\r\x1b[K{line}{chr(10) if done >= total else ''}" if live else line + "\n")
@@ -65,6 +69,7 @@ class Job:
         record = files.read_json(snakemake.input.settings)
         self.rule: str = snakemake.rule
         self.settings: dict[str, Any] = record["settings"]
+        self._settings = dict(self.settings)
         self.code: str = record["code"]
         self.name: str = record["name"]
         wildcards = " ".join(str(value) for value in snakemake.wildcards)
@@ -72,6 +77,7 @@ class Job:
         self.progress = Progress(self.label, terminal)
         self.cost: dict[str, Any] = {"threads": snakemake.threads}
         self._script = Path(snakemake.scriptdir) / record["script"]
+        self._start = time.monotonic()
 
     def check_code(self) -> None:
         """Refuse to run sources that are not the ones the settings file was written for.
@@ -85,13 +91,35 @@ class Job:
                 "nothing was written; start the same command again"
             )
 
-    def state(self, data: str, **settings: Any) -> State:
-        """The state of this job's work; `data` is the digest of its data, `settings` what its settings leave open."""
-        return State("results/state", self.rule, {**self.settings, **settings}, self.code, data)
+    def once(
+        self, outputs: Mapping[str, Any], data: Any, work: Callable[[State], Mapping[str, Any]], **key: Any
+    ) -> None:
+        """Do expensive work unless it is done already, and give its files their output paths.
 
-    def reuse(self, cost: Mapping[str, Any]) -> None:
-        """Take over the cost of work that was done before and re-emitted now."""
-        self.cost = {**self.cost, **cost, "reused": 1}
+        `outputs` are the names of the work's files and where each goes; `data` is plain content that identifies the
+        data (digests of files); `work` writes these files into the folder of its state, where it may also keep what
+        it needs to go on after a kill, and returns its cost. `key` holds what tells the rule's jobs apart.
+        """
+        settings = {**self._settings, **key}
+        with State("results/state", self.rule, settings, self.code, files.content_key(data)) as state:
+            if state.finished():
+                self.cost |= {**state.emit(outputs), "reused": 1}
+            else:
+                self.cost |= work(state)
+                state.finish(*outputs, cost=self.costs())
+                state.emit(outputs)
+
+    def costs(self) -> dict[str, Any]:
+        """This job's row of costs so far: peak memory is that of the process and its children."""
+        usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        row: dict[str, Any] = dict.fromkeys(COST_COLUMNS, "") | {
+            "stage": self.rule, "name": self.name, "host": socket.gethostname(), "reused": 0, "device": "cpu",
+            "seconds": round(time.monotonic() - self._start, 3), "peak_memory_mb": round(usage / 1024, 1),
+        }  # fmt: skip
+        row |= self.cost
+        if row["photos"] != "" and float(row["seconds"]) > 0:
+            row["photos_per_second"] = round(float(row["photos"]) / float(row["seconds"]), 2)
+        return {column: row[column] for column in COST_COLUMNS}
 
 
 @contextmanager
@@ -109,14 +137,11 @@ def job(snakemake: Any) -> Iterator[Job]:
         stream.flush()
     os.dup2(handle.fileno(), 1)
     os.dup2(handle.fileno(), 2)
-    logging.basicConfig(
-        stream=handle, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True
-    )
+    logging.basicConfig(stream=handle, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     _die_with_parent()
     log = logging.getLogger("manihot")
-    start = time.monotonic()
     try:
         running = Job(snakemake, terminal)
         running.check_code()
@@ -135,7 +160,7 @@ def job(snakemake: Any) -> Iterator[Job]:
         last = traceback.format_exc().strip().splitlines()[-1]
         terminal.write(f"\nerror: {snakemake.rule} failed: {last} (the whole story: {path})\n")
         _leave()
-    cost = _cost(running, time.monotonic() - start)
+    cost = running.costs()
     if hasattr(snakemake.output, "cost"):
         files.write_rows(snakemake.output.cost, COST_COLUMNS, [cost])
     log.info("done: %s", ", ".join(f"{key} {value}" for key, value in cost.items() if value != ""))
@@ -148,18 +173,6 @@ def _leave() -> None:
     os._exit(1)
 
 
-def _cost(running: Job, seconds: float) -> dict[str, Any]:
-    usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    cost: dict[str, Any] = dict.fromkeys(COST_COLUMNS, "") | {
-        "stage": running.rule, "name": running.name, "host": socket.gethostname(), "reused": 0,
-        "seconds": round(seconds, 3), "peak_memory_mb": round(usage / 1024, 1), "device": "cpu",
-    }  # fmt: skip
-    cost |= running.cost
-    if cost["photos"] != "" and float(cost["seconds"]) > 0:
-        cost["photos_per_second"] = round(float(cost["photos"]) / float(cost["seconds"]), 2)
-    return {column: cost[column] for column in COST_COLUMNS}
-
-
 def _die_with_parent() -> None:
     """End this job when the engine that started it is gone: an orphan would write into the next run."""
     host, _, main = os.environ.get("MANIHOT_MAIN", "").partition(":")
@@ -167,9 +180,9 @@ def _die_with_parent() -> None:
         return
 
     def watch() -> None:
-        while os.path.exists(f"/proc/{main}"):
+        while Path(f"/proc/{main}").exists():
             time.sleep(1)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    if os.path.exists("/proc/self"):
+    if Path("/proc/self").exists():
         threading.Thread(target=watch, daemon=True).start()

@@ -76,11 +76,7 @@ def torchvision_network(name: str) -> nn.Module:
     names = known_networks()
     if name not in names or name in OWN:
         close = difflib.get_close_matches(name, names, n=3)
-        hint = (
-            f"did you mean {' or '.join(close)}?"
-            if close
-            else f"known are {', '.join(OWN)} and torchvision's"
-        )
+        hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(OWN)} and torchvision's"
         raise StudyError(f"network {name}: there is none of this name; {hint}")
     return cast(nn.Module, get_model(name, weights=None))
 
@@ -112,9 +108,7 @@ def assemble(network: str, classes: int, size: int, dropout: float, weights: Pat
     """`build` without its checks, on torch's current device and from its current random state."""
     if network in OWN:
         if weights is not None:
-            raise StudyError(
-                f"network {network} has no published weights: take `weights` out of the experiment"
-            )
+            raise StudyError(f"network {network} has no published weights: take `weights` out of the experiment")
         return OWN[network](classes, size, dropout)
     model = torchvision_network(network)
     if weights is not None:
@@ -154,9 +148,7 @@ def _load(model: nn.Module, weights: Path, network: str) -> None:
 
 def last_layer(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
     """The name of the layer that gives the logits, and the layer."""
-    layers = [
-        (name, layer) for name, layer in model.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)
-    ]
+    layers = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     return layers[-1]
 
 

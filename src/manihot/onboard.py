@@ -62,9 +62,7 @@ def find_source(photos: Path, labels: Path | None) -> Source:
         raise StudyError(f"{photos}: no such folder: give the folder with the photos as PHOTOS")
     if labels is None:
         tables = sorted(path for path in photos.iterdir() if path.suffix.lower() in {".csv", ".tsv"})
-        called = [
-            path for path in tables if {name.lower() for name in read_csv(path)[0]} & set(LABEL_COLUMNS)
-        ]
+        called = [path for path in tables if {name.lower() for name in read_csv(path)[0]} & set(LABEL_COLUMNS)]
         likely = called or tables
         if not likely:
             return Source({"source": "folder", "photos": _path(photos)}, photos, folder_labels(photos))
@@ -98,13 +96,9 @@ def _labelled_by(path: Path, photos: Path) -> Source:
         )
     label = _label_column(header, rows, image)
     if label is None:
-        raise StudyError(
-            f"{path}: no column has labels that repeat; the columns are {columns}: add one named label"
-        )
+        raise StudyError(f"{path}: no column has labels that repeat; the columns are {columns}: add one named label")
     keys: dict[str, object] = {"source": "csv", "photos": _path(root), "labels": _path(path)}
-    keys |= {"image_column": header[image], "label_column": header[label]} | (
-        {"prefix": prefix} if prefix else {}
-    )
+    keys |= {"image_column": header[image], "label_column": header[label]} | ({"prefix": prefix} if prefix else {})
     names = _class_names(path.parent, {row[label] for row in rows})
     if names:
         keys["class_names"] = _path(names)
@@ -182,9 +176,7 @@ def study_text(name: str, source: Source, found: Found) -> str:
     """
     counts = found.enough()
     if len(counts) < 2:
-        raise StudyError(
-            f"{source.root}: a study needs two classes of at least {FEWEST} photos, found {len(counts)}"
-        )
+        raise StudyError(f"{source.root}: a study needs two classes of at least {FEWEST} photos, found {len(counts)}")
     keys = dict(source.keys)
     if len(counts) < len({label.label for label in source.labels}):
         keys["only"] = list(counts)
@@ -202,9 +194,7 @@ def study_text(name: str, source: Source, found: Found) -> str:
         "title": f"A study of {name}",
         "name": json.dumps(name),
         "natural": natural if natural < 0.8 * left else "null",
-        "data": "".join(
-            f"    {key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in keys.items()
-        ),
+        "data": "".join(f"    {key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in keys.items()),
         "shards": max(2, min(32, total // 1000)),
         "set_aside": min(1.0, round(max(0.05, 1.5 * unusable), 2)),
         "batch_size": 32 if total >= 1000 else 16,
@@ -272,16 +262,10 @@ boosting:
 
 def describe(source: Source, found: Found) -> str:
     """What was found, for the terminal."""
-    how = (
-        "a sub-folder a class"
-        if source.keys["source"] == "folder"
-        else f"labels from {source.keys['labels']}"
-    )
+    how = "a sub-folder a class" if source.keys["source"] == "folder" else f"labels from {source.keys['labels']}"
     lines = [f"{len(source.labels)} labelled photos in {source.root} ({how}), {found.sizes}"]
     if source.keys["source"] == "csv":
-        lines.append(
-            "  " + ", ".join(f"{key} {source.keys[key]}" for key in source.keys if key.endswith("column"))
-        )
+        lines.append("  " + ", ".join(f"{key} {source.keys[key]}" for key in source.keys if key.endswith("column")))
     lines += [
         f"  {count:6} {found.names[label]}" + (" (too few: left out)" if count < FEWEST else "")
         for label, count in sorted(found.counts.items(), key=lambda item: -item[1])
@@ -292,9 +276,7 @@ def describe(source: Source, found: Found) -> str:
     ]
     if source.keys["source"] == "folder":
         loose = sum(path.suffix.lower() in SUFFIXES for path in source.root.iterdir())
-        lines += [f"  {loose} photos lie beside the sub-folders: they have no label and are left out"] * (
-            loose > 0
-        )
+        lines += [f"  {loose} photos lie beside the sub-folders: they have no label and are left out"] * (loose > 0)
     return "\n".join(lines)
 
 
@@ -331,9 +313,7 @@ def _path(path: Path) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0, or 1 after an error of one line."""
     parser = argparse.ArgumentParser(prog="manihot.onboard", description=__doc__)
-    parser.add_argument(
-        "photos", type=Path, help="the photo folder: a sub-folder a class, or with a labels file"
-    )
+    parser.add_argument("photos", type=Path, help="the photo folder: a sub-folder a class, or with a labels file")
     parser.add_argument("--labels", type=Path, help="the labels file (CSV), if it is not in the folder")
     parser.add_argument("--out", type=Path, default=Path("config/mine.yaml"), help="the study file to write")
     given = parser.parse_args(arguments)

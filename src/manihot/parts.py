@@ -1,6 +1,6 @@
 """Which photos a fold's model trains on, and its predictions on each part."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -23,6 +23,11 @@ def read_photos(path: str | PathLike[str]) -> pd.DataFrame:
         keep_default_na=False,
         na_values={"fold": [""]},
     )
+
+
+def read_catalogs(paths: Iterable[str | PathLike[str]]) -> pd.DataFrame:
+    """The catalogs of several data sets, one below the other."""
+    return pd.concat(map(read_photos, paths), ignore_index=True)
 
 
 def training_rows(draw: pd.DataFrame, fold: int) -> pd.DataFrame:
@@ -105,7 +110,5 @@ def fitted(path: str | PathLike[str], model: str | PathLike[str]) -> bytes:
     except (OSError, ValueError, KeyError):
         intact = False
     if not intact:
-        raise StudyError(
-            f"{path} is missing or damaged: delete it and {model}, and run the same command again"
-        )
+        raise StudyError(f"{path} is missing or damaged: delete it and {model}, and run the same command again")
     return Path(path).read_bytes()

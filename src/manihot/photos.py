@@ -263,9 +263,7 @@ def _reader(text: str, separator: str, strict: bool = True) -> Any:
     return csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=strict)
 
 
-def _select(
-    labels: list[Label], names: dict[str, str], only: Collection[str] | None, path: Path
-) -> list[Label]:
+def _select(labels: list[Label], names: dict[str, str], only: Collection[str] | None, path: Path) -> list[Label]:
     known = {label.label for label in labels}
     if names and known.isdisjoint(names):
         raise StudyError(f"{path}: `class_names` names none of its labels, {_listed(known)}: mend that file")

@@ -32,8 +32,10 @@ def cache_shard(
     decode: str,
     state: State,
     progress: Callable[[int, int, str], None],
-) -> None:
+) -> dict[str, int]:
     """Write a shard's pixels and manifest into the state's folder, going on after the last intact block.
+
+    Returns what it cost: the number of photos.
 
     `ARRAY` is uint8 [N, size, size, 3], row i the photo of row i of the catalog's `table`, squeezed to a
     square by antialiased bilinear resizing; a photo that was set aside is zeros. `decode` is `exact` (within
@@ -68,6 +70,7 @@ def cache_shard(
         "statuses": [photo["status"] for photo in photos],
     }  # fmt: skip
     files.write_json(state.folder / MANIFEST, record)
+    return {"photos": len(photos)}
 
 
 def _header(shape: tuple[int, ...]) -> bytes:

@@ -17,9 +17,7 @@ from manihot.errors import StudyError
 StrPath = str | os.PathLike[str]
 
 
-def gather(
-    photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[StrPath], size: int
-) -> NDArray[np.uint8]:
+def gather(photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[StrPath], size: int) -> NDArray[np.uint8]:
     """The pixels uint8 [n, size, size, 3] of `photos` (with `dataset,image_id`), in order, each checked.
 
     `catalogs` (with `dataset,image_id,shard,row`) says where they lie; only their rows are read. The
@@ -64,20 +62,14 @@ def _shards(
     """Of each shard that holds some of `photos`: its manifest's path and content, their places and rows."""
     paths = {(path.parents[1].name, int(path.stem)): path for path in manifests}
     keys = ["dataset", "image_id"]
-    located = photos[keys].merge(
-        catalogs[[*keys, "shard", "row"]], on=keys, how="left", validate="many_to_one"
-    )
+    located = photos[keys].merge(catalogs[[*keys, "shard", "row"]], on=keys, how="left", validate="many_to_one")
     if located["row"].isna().any():
         lost = located[located["row"].isna()].iloc[0]
-        raise StudyError(
-            f"photo {lost['image_id']} of {lost['dataset']} is in no catalog: run the split again"
-        )
+        raise StudyError(f"photo {lost['image_id']} of {lost['dataset']} is in no catalog: run the split again")
     for (dataset, shard), some in located.sort_values("row").groupby(["dataset", "shard"]):
         path = paths.get((dataset, int(shard)))
         if path is None:
-            raise StudyError(
-                f"no pixels of shard {int(shard)} of {dataset} at this size: run the study again"
-            )
+            raise StudyError(f"no pixels of shard {int(shard)} of {dataset} at this size: run the study again")
         rows = some["row"].to_numpy(np.int64)
         record = _manifest(path)
         listed = [record["image_ids"][row] for row in rows if record["statuses"][row : row + 1] == ["ok"]]

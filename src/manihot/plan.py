@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from manihot.study import Backbone, CsvData, FolderData, Learning, Study
+from manihot.study import Backbone, CsvData, Experiment, FolderData, Learning, OverfitCheck, Study
 
 Kind = Literal["network", "tta", "head", "boosting"]
 PARTS = ("train", "validation", "test", "test_as_found")
@@ -45,14 +45,26 @@ class Plan:
         splits |= {parent for split in splits if (parent := study.splits[split].like)}
         self.splits = [name for name in study.splits if name in splits]
         self.datasets = [n for n in study.data if any(n in self.datasets_of(split) for split in self.splits)]
-        self.weights = {self.weights_name(e.network, e.weights): e for e in self._weighted()}
+        self.weights = {
+            self.weights_name(entry.network, entry.weights): entry
+            for entry in self._readers()
+            if isinstance(entry, Backbone) or entry.weights != "none"
+        }
 
     def _models(self) -> Iterator[Model]:
         study = self.study
         for name, entry in study.experiments.items():
             folds = tuple(entry.run_folds or range(1, study.splits[entry.split].folds + 1))
             yield Model(
-                name, "network", entry.family, entry.split, name, folds, entry.based_on, name, repeat=entry.repeat
+                name,
+                "network",
+                entry.family,
+                entry.split,
+                name,
+                folds,
+                entry.based_on,
+                name,
+                repeat=entry.repeat,
             )
             if entry.tta:
                 yield Model(f"{name}_tta", "tta", entry.family, entry.split, name, folds, name, name)
@@ -61,22 +73,29 @@ class Plan:
             if backbone.head:
                 based_on = f"{backbone.based_on}_head" if backbone.based_on else None
                 yield Model(
-                    f"{name}_head", "head", backbone.family, backbone.split, name, folds, based_on, backbone=name
+                    f"{name}_head",
+                    "head",
+                    backbone.family,
+                    backbone.split,
+                    name,
+                    folds,
+                    based_on,
+                    backbone=name,
                 )
         for name, booster in study.boosting.items():
             backbone = study.backbones[booster.backbone]
             every = backbone.run_folds or range(1, study.splits[backbone.split].folds + 1)
-            common = {"split": backbone.split, "draw": booster.backbone, "backbone": booster.backbone}
-            yield Model(
-                name, "boosting", booster.family, folds=tuple(booster.run_folds or every), based_on=booster.based_on, **common
-            )
+            folds = tuple(booster.run_folds or every)
+            place = (booster.family, backbone.split, booster.backbone)
+            yield Model(name, "boosting", *place, folds, booster.based_on, backbone=booster.backbone)
             if booster.refit:
-                yield Model(f"{name}_refit", "boosting", booster.family, folds=(0,), based_on=name, **common)
+                yield Model(f"{name}_refit", "boosting", *place, (0,), name, backbone=booster.backbone)
 
-    def _weighted(self) -> Iterator[Learning | Backbone]:
-        for entry in (*self.study.experiments.values(), *self.study.overfit.values(), *self.study.backbones.values()):
-            if isinstance(entry, Backbone) or entry.weights != "none":
-                yield entry
+    def _readers(self) -> Iterator[Experiment | OverfitCheck | Backbone]:
+        """Everything in the study that reads pixels."""
+        yield from self.study.experiments.values()
+        yield from self.study.overfit.values()
+        yield from self.study.backbones.values()
 
     @staticmethod
     def weights_name(network: str, source: str) -> str:
@@ -100,8 +119,8 @@ class Plan:
 
     def path(self, given: str) -> str:
         """A path of the study file, which starts at the project's folder, as seen from the folder of the run."""
-        expanded = os.path.expanduser(given)
-        return expanded if os.path.isabs(expanded) else os.path.relpath(self.project / expanded)
+        expanded = Path(given).expanduser()
+        return str(expanded) if expanded.is_absolute() else os.path.relpath(self.project / expanded)
 
     def photo_folder(self, dataset: str) -> str:
         """Where a data set's photos lie."""
@@ -133,7 +152,12 @@ class Plan:
             yield "split_photos", name, {**split, "seed": study.seed, "protocol": study.protocol}
         for name, entry in {**study.experiments, **study.backbones}.items():
             per_class = entry.per_class or study.splits[entry.split].per_class
-            drawn = {"draw": entry.draw, "per_class": per_class, "photos": entry.train_photos, "leak": entry.leak}
+            drawn = {
+                "draw": entry.draw,
+                "per_class": per_class,
+                "photos": entry.train_photos,
+                "leak": entry.leak,
+            }
             yield "draw_photos", name, {"seed": study.seed, **drawn}
         training = {"seed": study.seed, "gpu_slots": study.gpu_slots, **machine}
         for name, entry in study.experiments.items():
@@ -148,7 +172,11 @@ class Plan:
             if entry.tta:
                 yield "predict_fold", f"{name}_tta", {**predicting, "views": entry.tta}
         for name, check in study.overfit.items():
-            yield "check_overfit", name, {**self._learning(check), "photos": check.photos, "repeat": 0, **training}
+            yield (
+                "check_overfit",
+                name,
+                {**self._learning(check), "photos": check.photos, "repeat": 0, **training},
+            )
         for name, weighted in self.weights.items():
             source = weighted.weights
             source = source if source in {"imagenet", "none"} else self.path(source)
@@ -178,7 +206,13 @@ class Plan:
         yield "draw_summary", "all", {}
         datasets = {n: {"root": self.photo_folder(n), **study.data[n].model_dump(mode="json")} for n in self.datasets}
         about = {"title": study.title, "description": study.description, "protocol": study.protocol}
-        report = {**about, "seed": study.seed, "models": described, "datasets": datasets, "study": study.plain()}
+        report = {
+            **about,
+            "seed": study.seed,
+            "models": described,
+            "datasets": datasets,
+            "study": study.plain(),
+        }
         yield "build_report", "all", report
 
     def _learning(self, entry: Learning) -> dict[str, Any]:
@@ -209,5 +243,9 @@ class Plan:
 
     def sizes(self, dataset: str) -> list[int]:
         """The sizes in pixels at which a data set's photos are needed."""
-        entries = [*self.study.experiments.values(), *self.study.overfit.values(), *self.study.backbones.values()]
+        entries = [
+            *self.study.experiments.values(),
+            *self.study.overfit.values(),
+            *self.study.backbones.values(),
+        ]
         return sorted({entry.size for entry in entries if dataset in self.datasets_of(entry.split)})

@@ -212,7 +212,14 @@ def _backbones(table: pd.DataFrame, measured: Measured) -> Iterator[dict[str, An
         correct = Estimate(*(TESTED * end for end in printed["test_accuracy"]))
         printed |= {"test_correct": correct, "test_errors": _rest(correct)}
         if model is None:
-            for key in ("val_loss", "val_accuracy", "test_loss", "test_accuracy", "test_correct", "test_errors"):
+            for key in (
+                "val_loss",
+                "val_accuracy",
+                "test_loss",
+                "test_accuracy",
+                "test_correct",
+                "test_errors",
+            ):
                 place = ("backbones", name, _in_words(key))
                 yield _row(place, printed.get(key, Estimate(row[key])), ABSENT, [NOT_RUN], False)
         else:
@@ -345,4 +352,10 @@ def _hardware(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for row in table.to_dict("records"):
         value = pd.to_numeric(row["value"], errors="coerce")
         remarks = ["other hardware", *([f"{row['value']} {row['unit']} there"] if math.isnan(value) else [])]
-        yield _row(("hardware", row["setting"], f"{row['what']}, {row['unit']}"), Estimate(value), ABSENT, remarks, False)
+        yield _row(
+            ("hardware", row["setting"], f"{row['what']}, {row['unit']}"),
+            Estimate(value),
+            ABSENT,
+            remarks,
+            False,
+        )

@@ -120,7 +120,9 @@ def build(raw: dict[str, Any], path: Path) -> Study:
     defaults = raw.get("defaults") or {}
     unknown = [key for key in defaults if key not in Experiment.model_fields and key not in EXTRA_KEYS]
     if unknown:
-        raise StudyError(f"{path}: defaults.{unknown[0]}: unknown key{_suggest(unknown[0], list(Experiment.model_fields))}")
+        raise StudyError(
+            f"{path}: defaults.{unknown[0]}: unknown key{_suggest(unknown[0], list(Experiment.model_fields))}"
+        )
     filled["experiments"] = _experiments(raw.get("experiments") or {}, defaults, preset, path)
     shared = {key: value for key, value in defaults.items() if key in {"size", "split", "network"}}
     learning = preset["learning"]
@@ -136,9 +138,7 @@ def build(raw: dict[str, Any], path: Path) -> Study:
         for name, entry in backbones.items()
     }
     boosting = _sweeps(raw.get("boosting") or {}, "boosting", Booster, path)
-    filled["boosting"] = {
-        name: {"family": "boosting"} | preset["boosting"] | entry for name, entry in boosting.items()
-    }
+    filled["boosting"] = {name: {"family": "boosting"} | preset["boosting"] | entry for name, entry in boosting.items()}
     try:
         study = Study.model_validate(filled)
     except ValidationError as error:
@@ -197,13 +197,18 @@ def _experiments(raw: dict[str, Any], defaults: dict[str, Any], preset: dict[str
         base: dict[str, Any] = dict(defaults)
         if parent is not None:
             if parent in (*chain, name):
-                raise StudyError(f"{path}: experiments.{name}.based_on: a circle: {' -> '.join((*chain, name, parent))}")
+                raise StudyError(
+                    f"{path}: experiments.{name}.based_on: a circle: {' -> '.join((*chain, name, parent))}"
+                )
             if parent not in raw:
                 raise StudyError(
-                    f"{path}: experiments.{name}.based_on: no experiment is called {parent}{_suggest(str(parent), list(raw))}"
+                    f"{path}: experiments.{name}.based_on: no experiment is called {parent}"
+                    f"{_suggest(str(parent), list(raw))}"
                 )
             if "sweep" in raw[parent]:
-                raise StudyError(f"{path}: experiments.{name}.based_on: {parent} is a sweep; base it on what the sweep is based on")
+                raise StudyError(
+                    f"{path}: experiments.{name}.based_on: {parent} is a sweep; base it on what the sweep is based on"
+                )
             above = inherit(parent, (*chain, name))
             base |= {key: value for key, value in above.items() if key not in NOT_INHERITED}
         inherited[name] = merge(base, own)
@@ -243,7 +248,13 @@ def _sweeps(entries: dict[str, Any], section: str, model: type[BaseModel], path:
 
 
 def _kind(value: Any) -> str:
-    names = {list: "a list", dict: "keys", str: f"the text {value!r}", type(None): "nothing", bool: str(value).lower()}
+    names = {
+        list: "a list",
+        dict: "keys",
+        str: f"the text {value!r}",
+        type(None): "nothing",
+        bool: str(value).lower(),
+    }
     return names.get(type(value), repr(value))
 
 

@@ -26,9 +26,7 @@ def group_codes(photos: pd.DataFrame, catalogs: pd.DataFrame) -> NDArray[np.intp
     groups = photos[keys].merge(catalogs[[*keys, "group"]], on=keys, how="left", validate="many_to_one")
     if groups["group"].isna().any():
         missing = groups[groups["group"].isna()].iloc[0]
-        raise StudyError(
-            f"photo {missing['image_id']} of {missing['dataset']} is in no catalog: run the split again"
-        )
+        raise StudyError(f"photo {missing['image_id']} of {missing['dataset']} is in no catalog: run the split again")
     return np.asarray(groups.groupby(["dataset", "group"], sort=False).ngroup(), dtype=np.intp)
 
 

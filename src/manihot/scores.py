@@ -207,9 +207,7 @@ def _with_intervals(
     return measured, {name: [_number(number) for number in numbers] for name, numbers in each.items()}
 
 
-def _per_class(
-    scored: Outcomes, classes: Classes, recall: Mapping[str, list[float | None]]
-) -> list[dict[str, Any]]:
+def _per_class(scored: Outcomes, classes: Classes, recall: Mapping[str, list[float | None]]) -> list[dict[str, Any]]:
     rows = []
     for index, entry in enumerate(classes):
         given = scored.predicted == index

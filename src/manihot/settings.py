@@ -9,6 +9,7 @@ import os
 import socket
 from collections import Counter
 from pathlib import Path
+from typing import TextIO
 
 from manihot import files
 from manihot.checks import check_counts
@@ -18,7 +19,8 @@ from manihot.photos import Label, folder_labels, read_labels, write_listing
 from manihot.plan import Plan
 from manihot.study import CsvData, FolderData
 
-_held = []  # the open file whose lock says that a run is going on here; freed by the system when the process ends
+# The open file whose lock says that a run is going on here; the system frees it when the process ends.
+_held: list[TextIO] = []
 
 
 def take_folder(results: Path = Path("results"), engine: Path = Path(".snakemake")) -> None:
@@ -77,7 +79,12 @@ def list_photos(plan: Plan, study_file: Path, results: Path = Path("results")) -
         if isinstance(data, CsvData):
             class_names = plan.path(data.class_names) if data.class_names else None
             labels = read_labels(
-                plan.path(data.labels), data.image_column, data.label_column, data.prefix, class_names, data.only
+                plan.path(data.labels),
+                data.image_column,
+                data.label_column,
+                data.prefix,
+                class_names,
+                data.only,
             )
         elif isinstance(data, FolderData):
             class_names = plan.path(data.class_names) if data.class_names else None

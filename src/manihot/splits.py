@@ -112,9 +112,7 @@ def fold_photos(photos: pd.DataFrame, *, seed: int, folds: int, kind: FoldKind, 
         if count < folds:
             raise StudyError(f"class {label} has {count} photos to fold, but needs {folds}; lower folds")
     groups = pd.factorize(_grouping(photos, grouped))[0]
-    splitter = (StratifiedGroupKFold if kind == "stratified" else GroupKFold)(
-        folds, shuffle=True, random_state=seed
-    )
+    splitter = (StratifiedGroupKFold if kind == "stratified" else GroupKFold)(folds, shuffle=True, random_state=seed)
     fold = pd.Series(0, index=photos.index, dtype="Int64")
     for number, (_, held_out) in enumerate(splitter.split(photos, photos["label"], groups), start=1):
         fold.iloc[held_out] = number
@@ -217,9 +215,7 @@ def _corrected_roles(
     as_found = _shares(test_as_found, counts)
     balanced = test // len(labels)
     if balanced == 0:
-        raise StudyError(
-            f"test: {test} is less than a photo of each of the {len(labels)} classes; raise test"
-        )
+        raise StudyError(f"test: {test} is less than a photo of each of the {len(labels)} classes; raise test")
     # Of each class, the first candidates are tested as found, the next ones balanced.
     rank = candidates.groupby("label").cumcount()
     as_found_ends = candidates["label"].map(as_found)
@@ -291,9 +287,7 @@ def _too_few_new(new_class: Mapping[str, Any], has: int) -> StudyError:
     )
 
 
-def _facts(
-    table: pd.DataFrame, photos: pd.DataFrame, dataset: str, classes: list[str], folds: int
-) -> dict[str, Any]:
+def _facts(table: pd.DataFrame, photos: pd.DataFrame, dataset: str, classes: list[str], folds: int) -> dict[str, Any]:
     own = photos["dataset"] == dataset
     # The split's own names come last, so they win where the other data set uses a label too.
     named = pd.concat([photos[~own], photos[own]])

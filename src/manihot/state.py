@@ -71,7 +71,10 @@ class State:
 
     def finish(self, *names: str, cost: Mapping[str, Any] | None = None) -> None:
         """Declare the work done: `names` are its files in this folder; everything else but these is removed."""
-        record = {"files": {name: files.sha256(self.folder / name) for name in names}, "cost": dict(cost or {})}
+        record = {
+            "files": {name: files.sha256(self.folder / name) for name in names},
+            "cost": dict(cost or {}),
+        }
         for name in names:
             files.sync(self.folder / name)
         self.save_json(FINISHED, record)

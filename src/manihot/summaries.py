@@ -96,9 +96,7 @@ def _baselines(scores: Scores, models: Sequence[Mapping[str, Any]]) -> list[dict
         name = "majority_class" if split == splits[0] else f"majority_class/{split}"
         for part in PARTS[1:]:  # what was trained on differs from model to model
             # Any model of the split will do, but a model of some folds has not all of the validation.
-            record = max(
-                (scores[m["name"], part] for m in models if m["split"] == split), key=lambda r: r["n"]
-            )
+            record = max((scores[m["name"], part] for m in models if m["split"] == split), key=lambda r: r["n"])
             if record["n"]:
                 measured = {key: value for key, value in record["baseline"].items() if key != "label"}
                 common = {"kind": "baseline", "part": part, "n": record["n"], "parameters": 0}

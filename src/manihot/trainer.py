@@ -126,9 +126,7 @@ class Trainer:
         ).to(device)  # fmt: skip
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
         self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = kind(
-            self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-        )
+        self.optimizer = kind(self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
         weight = None
         if recipe.class_weights == "balanced":
             weight = torch.from_numpy(class_weights(training.targets, classes)).to(device)
@@ -248,9 +246,7 @@ class Trainer:
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         facts = json.loads(header["__metadata__"]["facts"])
         if facts["computed"] != self._computed():
-            log.warning(
-                "%s: a checkpoint of %s is not used: this starts again", self.where, facts["computed"]
-            )
+            log.warning("%s: a checkpoint of %s is not used: this starts again", self.where, facts["computed"])
             return 0
         self.history = facts["history"]
         self._restore(load(content))

@@ -16,8 +16,6 @@ from manihot.device import choose, costs
 from manihot.state import State
 from manihot.trainer import CHECKPOINT, LabelledPhotos, Progress, Recipe, Trainer
 
-FOLD_FILES = ("weights.safetensors", "history.csv", "model.json")
-CHECK_FILES = ("history.csv", "result.json")
 HISTORY = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
 # Checkpoints may take this share of the time: a GPU has several epochs a second, and a checkpoint 160 MB.
 CHECKPOINT_SHARE = 0.1

@@ -42,9 +42,7 @@ def _initial(network: str, seed: int) -> dict[str, Tensor]:
 def _download(network: str) -> dict[str, Any]:
     known = torchvision.models.get_model_weights(network).__members__
     if "IMAGENET1K_V1" not in known:
-        raise StudyError(
-            f"torchvision has no IMAGENET1K_V1 weights of {network}: give a file as its `weights`"
-        )
+        raise StudyError(f"torchvision has no IMAGENET1K_V1 weights of {network}: give a file as its `weights`")
     weights = known["IMAGENET1K_V1"]
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     try:
@@ -55,9 +53,7 @@ def _download(network: str) -> dict[str, Any]:
             f"`weights` of {network}, or set them to none for an untrained network"
         ) from error
     except Exception as error:  # a wrong hash, or an earlier download that was damaged since
-        raise StudyError(
-            f"{weights.url} arrived damaged: delete {cached} if it is there and run again"
-        ) from error
+        raise StudyError(f"{weights.url} arrived damaged: delete {cached} if it is there and run again") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -65,9 +61,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise StudyError(f"weights file {path} does not exist: correct the `weights` of this network")
     if path.suffix not in (".pth", ".pt", ".safetensors"):
-        raise StudyError(
-            f"weights file {path} is not a state dict: a .pth, .pt or .safetensors file is wanted"
-        )
+        raise StudyError(f"weights file {path} is not a state dict: a .pth, .pt or .safetensors file is wanted")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -85,15 +79,11 @@ def _checked(state: dict[str, Any], network: str, source: str) -> dict[str, Tens
     """`state` as the network's own state dict: every key, shape and value as it must be."""
     expected = torchvision_network(network).state_dict()
     # DenseNet's published files have names from before torch 0.4; some lack the norms' step counts.
-    found = {
-        re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", str(key)): state[key] for key in state
-    }
+    found = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", str(key)): state[key] for key in state}
     found = {key: torch.tensor(0) for key in expected if key.endswith("num_batches_tracked")} | found
     problem = _mismatch(found, expected)
     if problem:
-        raise StudyError(
-            f"{source} does not fit {network}: {problem}; give the weights of torchvision's {network}"
-        )
+        raise StudyError(f"{source} does not fit {network}: {problem}; give the weights of torchvision's {network}")
     return {key: found[key].to(expected[key].dtype) for key in expected}
 
 

@@ -36,9 +36,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser")
     settings = synthetic_results.build(folder / "results")
     versions = provenance.versions()
-    report.build(
-        folder / "results", folder / "report.html", settings, made="now", commit="none", versions=versions
-    )
+    report.build(folder / "results", folder / "report.html", settings, made="now", commit="none", versions=versions)
     return folder / "report.html"
 
 
@@ -95,9 +93,7 @@ def test_it_opens_without_an_error_and_fits(
 
 def test_it_loads_nothing_but_itself(browser: Any, report: Path) -> None:
     show(browser, report, WIDTHS[0])
-    loaded = browser.execute_script(
-        "return performance.getEntriesByType('resource').map((entry) => entry.name)"
-    )
+    loaded = browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert [name for name in loaded if not name.startswith("data:")] == []
     outside = "return [...document.querySelectorAll('[src], link[href]')].map((e) => e.src || e.href)"
     assert {address.split(":")[0] for address in browser.execute_script(outside)} <= {"data"}
@@ -105,9 +101,7 @@ def test_it_loads_nothing_but_itself(browser: Any, report: Path) -> None:
 
 def test_every_picture_can_be_shown(browser: Any, report: Path) -> None:
     show(browser, report, WIDTHS[0])
-    browser.execute_script(
-        "document.querySelectorAll('details').forEach((entry) => entry.setAttribute('open', ''))"
-    )
+    browser.execute_script("document.querySelectorAll('details').forEach((entry) => entry.setAttribute('open', ''))")
     widths = browser.execute_script("return [...document.images].map((image) => image.naturalWidth)")
     assert all(widths)
 
@@ -136,9 +130,7 @@ def test_a_heading_sorts_by_the_keyboard(browser: Any, report: Path) -> None:
     show(browser, report, WIDTHS[0])
     heading = browser.find_element(By.CSS_SELECTOR, "#table-models thead tr:last-child th")
     heading.find_element(By.TAG_NAME, "button").send_keys(" ")
-    names = [
-        cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "#table-models tbody td:first-child a")
-    ]
+    names = [cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "#table-models tbody td:first-child a")]
     assert heading.get_attribute("aria-sort") == "ascending" and names == sorted(names)
 
 
@@ -165,9 +157,7 @@ def test_the_button_turns_the_colours_round(browser: Any, report: Path, scheme: 
 
 def test_a_link_to_a_model_opens_it(browser: Any, report: Path) -> None:
     show(browser, report, WIDTHS[0])
-    browser.execute_script(
-        "document.querySelectorAll('details').forEach((entry) => entry.removeAttribute('open'))"
-    )
+    browser.execute_script("document.querySelectorAll('details').forEach((entry) => entry.removeAttribute('open'))")
     opened = """
         document.querySelector('#table-models tbody a').click();
         const done = arguments[0];

@@ -109,9 +109,7 @@ def _dataset(
             path = results / f"photos/{dataset}/images/{image_id}"
             path.parent.mkdir(parents=True, exist_ok=True)
             _leaf(rng, int(label) if label.isdigit() else 5).save(path, quality=80)
-            rows.append(
-                {"image_id": image_id, "label": label, "name": names[label], "bytes": path.stat().st_size}
-            )
+            rows.append({"image_id": image_id, "label": label, "name": names[label], "bytes": path.stat().st_size})
     table = pd.DataFrame(rows).assign(
         dataset=dataset, shard=0, row=range(len(rows)), width=160, height=120, mode="RGB", sha256="", hash="",
         status="ok", group=range(len(rows)),
@@ -163,9 +161,7 @@ def _leaf(rng: np.random.Generator, kind: int) -> Image.Image:
     return image
 
 
-def _split(
-    results: Path, split: str, leaves: pd.DataFrame, new: pd.DataFrame | None, rng: np.random.Generator
-) -> None:
+def _split(results: Path, split: str, leaves: pd.DataFrame, new: pd.DataFrame | None, rng: np.random.Generator) -> None:
     usable = leaves[leaves["status"] == "ok"]
     usable = usable if new is None else pd.concat([usable, new])
     table = usable[["dataset", "image_id", "label", "group"]].reset_index(drop=True).assign(role="pool")
@@ -193,9 +189,7 @@ def _split(
 def _model(results: Path, model: dict[str, Any], rng: np.random.Generator) -> None:
     """Random predictions that know the true class more or less well, and what the model is."""
     split = pd.read_csv(results / f"splits/{model['split']}.csv", dtype={"label": str, "fold": "Int64"})
-    labels = [
-        entry["label"] for entry in files.read_json(results / f"splits/{model['split']}.json")["classes"]
-    ]
+    labels = [entry["label"] for entry in files.read_json(results / f"splits/{model['split']}.json")["classes"]]
     pool = split[split["role"] == "pool"]
     parts = {"train": pool, "validation": pool if model["folds"] != [0] else pool[:0]}
     parts |= {part: split[split["role"] == part] for part in ("test", "test_as_found")}
@@ -209,9 +203,7 @@ def _model(results: Path, model: dict[str, Any], rng: np.random.Generator) -> No
             )
             truth = np.array([labels.index(label) for label in kept["label"]], dtype=int)
             logits = rng.normal(size=(len(kept), len(labels)))
-            logits[np.arange(len(kept)), truth] += skill * (1.6 if part == "train" else 1) + 2 * (
-                kept["label"] == NEW
-            )
+            logits[np.arange(len(kept)), truth] += skill * (1.6 if part == "train" else 1) + 2 * (kept["label"] == NEW)
             logits = np.exp(1.3 * logits)
             table = kept[["dataset", "image_id", "label"]].reset_index(drop=True)
             table["fold"] = kept["fold"].to_numpy() if part == "validation" else fold
@@ -262,9 +254,7 @@ def _costs(results: Path, rng: np.random.Generator) -> None:
 
 def _scores(results: Path) -> None:
     """Scores, summary, selection, comparisons and figures, made by the project's own functions."""
-    catalogs = pd.concat(
-        [parts.read_photos(results / f"catalog/{name}.csv") for name in ("leaves", "needles")]
-    )
+    catalogs = pd.concat([parts.read_photos(results / f"catalog/{name}.csv") for name in ("leaves", "needles")])
     records: dict[tuple[str, str], dict[str, Any]] = {}
     for model in described():
         name, facts = model["name"], files.read_json(results / f"splits/{model['split']}.json")
@@ -303,12 +293,8 @@ def _scores(results: Path) -> None:
     files.write_text(results / "figures/summary/comparisons.svg", figures.comparisons(table))
     for dataset in DATASETS:
         catalog = catalogs[catalogs["dataset"] == dataset]
-        files.write_text(
-            results / f"figures/exploration/{dataset}_classes.svg", figures.class_bars(catalog, dataset)
-        )
-        files.write_text(
-            results / f"figures/exploration/{dataset}_sizes.svg", figures.sizes(catalog, dataset)
-        )
+        files.write_text(results / f"figures/exploration/{dataset}_classes.svg", figures.class_bars(catalog, dataset))
+        files.write_text(results / f"figures/exploration/{dataset}_sizes.svg", figures.sizes(catalog, dataset))
     for name in EXPERIMENTS:
         histories = {fold: pd.read_csv(results / f"training/{name}/fold{fold}/history.csv") for fold in FOLDS}
         files.write_text(results / f"figures/curves/{name}.svg", figures.curves(histories, name))

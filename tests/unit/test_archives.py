@@ -134,9 +134,7 @@ def test_nothing_is_written_outside(tmp_path: Path, name: str, suffix: str) -> N
         unpacked(inner, path)
     except StudyError as error:
         assert "\n" not in str(error)
-    outside = [
-        path for path in tmp_path.rglob("*") if path.is_file() and inner / "images" not in path.parents
-    ]
+    outside = [path for path in tmp_path.rglob("*") if path.is_file() and inner / "images" not in path.parents]
     assert outside == [path]
 
 
@@ -246,9 +244,7 @@ def test_members_that_are_not_there(tmp_path: Path, changed: dict[str, str], mes
 def test_the_wrong_sha256(tmp_path: Path) -> None:
     path = packed(tmp_path / "a.zip", {"class/1.jpg": b"1"})
     source = {"path": str(path), "url": None, "sha256": "0" * 64}
-    with pytest.raises(
-        StudyError, match=f"its SHA-256 is {files.sha256(path)}, the study file says {'0' * 64}"
-    ):
+    with pytest.raises(StudyError, match=f"its SHA-256 is {files.sha256(path)}, the study file says {'0' * 64}"):
         archives.fetch(source, tmp_path, print)
     with pytest.raises(StudyError, match="no such archive"):
         archives.fetch({**source, "path": "gone.zip"}, tmp_path, print)

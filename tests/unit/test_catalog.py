@@ -86,9 +86,7 @@ def test_formats_and_modes_are_made_right(folder):
     for name, (stored, options, *_) in cases.items():
         save(folder, name, stored, **options)
     rows, thumbnails = shard(folder, cases)
-    for row, small, (name, (_, _, mode, expected, allowed)) in zip(
-        rows, thumbnails, cases.items(), strict=True
-    ):
+    for row, small, (name, (_, _, mode, expected, allowed)) in zip(rows, thumbnails, cases.items(), strict=True):
         assert (row["status"], row["mode"], row["width"], row["height"]) == ("ok", mode, 60, 40), name
         assert row["bytes"] == (folder / name).stat().st_size and row["sha256"] == files.sha256(folder / name)
         assert difference(open_photo(folder / name, LIMIT), expected) <= allowed, name
@@ -235,9 +233,7 @@ def test_too_many_set_aside_stop_the_run_and_name_the_first(folder):
     save(folder, "a.png", picture())
     (folder / "b.png").write_text("text")
     make_catalog(folder, names, max_set_aside=0.67)
-    with pytest.raises(
-        StudyError, match=r"2 of 3 .*b.png \(not an image\), c.png \(missing\).*max_set_aside"
-    ):
+    with pytest.raises(StudyError, match=r"2 of 3 .*b.png \(not an image\), c.png \(missing\).*max_set_aside"):
         make_catalog(folder, names, max_set_aside=0.66)
     (folder / "a.png").unlink()
     with pytest.raises(StudyError, match="none of its 3 photos"):

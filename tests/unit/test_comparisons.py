@@ -28,9 +28,7 @@ def pair(n, *, seed=0, skills=(1.0, 1.0), duplicates=1):
 
 
 def compare(a, b, catalog, **changed):
-    return comparisons.compare(
-        a, b, catalog, CLASSES, **{"seed": 1, "resamples": 300, "permutations": 500, **changed}
-    )
+    return comparisons.compare(a, b, catalog, CLASSES, **{"seed": 1, "resamples": 300, "permutations": 500, **changed})
 
 
 def right(table):
@@ -86,9 +84,7 @@ def test_groups_swap_whole():
     whole = difference.reshape(4, 10).sum(axis=1, keepdims=True)
     assert resampling.swap_p_values(whole, seed=1, permutations=999)[0] == pytest.approx(2 / 16, abs=0.04)
     (good, poor), catalog = pair(40, skills=(9, -9))
-    assert (
-        compare([good], [poor], catalog.assign(group=np.arange(40) // 10))["metrics"]["accuracy"]["p"] > 0.05
-    )
+    assert compare([good], [poor], catalog.assign(group=np.arange(40) // 10))["metrics"]["accuracy"]["p"] > 0.05
 
 
 def test_the_balanced_difference_weighs_classes_alike():

@@ -72,11 +72,7 @@ def test_a_table_has_the_keys_of_its_model_and_their_defaults(model: type[BaseMo
 
 
 def test_every_model_of_the_study_file_has_a_table() -> None:
-    models = {
-        value
-        for value in vars(study).values()
-        if isinstance(value, type) and issubclass(value, study.Section)
-    }
+    models = {value for value in vars(study).values() if isinstance(value, type) and issubclass(value, study.Section)}
     assert models - {study.Section} == set(TABLES)
 
 

@@ -70,9 +70,7 @@ def test_label_noise_shows_other_classes(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def wrong(noise: float) -> float:
         shown = [demo._draw(index, "leaves", 3, noise).getpixel((0, 0)) for index in range(1000)]
-        return float(
-            np.mean([pixel != demo._class_of(index, "leaves", 3) for index, pixel in enumerate(shown)])
-        )
+        return float(np.mean([pixel != demo._class_of(index, "leaves", 3) for index, pixel in enumerate(shown)]))
 
     assert wrong(0.0) == 0
     assert 0.07 < wrong(0.1) < 0.13

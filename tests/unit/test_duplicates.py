@@ -30,9 +30,7 @@ def drawn(seed):
         )
         for n in (2, 4, 8, 16, 60)
     ]
-    mixed = sum(
-        np.asarray(layer, float) * weight for layer, weight in zip(layers, (5, 4, 3, 2, 1), strict=True)
-    )
+    mixed = sum(np.asarray(layer, float) * weight for layer, weight in zip(layers, (5, 4, 3, 2, 1), strict=True))
     return Image.fromarray((40 + (mixed / 15 - 128) * 1.2 + 88).clip(0, 255).astype(np.uint8))
 
 
@@ -155,9 +153,7 @@ def test_blocks_find_what_one_comparison_of_all_would(monkeypatch):
     assert len(a) >= 50 and {tuple(pair) for pair in found.tolist()} == set(zip(a, b, strict=True))
 
 
-POOL = [
-    thumbnail(change(drawn(seed))) for seed in range(5) for change in (lambda i: i, COPIES["encoded at 60"])
-]
+POOL = [thumbnail(change(drawn(seed))) for seed in range(5) for change in (lambda i: i, COPIES["encoded at 60"])]
 
 
 @settings(max_examples=60, deadline=None)

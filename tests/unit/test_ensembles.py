@@ -46,18 +46,11 @@ def test_validation_is_put_together_and_keeps_its_fold():
 
 
 def test_one_id_in_two_data_sets_is_two_photos():
-    folds = [
-        pd.concat(
-            [predictions(["6103.jpg"], 1, [0.2]), predictions(["6103.jpg"], 1, [0.6]).assign(dataset="x")]
-        )
-    ]
+    folds = [pd.concat([predictions(["6103.jpg"], 1, [0.2]), predictions(["6103.jpg"], 1, [0.6]).assign(dataset="x")])]
     assert ensembles.mean(folds)["p0"].to_list() == [0.2, 0.6]
 
 
 @pytest.mark.parametrize("part", ["test", "validation"])
 def test_an_empty_part_stays_a_header(part):
     empty = predictions([], 1, [])
-    assert (
-        ensembles.ensemble({part: [empty, empty]})[part].to_csv(index=False)
-        == "dataset,image_id,label,fold,p0,p1\n"
-    )
+    assert ensembles.ensemble({part: [empty, empty]})[part].to_csv(index=False) == "dataset,image_id,label,fold,p0,p1\n"

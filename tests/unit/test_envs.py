@@ -14,9 +14,7 @@ from packaging.utils import canonicalize_name as canonical
 
 ROOT = Path(__file__).parents[2]
 ENVS = sorted((ROOT / "envs").glob("*.yaml"))
-RULE = re.compile(
-    r'conda:\s*"[./]*(envs/\w+\.yaml)"(?:(?!\nrule ).)*?script:\s*"\.\./(scripts/\w+\.py)"', re.DOTALL
-)
+RULE = re.compile(r'conda:\s*"[./]*(envs/\w+\.yaml)"(?:(?!\nrule ).)*?script:\s*"\.\./(scripts/\w+\.py)"', re.DOTALL)
 # Snakemake puts its own folder on a script's path, whatever the environment.
 GIVEN = {"snakemake"}
 
@@ -72,9 +70,7 @@ def imported(path: Path, seen: set[Path]) -> set[str]:
 
 def test_every_version_is_pinned_once() -> None:
     entries = [
-        line
-        for name in ("requirements.txt", "requirements-slurm.txt", "requirements-dev.txt")
-        for line in lines(name)
+        line for name in ("requirements.txt", "requirements-slurm.txt", "requirements-dev.txt") for line in lines(name)
     ]
     assert [entry for entry in entries if not re.match(r"[a-z0-9-]+==[0-9][a-z0-9.]*(; .*)?$", entry)] == []
     names = [canonical(Requirement(entry).name) for entry in entries]
@@ -85,9 +81,7 @@ def test_every_version_is_pinned_once() -> None:
 def test_requirements_are_complete_and_installed(extra: list[str]) -> None:
     pinned = pins(lines("requirements.txt") + [line for name in extra for line in lines(name)])
     assert needed(pinned) - set(pinned) == set(), "brought along, but not pinned"
-    assert {f"{name}=={version(name)}" for name in pinned} == {
-        f"{name}{pin.specifier}" for name, pin in pinned.items()
-    }
+    assert {f"{name}=={version(name)}" for name in pinned} == {f"{name}{pin.specifier}" for name, pin in pinned.items()}
 
 
 @pytest.mark.parametrize("path", ENVS, ids=lambda path: path.stem)
@@ -104,9 +98,7 @@ def test_each_rule_names_an_environment_that_serves_it_and_none_within_that_one_
         for env, script in RULE.findall(path.read_text())
     }
     assert rules, "no rule names an environment and a script"
-    assert sorted(rules) == sorted(
-        f"scripts/{path.name}" for path in (ROOT / "workflow" / "scripts").glob("*.py")
-    )
+    assert sorted(rules) == sorted(f"scripts/{path.name}" for path in (ROOT / "workflow" / "scripts").glob("*.py"))
     distributions = packages_distributions()
     held = {path: set(pins(environment(path))) for path in ENVS}
     for script, env in rules.items():

@@ -106,9 +106,7 @@ def test_float32_features_are_the_networks_own(network, tmp_path):
 
 
 @pytest.mark.parametrize(("network", "taken"), [("squeezenet1_1", "bfloat16"), ("mobilenet_v2", "float32")])
-def test_auto_takes_bfloat16_only_where_features_stay_the_same(
-    network, taken, tmp_path, catalog, monkeypatch
-):
+def test_auto_takes_bfloat16_only_where_features_stay_the_same(network, taken, tmp_path, catalog, monkeypatch):
     monkeypatch.setattr(features.machine, "precision", lambda requested, _: getattr(
         torch, requested.replace("auto", "bfloat16")))  # fmt: skip
     source = SAMPLES / f"{network}-imagenet.pth"
@@ -117,9 +115,7 @@ def test_auto_takes_bfloat16_only_where_features_stay_the_same(
     else:
         settled(network, tmp_path / "w.safetensors")
     options = {"network": network, "normalisation": "weights"}
-    exact = extract(tmp_path / "exact", tmp_path / "w.safetensors", catalog, precision="float32", **options)[
-        0
-    ]
+    exact = extract(tmp_path / "exact", tmp_path / "w.safetensors", catalog, precision="float32", **options)[0]
     auto = extract(tmp_path / "auto", tmp_path / "w.safetensors", catalog, precision="auto", **options)[0]
     assert feature_table.facts(auto)["precision"] == taken
     a, b = (np.delete(np.load(array), 5, 0) for array in (exact, auto))
@@ -158,8 +154,7 @@ def test_a_view_is_what_the_network_sees_of_the_photo_turned(tmp_path, untrained
 
 def test_normalisation_is_that_of_the_weights(tmp_path, untrained, catalog):
     plain, normalised = (
-        np.load(extract(tmp_path / kind, untrained, catalog, normalisation=kind)[0])
-        for kind in ("none", "weights")
+        np.load(extract(tmp_path / kind, untrained, catalog, normalisation=kind)[0]) for kind in ("none", "weights")
     )
     assert abs(plain - normalised).max() > 1e-3
 

@@ -21,9 +21,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def catalog(labels: list[str], names: list[str]) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {"label": labels, "name": names, "image_id": [f"{n}.jpg" for n in range(len(labels))]}
-    )
+    table = pd.DataFrame({"label": labels, "name": names, "image_id": [f"{n}.jpg" for n in range(len(labels))]})
     return table.assign(status="ok", width=800, height=600, mode="RGB", bytes=100_000)
 
 
@@ -57,17 +55,13 @@ def test_photos_that_were_set_aside_are_not_counted() -> None:
 
 def test_labels_are_text_and_never_markup_or_mathematics() -> None:
     text = figures.class_bars(catalog(["$x_", "<b>&"], ["$x_", "<b>&"]), "<script>$")
-    shown = [
-        "".join(element.itertext()) for element in ElementTree.fromstring(text).iter(f"{{{svg.SVG}}}text")
-    ]
+    shown = ["".join(element.itertext()) for element in ElementTree.fromstring(text).iter(f"{{{svg.SVG}}}text")]
     assert "$x_" in shown and "<b>&" in shown and "<script>" not in text
 
 
 def test_two_charts_share_no_id_unless_they_are_the_same() -> None:
     table = catalog(["0", "1"], ["a", "b"])
-    one, two = (
-        set(re.findall(r' id="([^"]+)"', figures.sizes(table, name))) for name in ("leaves", "needles")
-    )
+    one, two = (set(re.findall(r' id="([^"]+)"', figures.sizes(table, name))) for name in ("leaves", "needles"))
     assert one and not one & two
 
 

@@ -40,9 +40,7 @@ def stored(tmp_path):
         }
         arrays.append(tmp_path / f"{view}.npy")
         feature_table.write(arrays[-1], ids, [(np.arange(60), rows)], facts)
-    draw = pd.DataFrame(
-        {"dataset": "leaves", "image_id": ids, "label": [LABELS[c] for c in classes], "fold": 1}
-    )
+    draw = pd.DataFrame({"dataset": "leaves", "image_id": ids, "label": [LABELS[c] for c in classes], "fold": 1})
     draw["fold"] = pd.array(np.arange(60) // 3 % 3 + 1, "Int64")
     return arrays, draw
 

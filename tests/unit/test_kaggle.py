@@ -33,9 +33,7 @@ def test_labelled_photos_are_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "images" / "1.jpg").samefile(source / "train_images" / "1.jpg")
 
 
-def test_without_credentials_one_line_says_where_they_go(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_credentials_one_line_says_where_they_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -59,9 +59,7 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given_labels", [False, True])
 def test_the_columns_of_a_labels_file_are_found(tmp_path: Path, given_labels: bool) -> None:
     folder = tmp_path / "set"
-    rows = [
-        f"{number};images/leaf {number}.png;{number % 7};{('oak', 'elm')[number % 2]}" for number in range(40)
-    ]
+    rows = [f"{number};images/leaf {number}.png;{number % 7};{('oak', 'elm')[number % 2]}" for number in range(40)]
     for number in range(39):
         photo(folder / "pictures" / f"leaf {number}.png")
     labels = (tmp_path / "elsewhere" if given_labels else folder) / "train.csv"
@@ -119,9 +117,7 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path, capsys: pytest.
 def test_what_is_written_can_be_split_and_drawn(counts: list[int], enough: int, side: int) -> None:
     counts = [enough, enough, *counts]
     found = onboard.Found({str(label): count for label, count in enumerate(counts)}, {}, side, "")
-    labels = [
-        Label(f"{label}/{i}.jpg", str(label), "") for label, count in enumerate(counts) for i in range(count)
-    ]
+    labels = [Label(f"{label}/{i}.jpg", str(label), "") for label, count in enumerate(counts) for i in range(count)]
     source = onboard.Source({"source": "folder", "photos": 'a "quoted": \u00e9'}, Path("x"), labels)
     study = reading.build(yaml.safe_load(onboard.study_text("2020", source, found)), Path("mine.yaml"))
     used = found.enough()

@@ -95,8 +95,6 @@ def test_a_changed_fit_is_noticed(tmp_path):
     assert parts.fitted(path, model) == b"weights"
     for damage in (lambda: path.write_bytes(b"weighty"), path.unlink, lambda: model.write_text("{")):
         damage()
-        with pytest.raises(
-            StudyError, match=r"w\.safetensors is missing or damaged: delete it and .*m\.json"
-        ):
+        with pytest.raises(StudyError, match=r"w\.safetensors is missing or damaged: delete it and .*m\.json"):
             parts.fitted(path, model)
         path.write_bytes(b"weights")

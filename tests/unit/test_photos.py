@@ -190,9 +190,7 @@ ids = st.text("abcé1 ,;\"'", min_size=1, max_size=8).filter(lambda text: text.s
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(ids, min_size=1, max_size=30, unique=True), st.integers(1, 7))
-def test_shards_are_a_partition(
-    tmp_path_factory: pytest.TempPathFactory, names: list[str], shards: int
-) -> None:
+def test_shards_are_a_partition(tmp_path_factory: pytest.TempPathFactory, names: list[str], shards: int) -> None:
     folder = tmp_path_factory.mktemp("partition")
     (folder / "images").mkdir()
     for name in names[::2]:

@@ -51,9 +51,7 @@ def trained(tmp_path_factory):
 
 def tables(root, trained, fold=1, **changes):
     with State(root, "predict_fold", {**SETTINGS, **changes}, "", str(fold)) as state:
-        predictions.predict_fold(
-            state, *trained, fold, LABELS, DRAW, SPLIT, gather, **{**SETTINGS, **changes}
-        )
+        predictions.predict_fold(state, *trained, fold, LABELS, DRAW, SPLIT, gather, **{**SETTINGS, **changes})
         return {part: pd.read_csv(state.folder / f"{part}.csv", dtype={"image_id": str}) for part in PARTS}
 
 
@@ -122,9 +120,7 @@ def test_networks_come_back_whatever_their_dropout(tmp_path, network):
     model = networks.build(network, 3, 64, 0.5, None, True, seed=5)
     content = save({name: value.contiguous() for name, value in model.state_dict().items()})
     files.write_bytes(tmp_path / "w.safetensors", content)
-    again = predictions.load_network(
-        network, tmp_path / "w.safetensors", hashlib.sha256(content).hexdigest(), 3, 64
-    )
+    again = predictions.load_network(network, tmp_path / "w.safetensors", hashlib.sha256(content).hexdigest(), 3, 64)
     photos = torch.rand(2, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(again(photos), model.eval()(photos))

@@ -107,9 +107,7 @@ def test_the_headline_is_the_chosen_model_beside_the_majority_class(results: Pat
     scores = model_sections.Scores(pd.read_csv(results / "summary.csv"))
     said = run_sections.headlines(Results(results), scores, synthetic_results.described())
     chosen = files.read_json(results / "scores/selection.json")
-    assert {entry["family"]: entry["model"] for entry in said} == {
-        f: entry["chosen"] for f, entry in chosen.items()
-    }
+    assert {entry["family"]: entry["model"] for entry in said} == {f: entry["chosen"] for f, entry in chosen.items()}
     head = next(entry for entry in said if entry["family"] == "backbones")
     assert head["baseline"] == 0.25 and head["beside"] == "clearly above"
 

@@ -26,9 +26,7 @@ def predictions(n, *, seed=0, classes="abc", skill=1.0, duplicates=1, fold=1):
     keys = pd.DataFrame({"dataset": "leaves", "image_id": [f"{i}.jpg" for i in range(n)]})
     catalog = keys.assign(group=np.arange(n) // duplicates)
     keys["label"] = [classes[index] for index in true]
-    return keys.assign(fold=fold).join(
-        pd.DataFrame(p, columns=[f"p{i}" for i in range(len(classes))])
-    ), catalog
+    return keys.assign(fold=fold).join(pd.DataFrame(p, columns=[f"p{i}" for i in range(len(classes))])), catalog
 
 
 @few
@@ -43,9 +41,7 @@ def test_values_are_scikit_learns(n, seed, skill):
     present = np.unique(true)
     recalls = reference.recall_score(true, predicted, labels=present, average=None, zero_division=0)
     assert value["balanced_accuracy"] == pytest.approx(recalls.mean())
-    assert value["macro_f1"] == pytest.approx(
-        reference.f1_score(true, predicted, average="macro", zero_division=0)
-    )
+    assert value["macro_f1"] == pytest.approx(reference.f1_score(true, predicted, average="macro", zero_division=0))
     assert value["log_loss"] == pytest.approx(reference.log_loss(true, p, labels=[0, 1, 2]))
     assert record["confusion"] == reference.confusion_matrix(true, predicted, labels=[0, 1, 2]).tolist()
     precision, recall, _, count = reference.precision_recall_fscore_support(
@@ -61,9 +57,7 @@ def test_values_are_scikit_learns(n, seed, skill):
 
 def test_the_same_seed_gives_the_same_intervals():
     table, catalog = predictions(80)
-    first, again, other = (
-        scores.score(table, catalog, CLASSES, seed=seed, resamples=200) for seed in (1, 1, 2)
-    )
+    first, again, other = (scores.score(table, catalog, CLASSES, seed=seed, resamples=200) for seed in (1, 1, 2))
     assert first == again and first != other
 
 
@@ -157,9 +151,7 @@ def test_calibration_of_a_model_that_is_right_as_often_as_it_says():
     honest = scores.calibration(scores.outcomes(table, catalog, CLASSES))
     filled = [entry for entry in honest["bins"] if entry["n"]]
     assert len(filled) == 7 and all(entry["low"] < entry["confidence"] <= entry["high"] for entry in filled)
-    boast = table.assign(
-        **{f"p{i}": (table[f"p{i}"] == table[["p0", "p1", "p2"]].max(axis=1)) * 1.0 for i in range(3)}
-    )
+    boast = table.assign(**{f"p{i}": (table[f"p{i}"] == table[["p0", "p1", "p2"]].max(axis=1)) * 1.0 for i in range(3)})
     right = scores.score(table, catalog, CLASSES, seed=1, resamples=5)["metrics"]["accuracy"]["value"]
     assert honest["ece"] < 0.02 and sum(entry["n"] for entry in honest["bins"]) == 20_000
     assert scores.calibration(scores.outcomes(boast, catalog, CLASSES))["ece"] == pytest.approx(1 - right)

@@ -99,9 +99,7 @@ def test_row_order_and_group_numbers_do_not_matter(photos, random):
 
 def test_groups_with_conflicting_labels_stay_in_the_pool():
     photos = label_table([40, 40])
-    photos["group"] = np.tile(np.arange(40), 2).astype(int) + np.repeat([0, 100], 40) * (
-        photos.index % 40 >= 25
-    )
+    photos["group"] = np.tile(np.arange(40), 2).astype(int) + np.repeat([0, 100], 40) * (photos.index % 40 >= 25)
     table, facts = split(photos)
     conflicting = table.groupby("group")["label"].transform("nunique") > 1
     assert facts["conflicts"] == 25 and conflicting.sum() == 50
@@ -235,9 +233,9 @@ def test_draws_are_nested_and_keep_the_folds(photos, kind, data):
     assert set(fewer["image_id"]) <= set(drawn["image_id"]) <= set(pool["image_id"])
     kept = pool.set_index("image_id").loc[drawn["image_id"], "fold"]
     assert kept.to_list() == drawn["fold"].to_list()
-    assert written(
-        draw(table.sample(frac=1, random_state=1), draw=kind, photos=small).sort_values("image_id")
-    ) == (written(fewer.sort_values("image_id")))
+    assert written(draw(table.sample(frac=1, random_state=1), draw=kind, photos=small).sort_values("image_id")) == (
+        written(fewer.sort_values("image_id"))
+    )
 
 
 @few

@@ -17,7 +17,10 @@ BASE = {
     "data": {"leaves": {"source": "demo"}, "needles": {"source": "demo", "kind": "needles"}},
     "splits": {
         "main": {"dataset": "leaves", "test": 100},
-        "more": {"like": "main", "new_class": {"dataset": "needles", "label": "needle", "photos": 10, "test": 3}},
+        "more": {
+            "like": "main",
+            "new_class": {"dataset": "needles", "label": "needle", "photos": 10, "test": 3},
+        },
     },
     "defaults": {"split": "main", "size": 64},
     "experiments": {"first": {"learning_rate": 1e-4}, "second": {"based_on": "first", "epochs": 3}},

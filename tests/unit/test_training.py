@@ -43,6 +43,8 @@ RECIPE = Recipe(
     gpu_slots=1,
 )
 
+FOLD_FILES = ("weights.safetensors", "history.csv", "model.json")
+
 
 def recipe(**changes):
     return dataclasses.replace(RECIPE, **changes)
@@ -79,7 +81,7 @@ def run(root, settings=RECIPE, kill_at=None, train=TRAINING, validation=VALIDATI
 
     with State(root, "train_fold", dataclasses.asdict(settings), "", "") as state:
         training.train_fold(settings, "unit", 1, CLASSES, train, validation, weights, state, progress)
-        return {name: (state.folder / name).read_bytes() for name in training.FOLD_FILES}, len(steps)
+        return {name: (state.folder / name).read_bytes() for name in FOLD_FILES}, len(steps)
 
 
 def trainer_of(settings=RECIPE, train=TRAINING, validation=VALIDATION, weights=None):
@@ -153,10 +155,7 @@ def test_a_checkpoint_of_another_precision_is_not_used(tmp_path, every_epoch, ca
 
 def test_seed_repeat_and_fold_give_other_weights(tmp_path, uninterrupted):
     for name, settings in [("seed", recipe(seed=8)), ("repeat", recipe(repeat=1))]:
-        assert (
-            run(tmp_path / name, settings)[0]["weights.safetensors"]
-            != uninterrupted[0]["weights.safetensors"]
-        )
+        assert run(tmp_path / name, settings)[0]["weights.safetensors"] != uninterrupted[0]["weights.safetensors"]
 
 
 def test_global_random_state_is_left_alone(tmp_path):
@@ -253,12 +252,8 @@ def test_frozen_parts(tmp_path, backbone, mode):
     settings = recipe(network="mobilenet_v2", size=32, frozen=True, frozen_mode=mode, epochs=2)
     run(tmp_path, settings, train=photos(12, 32), validation=photos(6, 32), weights=backbone)
     before, after = load_file(backbone), load_file(next(tmp_path.glob("*/weights.safetensors")))
-    changed = {
-        name for name in before if not name.startswith("classifier") and not before[name].equal(after[name])
-    }
-    drifting = {
-        name for name in before if name.endswith(("running_mean", "running_var", "num_batches_tracked"))
-    }
+    changed = {name for name in before if not name.startswith("classifier") and not before[name].equal(after[name])}
+    drifting = {name for name in before if name.endswith(("running_mean", "running_var", "num_batches_tracked"))}
     assert changed == (drifting if mode == "train" else set())
 
 
@@ -274,9 +269,7 @@ def test_flips_at_validation_change_the_validation_photos():
 
 
 def test_a_loss_that_is_no_number_is_told(tmp_path, every_epoch):
-    with pytest.raises(
-        StudyError, match="experiment unit, fold 1, epoch 1: .* lower learning_rate .now 1e.30"
-    ):
+    with pytest.raises(StudyError, match="experiment unit, fold 1, epoch 1: .* lower learning_rate .now 1e.30"):
         run(tmp_path, recipe(learning_rate=1e30, schedule="constant"))
     assert not list(tmp_path.glob(f"*/{CHECKPOINT}"))
 

@@ -53,9 +53,7 @@ def test_sample_weights_load_strictly_and_write_the_same_bytes_again(network, tm
     weights.fetch(network, str(source), tmp_path / "first.safetensors", 1)
     weights.fetch(network, str(tmp_path / "first.safetensors"), tmp_path / "again.safetensors", 2)
     assert files.sha256(tmp_path / "first.safetensors") == files.sha256(tmp_path / "again.safetensors")
-    networks.torchvision_network(network).load_state_dict(
-        load_file(tmp_path / "first.safetensors"), strict=True
-    )
+    networks.torchvision_network(network).load_state_dict(load_file(tmp_path / "first.safetensors"), strict=True)
     networks.feature_network(network, tmp_path / "first.safetensors")
 
 
@@ -65,17 +63,12 @@ def test_half_precision_and_missing_step_counts_are_made_right(tmp_path):
     torch.save(old, tmp_path / "old.pth")
     weights.fetch("mobilenet_v3_small", str(tmp_path / "old.pth"), tmp_path / "new.safetensors", 1)
     new = load_file(tmp_path / "new.safetensors")
-    assert {key: value.dtype for key, value in new.items()} == {
-        key: value.dtype for key, value in whole.items()
-    }
+    assert {key: value.dtype for key, value in new.items()} == {key: value.dtype for key, value in whole.items()}
 
 
 def test_densenet_files_with_old_names_are_read(tmp_path):
     whole = networks.torchvision_network("densenet121").state_dict()
-    old = {
-        key.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2."): value
-        for key, value in whole.items()
-    }
+    old = {key.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2."): value for key, value in whole.items()}
     torch.save(old, tmp_path / "old.pth")
     weights.fetch("densenet121", str(tmp_path / "old.pth"), tmp_path / "new.safetensors", 1)
     assert load_file(tmp_path / "new.safetensors").keys() == whole.keys()
@@ -160,6 +153,4 @@ def test_imagenet_means_the_first_published_weights(tmp_path, monkeypatch, state
     cached.parent.mkdir(parents=True)
     torch.save(state, cached)
     weights.fetch("squeezenet1_1", "imagenet", tmp_path / "out.safetensors", 1)
-    assert torch.equal(
-        load_file(tmp_path / "out.safetensors")["classifier.1.weight"], state["classifier.1.weight"]
-    )
+    assert torch.equal(load_file(tmp_path / "out.safetensors")["classifier.1.weight"], state["classifier.1.weight"])

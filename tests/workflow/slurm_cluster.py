@@ -1,6 +1,7 @@
 """A real Slurm of one node on the loopback device, with two devices that only count as GPUs."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -64,6 +65,7 @@ def missing() -> str | None:
 @contextmanager
 def slurm(folder: Path) -> Iterator[None]:
     """Slurm with its state and logs in `folder`; `missing()` must have found nothing."""
+    _end_stale()
     host = socket.gethostname().split(".")[0]
     for name in ("state", "spool"):
         (folder / name).mkdir()
@@ -88,6 +90,13 @@ def slurm(folder: Path) -> Iterator[None]:
             _end(folder / f"{daemon}.pid")
         for path in written:
             path.unlink(missing_ok=True)
+
+
+def _end_stale() -> None:
+    """End the Slurm of a test that was killed."""
+    left = CONFIG / "slurm.conf"
+    for pid_file in re.findall("PidFile=(.+)", left.read_text() if left.exists() else ""):
+        _end(Path(pid_file))
 
 
 def _wait_until_idle(folder: Path) -> None:

@@ -61,7 +61,9 @@ def test_a_good_study_is_accepted(project):
 
 
 def test_cuda_without_a_gpu_is_one_line(fresh):
-    (fresh.folder / "study.yaml").write_text((fresh.folder / fresh.study).read_text().replace("device: cpu", "device: cuda"))
+    (fresh.folder / "study.yaml").write_text(
+        (fresh.folder / fresh.study).read_text().replace("device: cpu", "device: cuda")
+    )
     fresh.study = "study.yaml"
     done = fresh.run("--resources", "gpu=2", "--", "results/training/balanced/fold1/weights.safetensors", check=False)
     assert done.returncode != 0 and "device: cuda" in done.stderr + done.stdout

@@ -30,9 +30,7 @@ class Submission:
     devices: dict[str, set[str]]
 
     def of(self, *rules: str) -> list[dict[str, str]]:
-        return [
-            job for job in self.jobs if job["Comment"].startswith(tuple(f"rule_{rule}" for rule in rules))
-        ]
+        return [job for job in self.jobs if job["Comment"].startswith(tuple(f"rule_{rule}" for rule in rules))]
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +67,7 @@ def _submit(project: Path) -> subprocess.CompletedProcess[str]:
         *("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10", "--retries", "1"),
         *("--configfile", "tests/studies/tiny.yaml", "--config", "device=auto", "--", "results/report.html"),
     ]
-    return subprocess.run(
-        command, cwd=project, capture_output=True, text=True, timeout=1200, stdin=subprocess.DEVNULL
-    )
+    return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=1200, stdin=subprocess.DEVNULL)
 
 
 def _cancel_one_fold(project: Path, cancelled: list[str], done: threading.Event) -> None:
@@ -113,17 +109,13 @@ def test_each_fold_has_one_device_of_two_for_itself(submission: Submission) -> N
     assert together, "no two folds ran at the same time"
     for one, other in together:
         assert submission.devices[one["JobId"]].isdisjoint(submission.devices[other["JobId"]])
-    assert all(
-        submission.devices[job["JobId"]] == {"none"} for job in submission.of("catalog", "cache", "score")
-    )
+    assert all(submission.devices[job["JobId"]] == {"none"} for job in submission.of("catalog", "cache", "score"))
 
 
 def test_a_cancelled_fold_is_tried_again_with_more_memory_and_time(submission: Submission) -> None:
     [lost] = [job for job in submission.jobs if job["JobId"] == submission.cancelled]
     assert lost["JobState"] == "CANCELLED"
-    [again] = [
-        job for job in submission.of("train_fold") if job["Comment"] == lost["Comment"] and job is not lost
-    ]
+    [again] = [job for job in submission.of("train_fold") if job["Comment"] == lost["Comment"] and job is not lost]
     assert again["JobState"] == "COMPLETED"
     assert int(again["MinMemoryNode"].rstrip("M")) == 2 * int(lost["MinMemoryNode"].rstrip("M"))
     assert _minutes(again["TimeLimit"]) == 2 * _minutes(lost["TimeLimit"])

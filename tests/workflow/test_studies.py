@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import ROOT
 
 from manihot import reading
 from manihot.plan import Plan
-
-from conftest import ROOT
 
 SHARED = ROOT.parent / "shared"
 needs_sample = pytest.mark.skipif(
@@ -29,7 +28,8 @@ def results(project, *patterns):
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for pattern in patterns or ("**/*",)
         for path in folder.glob(pattern)
-        if path.is_file() and path.relative_to(folder).parts[0] not in left_out
+        if path.is_file()
+        and path.relative_to(folder).parts[0] not in left_out
         # The time of a photo's file is one of its facts; the photo itself is compared.
         and path.parent.parent != folder / "photos"
     }
@@ -39,11 +39,28 @@ def test_the_tiny_study_gives_every_kind_of_result(finished):
     plan = Plan(reading.load(ROOT / finished.study), ROOT)
     summary = pd.read_csv(finished.folder / "results/summary.csv")
     assert list(summary) == (
-        "model,kind,part,n,accuracy,accuracy_low,accuracy_high,balanced_accuracy,macro_f1,log_loss,parameters".split(",")
+        [
+            "model",
+            "kind",
+            "part",
+            "n",
+            "accuracy",
+            "accuracy_low",
+            "accuracy_high",
+            "balanced_accuracy",
+            "macro_f1",
+            "log_loss",
+            "parameters",
+        ]
     )
     assert set(plan.models) <= set(summary["model"])
     assert {"network", "tta", "head", "boosting", "fold", "baseline"} <= set(summary["kind"])
-    for path in ("report.html", "scores/comparisons.csv", "scores/selection.json", "training/overfit/small_cnn_overfit/result.json"):
+    for path in (
+        "report.html",
+        "scores/comparisons.csv",
+        "scores/selection.json",
+        "training/overfit/small_cnn_overfit/result.json",
+    ):
         assert (finished.folder / "results" / path).stat().st_size > 0
     inside = summary.dropna(subset=["accuracy_low"])
     assert ((inside["accuracy_low"] <= inside["accuracy"]) & (inside["accuracy"] <= inside["accuracy_high"])).all()
@@ -89,7 +106,7 @@ def test_the_demo_study_is_well_above_chance_and_well_below_certain(fresh):
     assert not fresh.jobs()
     summary = pd.read_csv(fresh.folder / "results/summary.csv").set_index(["model", "part"])
     balanced = summary.loc[("balanced", "test")]
-    assert 0.3 < balanced["accuracy_low"] and balanced["accuracy_high"] < 0.98
+    assert balanced["accuracy_low"] > 0.3 and balanced["accuracy_high"] < 0.98
     assert (fresh.folder / "results/report.html").stat().st_size < 15e6
 
 

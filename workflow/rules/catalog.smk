@@ -8,12 +8,12 @@ rule catalog_shard:
         cost="results/costs/catalog_shard/{dataset}/{shard}.csv",
     log:
         "results/logs/catalog_shard/{dataset}/{shard}.log",
+    conda:
+        "../../envs/photos.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=120,
-    conda:
-        "../../envs/photos.yaml"
     script:
         "../scripts/catalog_shard.py"
 
@@ -30,11 +30,11 @@ rule build_catalog:
         cost="results/costs/build_catalog/{dataset}.csv",
     log:
         "results/logs/build_catalog/{dataset}.log",
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
-    conda:
-        "../../envs/tables.yaml"
     script:
         "../scripts/build_catalog.py"

@@ -11,12 +11,12 @@ rule fetch_weights:
         cost="results/costs/fetch_weights/{weights}.csv",
     log:
         "results/logs/fetch_weights/{weights}.log",
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/fetch_weights.py"
 
@@ -34,13 +34,13 @@ rule extract_features:
         cost="results/costs/extract_features/{backbone}/{dataset}_{size}px_{view}.csv",
     log:
         "results/logs/extract_features/{backbone}/{dataset}_{size}px_{view}.log",
+    conda:
+        "../../envs/torch.yaml"
     threads: PLAN.study.threads
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 480 * attempt,
         gpu=GPUS,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/extract_features.py"
 
@@ -81,12 +81,12 @@ rule fit_head:
         "results/logs/fit_head/{model}/fold{fold}.log",
     wildcard_constraints:
         model="|".join(PLAN.of_kind("head")) or "none",
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=60,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/fit_head.py"
 
@@ -106,12 +106,12 @@ rule fit_booster:
         "results/logs/fit_booster/{model}/fold{fold}.log",
     wildcard_constraints:
         model="|".join(PLAN.of_kind("boosting")) or "none",
+    conda:
+        "../../envs/boosting.yaml"
     threads: PLAN.study.threads
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
         gpu=GPUS,
-    conda:
-        "../../envs/boosting.yaml"
     script:
         "../scripts/fit_booster.py"

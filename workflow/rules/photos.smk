@@ -11,11 +11,11 @@ rule list_photos:
     wildcard_constraints:
         # A folder that exists is listed by the main process.
         dataset="|".join(PLAN.made_datasets) or "none",
+    conda:
+        "../../envs/photos.yaml"
     threads: 2
     resources:
         mem_mb=2000,
         runtime=240,
-    conda:
-        "../../envs/photos.yaml"
     script:
         "../scripts/list_photos.py"

@@ -8,12 +8,12 @@ rule cache_pixels:
         cost="results/costs/cache_pixels/{dataset}_{size}px/{shard}.csv",
     log:
         "results/logs/cache_pixels/{dataset}_{size}px/{shard}.log",
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=120,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/cache_pixels.py"
 
@@ -27,9 +27,7 @@ def pixels_of(split, size):
     """What a job that reads a split's photos at a size depends on; an array only has to be there: its manifest,
     checked when photos are loaded, says whether it changed."""
     stems = [
-        f"results/pixels/{dataset}/{size}px/{shard}"
-        for dataset in PLAN.datasets_of(split)
-        for shard in PLAN.shards
+        f"results/pixels/{dataset}/{size}px/{shard}" for dataset in PLAN.datasets_of(split) for shard in PLAN.shards
     ]
     return {
         "catalogs": catalogs_of(split),

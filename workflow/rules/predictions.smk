@@ -16,13 +16,13 @@ rule predict_fold:
         "results/logs/predict_fold/{model}/fold{fold}.log",
     wildcard_constraints:
         model="|".join(PLAN.of_kind("network", "tta")) or "none",
+    conda:
+        "../../envs/torch.yaml"
     threads: PLAN.study.threads
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
         gpu=GPUS,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/predict_fold.py"
 
@@ -41,12 +41,12 @@ rule predict_head:
         "results/logs/predict_head/{model}/fold{fold}.log",
     wildcard_constraints:
         model="|".join(PLAN.of_kind("head")) or "none",
+    conda:
+        "../../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=30,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/predict_head.py"
 
@@ -65,12 +65,12 @@ rule predict_booster:
         "results/logs/predict_booster/{model}/fold{fold}.log",
     wildcard_constraints:
         model="|".join(PLAN.of_kind("boosting")) or "none",
+    conda:
+        "../../envs/boosting.yaml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=30,
-    conda:
-        "../../envs/boosting.yaml"
     script:
         "../scripts/predict_booster.py"
 
@@ -91,11 +91,11 @@ rule ensemble_folds:
         cost="results/costs/ensemble_folds/{model}.csv",
     log:
         "results/logs/ensemble_folds/{model}.log",
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/tables.yaml"
     script:
         "../scripts/ensemble_folds.py"

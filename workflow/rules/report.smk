@@ -16,12 +16,12 @@ rule draw_exploration:
         cost="results/costs/draw_exploration/{dataset}.csv",
     log:
         "results/logs/draw_exploration/{dataset}.log",
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=10,
-    conda:
-        "../../envs/report.yaml"
     script:
         "../scripts/draw_exploration.py"
 
@@ -42,12 +42,12 @@ rule draw_curves:
         cost="results/costs/draw_curves/{experiment}.csv",
     log:
         "results/logs/draw_curves/{experiment}.log",
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=10,
-    conda:
-        "../../envs/report.yaml"
     script:
         "../scripts/draw_curves.py"
 
@@ -66,12 +66,12 @@ rule draw_confusion:
         cost="results/costs/draw_confusion/{model}.csv",
     log:
         "results/logs/draw_confusion/{model}.log",
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=10,
-    conda:
-        "../../envs/report.yaml"
     script:
         "../scripts/draw_confusion.py"
 
@@ -95,12 +95,12 @@ rule draw_summary:
         cost="results/costs/draw_summary/all.csv",
     log:
         "results/logs/draw_summary/all.log",
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=1500,
         runtime=10,
-    conda:
-        "../../envs/report.yaml"
     script:
         "../scripts/draw_summary.py"
 
@@ -110,9 +110,7 @@ def report_inputs():
     models, experiments = PLAN.models.values(), PLAN.study.experiments
     folds = [(model, fold) for model in models for fold in model.folds]
     return {
-        "catalogs": expand(
-            "results/catalog/{dataset}{table}.csv", dataset=PLAN.datasets, table=["", "/duplicates"]
-        ),
+        "catalogs": expand("results/catalog/{dataset}{table}.csv", dataset=PLAN.datasets, table=["", "/duplicates"]),
         "splits": expand("results/splits/{split}.{kind}", split=PLAN.splits, kind=["csv", "json"]),
         "classes": expand("results/training/{experiment}/classes.json", experiment=experiments),
         "histories": [
@@ -149,12 +147,12 @@ rule build_report:
         cost="results/costs/build_report/all.csv",
     log:
         "results/logs/build_report/all.log",
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
-    conda:
-        "../../envs/report.yaml"
     script:
         "../scripts/build_report.py"
 
@@ -167,11 +165,11 @@ rule build_partial_report:
         report="results/partial_report.html",
     log:
         "results/logs/build_report/partial.log",
+    conda:
+        "../../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
-    conda:
-        "../../envs/report.yaml"
     script:
         "../scripts/build_report.py"

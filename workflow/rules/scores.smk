@@ -20,12 +20,12 @@ rule score_model:
         cost="results/costs/score_model/{model}.csv",
     log:
         "results/logs/score_model/{model}.log",
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/tables.yaml"
     script:
         "../scripts/score_model.py"
 
@@ -40,12 +40,12 @@ rule summarise_scores:
         cost="results/costs/summarise_scores/all.csv",
     log:
         "results/logs/summarise_scores/all.log",
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/tables.yaml"
     script:
         "../scripts/summarise_scores.py"
 
@@ -63,11 +63,11 @@ rule compare_models:
         cost="results/costs/compare_models/all.csv",
     log:
         "results/logs/compare_models/all.log",
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=3000,
         runtime=60,
-    conda:
-        "../../envs/tables.yaml"
     script:
         "../scripts/compare_models.py"

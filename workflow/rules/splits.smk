@@ -11,12 +11,12 @@ rule split_photos:
         cost="results/costs/split_photos/{split}.csv",
     log:
         "results/logs/split_photos/{split}.log",
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/tables.yaml"
     script:
         "../scripts/split_photos.py"
 
@@ -32,12 +32,12 @@ rule draw_photos:
         "results/logs/draw_photos/{split}/{draw}.log",
     wildcard_constraints:
         draw="|".join([*PLAN.study.experiments, *PLAN.study.backbones]),
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    conda:
-        "../../envs/tables.yaml"
     script:
         "../scripts/draw_photos.py"
 

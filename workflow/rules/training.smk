@@ -7,12 +7,12 @@ rule list_classes:
         cost="results/costs/list_classes/{experiment}.csv",
     log:
         "results/logs/list_classes/{experiment}.log",
+    conda:
+        "../../envs/tables.yaml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
-    conda:
-        "../../envs/tables.yaml"
     script:
         "../scripts/list_classes.py"
 
@@ -36,13 +36,13 @@ rule train_fold:
         cost="results/costs/train_fold/{experiment}/fold{fold}.csv",
     log:
         "results/logs/train_fold/{experiment}/fold{fold}.log",
+    conda:
+        "../../envs/torch.yaml"
     threads: PLAN.study.threads
     resources:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 480 * attempt,
         gpu=GPUS,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/train_fold.py"
 
@@ -60,12 +60,12 @@ rule check_overfit:
         cost="results/costs/check_overfit/{check}.csv",
     log:
         "results/logs/check_overfit/{check}.log",
+    conda:
+        "../../envs/torch.yaml"
     threads: PLAN.study.threads
     resources:
         mem_mb=lambda wildcards, attempt: 6000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
         gpu=GPUS,
-    conda:
-        "../../envs/torch.yaml"
     script:
         "../scripts/check_overfit.py"

@@ -9,14 +9,9 @@ with job(snakemake) as run:
 
     torch.set_num_threads(snakemake.threads)
     table = snakemake.input.table
-    with run.state(files.sha256(table)) as state:
-        done = state.finished()
-        if not done:
-            pixel_cache.cache_shard(table, **run.settings, state=state, progress=run.progress)
-            run.cost |= {"photos": len(files.read_rows(table))}
-            state.finish(pixel_cache.ARRAY, pixel_cache.MANIFEST, cost=run.cost)
-        cost = state.emit(
-            {pixel_cache.ARRAY: snakemake.output.array, pixel_cache.MANIFEST: snakemake.output.manifest}
-        )
-        if done:
-            run.reuse(cost)
+    outputs = {pixel_cache.ARRAY: snakemake.output.array, pixel_cache.MANIFEST: snakemake.output.manifest}
+    run.once(
+        outputs,
+        files.sha256(table),
+        lambda state: pixel_cache.cache_shard(table, **run.settings, state=state, progress=run.progress),
+    )

@@ -5,24 +5,17 @@ from manihot.logs import job
 with job(snakemake) as run:
     from pathlib import Path
 
-    import pandas as pd
-
     from manihot import comparisons, files, parts
 
-    catalogs = pd.concat(map(parts.read_photos, snakemake.input.catalogs))
+    catalogs = parts.read_catalogs(snakemake.input.catalogs)
     classes = {Path(path).stem: files.read_json(path)["classes"] for path in snakemake.input.facts}
     pairs = run.settings.pop("pairs")
     compared = []
     for part in ("validation", "test", "test_as_found"):
         paths = {Path(path).parent.name: path for path in getattr(snakemake.input, part)}
         for done, pair in enumerate(pairs, start=1):
-            sides = [
-                [parts.read_photos(paths[name]) for name in pair[key]]
-                for key in ("models", "based_on_models")
-            ]
+            sides = [[parts.read_photos(paths[name]) for name in pair[key]] for key in ("models", "based_on_models")]
             result = comparisons.compare(*sides, catalogs, classes[pair["split"]], **run.settings)
-            compared.append(
-                ({**{key: pair[key] for key in ("family", "model", "based_on")}, "part": part}, result)
-            )
+            compared.append(({**{key: pair[key] for key in ("family", "model", "based_on")}, "part": part}, result))
             run.progress(done, len(pairs), part)
     files.write_table(snakemake.output.comparisons, comparisons.tabulate(compared))

@@ -10,8 +10,7 @@ with job(snakemake) as run:
     from manihot import figures, files
 
     histories = {
-        int(Path(path).parent.name.removeprefix("fold")): pd.read_csv(path)
-        for path in snakemake.input.histories
+        int(Path(path).parent.name.removeprefix("fold")): pd.read_csv(path) for path in snakemake.input.histories
     }
     drawn = figures.curves(histories, snakemake.wildcards.experiment)
     files.write_text(snakemake.output.curves, drawn)

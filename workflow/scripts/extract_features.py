@@ -7,24 +7,25 @@ with job(snakemake) as run:
 
     from manihot import features, files, parts, pixels
 
-    given, view = snakemake.input, snakemake.wildcards.view
+    given, view, size = snakemake.input, snakemake.wildcards.view, run.settings["size"]
     catalog = parts.read_photos(given.catalog)
     usable = catalog[catalog["status"] == "ok"]
-    read = [files.sha256(given.weights), pixels.digest(usable, given.manifests, catalog), *catalog["image_id"]]
-    with run.state(files.content_key(read), view=view) as state:
-        finished = state.finished()
-        if not finished:
-            run.cost |= features.extract(
-                state,
-                Path(given.weights),
-                catalog,
-                lambda rows: pixels.gather(rows, catalog, given.manifests, run.settings["size"]),
-                view,
-                **run.settings,
-                progress=run.progress,
-            )
-            state.finish("features.npy", "features.json", cost=run.cost)
-        outputs = {"features.npy": snakemake.output.features, "features.json": snakemake.output.manifest}
-        cost = state.emit(outputs)
-        if finished:
-            run.reuse(cost)
+    data = [
+        files.sha256(given.weights),
+        pixels.digest(usable, given.manifests, catalog),
+        list(catalog["image_id"]),
+    ]
+    run.once(
+        {"features.npy": snakemake.output.features, "features.json": snakemake.output.manifest},
+        data,
+        lambda state: features.extract(
+            state,
+            Path(given.weights),
+            catalog,
+            lambda rows: pixels.gather(rows, catalog, given.manifests, size),
+            view,
+            **run.settings,
+            progress=run.progress,
+        ),
+        view=view,
+    )

@@ -5,27 +5,11 @@ from manihot.logs import job
 with job(snakemake) as run:
     from manihot import boosting, feature_table, files, parts
 
-    given, fold = snakemake.input, int(snakemake.wildcards.fold)
-    read = [feature_table.digest(given.features), files.sha256(given.draw), files.sha256(given.facts)]
-    with run.state(files.content_key(read), fold=fold) as state:
-        finished = state.finished()
-        if not finished:
-            run.cost |= boosting.fit(
-                state,
-                given.features,
-                parts.read_photos(given.draw),
-                parts.class_labels(given.facts),
-                fold,
-                **run.settings,
-                progress=run.progress,
-            )
-            state.finish("booster.ubj", "history.csv", "model.json", cost=run.cost)
-        cost = state.emit(
-            {
-                "booster.ubj": snakemake.output.booster,
-                "history.csv": snakemake.output.history,
-                "model.json": snakemake.output.model,
-            }
-        )
-        if finished:
-            run.reuse(cost)
+    given, outputs, fold = snakemake.input, snakemake.output, int(snakemake.wildcards.fold)
+    draw, labels = parts.read_photos(given.draw), parts.class_labels(given.facts)
+    run.once(
+        {"booster.ubj": outputs.booster, "history.csv": outputs.history, "model.json": outputs.model},
+        [feature_table.digest(given.features), files.sha256(given.draw), labels],
+        lambda state: boosting.fit(state, given.features, draw, labels, fold, **run.settings, progress=run.progress),
+        fold=fold,
+    )

@@ -3,12 +3,10 @@
 from manihot.logs import job
 
 with job(snakemake) as run:
-    import pandas as pd
-
     from manihot import files, parts, scores
 
     facts = files.read_json(snakemake.input.facts)
-    catalogs = pd.concat(map(parts.read_photos, snakemake.input.catalogs))
+    catalogs = parts.read_catalogs(snakemake.input.catalogs)
     about = {"kind": run.settings["kind"], "parameters": files.read_json(snakemake.input.model)["parameters"]}
     for part in parts.PARTS:
         record = scores.score(

@@ -3,11 +3,9 @@
 from manihot.logs import job
 
 with job(snakemake) as run:
-    import pandas as pd
-
     from manihot import files, parts, splits
 
-    catalogs = pd.concat(map(parts.read_photos, snakemake.input.catalogs))
+    catalogs = parts.read_catalogs(snakemake.input.catalogs)
     like = run.settings.pop("like")
     parent = parts.read_photos(snakemake.input.parent[0]) if like else None
     table, facts = splits.split_photos(catalogs[catalogs["status"] == "ok"], parent=parent, **run.settings)

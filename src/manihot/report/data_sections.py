@@ -65,9 +65,7 @@ def _examples(photos: Photos, catalog: pd.DataFrame, label: str, seed: int) -> l
 
 def _pairs(photos: Photos, dataset: str, duplicates: pd.DataFrame) -> list[dict[str, Any]]:
     """Pairs with conflicting labels first."""
-    ordered = duplicates.assign(same=duplicates["label_a"] == duplicates["label_b"]).sort_values(
-        "same", kind="stable"
-    )
+    ordered = duplicates.assign(same=duplicates["label_a"] == duplicates["label_b"]).sort_values("same", kind="stable")
     shown = []
     for pair in ordered.head(PAIRS_SHOWN).itertuples():
         tone = "" if pair.same else "wrong"
@@ -80,9 +78,7 @@ def _pairs(photos: Photos, dataset: str, duplicates: pd.DataFrame) -> list[dict[
 
 def set_aside(results: Results, datasets: Iterable[str]) -> Table:
     """The photos that cannot be used, each with the reason."""
-    table = Table(
-        "set-aside", "Photos set aside", columns("Data set", "Photo", "Label", "Reason", text=_ALL_TEXT)
-    )
+    table = Table("set-aside", "Photos set aside", columns("Data set", "Photo", "Label", "Reason", text=_ALL_TEXT))
     for dataset in datasets:
         catalog = results.photos(f"catalog/{dataset}.csv")
         if catalog is not None:

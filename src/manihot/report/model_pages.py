@@ -19,9 +19,7 @@ PARTS = {
 }
 
 
-def page(
-    results: Results, photos: Photos, scores: Scores, model: Model, chosen: Mapping[str, str]
-) -> dict[str, Any]:
+def page(results: Results, photos: Photos, scores: Scores, model: Model, chosen: Mapping[str, str]) -> dict[str, Any]:
     """Scores, curves, confusion, classes and telling photos of a model; what is missing is named."""
     name, facts = model["name"], results.facts(model["split"])
     curves = results.curves(model)
@@ -87,9 +85,7 @@ def _classes(results: Results, facts: Mapping[str, Any] | None, name: str) -> Ta
     parts = {part: score for part in ("test", "test_as_found") if (score := results.score(name, part))}
     if not parts:
         return None
-    titles = [
-        f"{PARTS[part]}: {what}" for part in parts for what in ("photos", "precision", "recall [95\u00a0%]")
-    ]
+    titles = [f"{PARTS[part]}: {what}" for part in parts for what in ("photos", "precision", "recall [95\u00a0%]")]
     shown = Table(f"classes-{name}", f"Each class, {name}", columns("Class", *titles, text=("Class",)))
     for index, entry in enumerate(facts["classes"]):
         cells = []
@@ -101,16 +97,12 @@ def _classes(results: Results, facts: Mapping[str, Any] | None, name: str) -> Ta
     return shown
 
 
-def _telling(
-    results: Results, photos: Photos, facts: Mapping[str, Any] | None, name: str
-) -> list[dict[str, Any]]:
+def _telling(results: Results, photos: Photos, facts: Mapping[str, Any] | None, name: str) -> list[dict[str, Any]]:
     """The most confident right and wrong photos of the whole test, and the least confident ones."""
     predictions = results.predictions(name, "test")
     if facts is None or predictions is None or predictions.empty:
         return []
-    titles = {
-        entry["label"]: figures.class_title(entry["label"], entry["name"]) for entry in facts["classes"]
-    }
+    titles = {entry["label"]: figures.class_title(entry["label"], entry["name"]) for entry in facts["classes"]}
     heads = {
         "right": "Most confident and right",
         "wrong": "Most confident and wrong",
@@ -123,9 +115,7 @@ def _telling(
             right = row.label == row.predicted
             said = f"says {titles[row.predicted]}, {row.confidence:.2f}"
             truth = f"is {titles[row.label]}"
-            pictures.append(
-                photos.show(row.dataset, row.image_id, said, truth, tone="right" if right else "wrong")
-            )
+            pictures.append(photos.show(row.dataset, row.image_id, said, truth, tone="right" if right else "wrong"))
         shown.append({"title": heads[key], "photos": pictures})
     return shown
 

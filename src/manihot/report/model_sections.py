@@ -82,9 +82,7 @@ def all_models(scores: Scores, models: Iterable[Model], chosen: Mapping[str, str
         model = known.get(name) or known.get(name.split("/")[0], {})
         family = "" if kind == "baseline" else model.get("family", "")
         star = name in chosen.values()
-        gap = _difference(
-            scores.value(name, "train", "accuracy"), scores.value(name, "validation", "accuracy")
-        )
+        gap = _difference(scores.value(name, "train", "accuracy"), scores.value(name, "validation", "accuracy"))
         shown.add(
             Cell(name, link=f"model-{name}" if name in known else None, badge="chosen" if star else None),
             KINDS.get(kind, kind),
@@ -92,10 +90,7 @@ def all_models(scores: Scores, models: Iterable[Model], chosen: Mapping[str, str
             number(scores.value(name, "validation", "balanced_accuracy")),
             number(scores.value(name, "validation", "log_loss")),
             scores.accuracy(name, "test"),
-            *(
-                number(scores.value(name, "test", measure))
-                for measure in ("balanced_accuracy", "macro_f1", "log_loss")
-            ),
+            *(number(scores.value(name, "test", measure)) for measure in ("balanced_accuracy", "macro_f1", "log_loss")),
             scores.accuracy(name, "test_as_found"),
             number(scores.value(name, "test_as_found", "balanced_accuracy")),
             signed(gap),
@@ -210,9 +205,7 @@ def matrix(results: Results, facts: Mapping[str, Any] | None, model: str, part: 
     rows = [
         {
             "title": title,
-            "cells": [
-                {"count": int(n), "share": round(float(s), 2)} for n, s in zip(row, share, strict=True)
-            ],
+            "cells": [{"count": int(n), "share": round(float(s), 2)} for n, s in zip(row, share, strict=True)],
         }
         for title, row, share in zip(titles, counts, shares, strict=True)
     ]
@@ -225,9 +218,7 @@ def matrix(results: Results, facts: Mapping[str, Any] | None, model: str, part: 
     }
 
 
-def backbones(
-    results: Results, scores: Scores, models: Iterable[Model], study: Mapping[str, Any]
-) -> Table | None:
+def backbones(results: Results, scores: Scores, models: Iterable[Model], study: Mapping[str, Any]) -> Table | None:
     """The linear heads on frozen backbones."""
     heads = [model for model in models if model["kind"] == "head"]
     if not heads:
@@ -310,9 +301,7 @@ def boosters(
     )
     for model in fitted:
         name = model["name"]
-        entry = study.get("boosting", {}).get(name) or study.get("boosting", {}).get(
-            name.removesuffix("_refit"), {}
-        )
+        entry = study.get("boosting", {}).get(name) or study.get("boosting", {}).get(name.removesuffix("_refit"), {})
         costs = results.costs
         spent = costs.loc[
             (costs["name"] == name) & costs["stage"].isin(("fit_booster", "predict_booster")), "seconds"

@@ -49,9 +49,7 @@ class Results:
         """A model's learning curves: an experiment's own chart; heads' and boosters' are drawn here."""
         if model["kind"] not in HISTORIES:
             return self.figure(f"curves/{model['name']}.svg")
-        paths = {
-            fold: f"{HISTORIES[model['kind']]}/{model['name']}/fold{fold}.csv" for fold in model["folds"]
-        }
+        paths = {fold: f"{HISTORIES[model['kind']]}/{model['name']}/fold{fold}.csv" for fold in model["folds"]}
         histories = {fold: table for fold, path in paths.items() if (table := self.table(path)) is not None}
         return chart(figures.curves(histories, model["name"])) if histories else None
 

@@ -65,9 +65,7 @@ def headlines(results: Results, scores: Scores, models: Iterable[Model]) -> list
         entry = selection.get(family)
         score = results.score(entry["chosen"], "test") if entry else None
         if entry is None or score is None:
-            said.append(
-                {"family": family, "missing": f"no model of the family {family} has been chosen and tested"}
-            )
+            said.append({"family": family, "missing": f"no model of the family {family} has been chosen and tested"})
             continue
         accuracy, baseline = score["metrics"]["accuracy"], score["baseline"]["accuracy"]["value"]
         beside = "not clearly different from"
@@ -121,12 +119,9 @@ def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]
             "second training would differ: they compare fitted models, not settings in general."
         )
     texts.append(
-        "The test photos come from the source of the training photos; other regions, seasons and cameras "
-        "may differ."
+        "The test photos come from the source of the training photos; other regions, seasons and cameras may differ."
     )
-    texts.append(
-        "Labels are taken as they are. Wrong labels lower every score, and the best one that can be reached."
-    )
+    texts.append("Labels are taken as they are. Wrong labels lower every score, and the best one that can be reached.")
     untrained = sorted(
         n for n, entry in settings["study"].get("backbones", {}).items() if entry.get("weights") == "none"
     )
@@ -141,9 +136,7 @@ def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]
             "settings were chosen on the test, and there is no test as found: none can be honest here."
         )
     if any(entry.get("source") == "demo" for entry in settings["datasets"].values()):
-        texts.append(
-            "Photos of the source “demo” were drawn by the program: their scores say nothing of real leaves."
-        )
+        texts.append("Photos of the source “demo” were drawn by the program: their scores say nothing of real leaves.")
     return texts
 
 

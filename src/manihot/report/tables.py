@@ -52,10 +52,7 @@ class Table:
     @property
     def groups(self) -> list[tuple[str, int]]:
         """The groups of the columns and how many each spans; none where no column has one."""
-        spans = [
-            (name, len(list(members)))
-            for name, members in groupby(self.columns, key=lambda column: column.group)
-        ]
+        spans = [(name, len(list(members))) for name, members in groupby(self.columns, key=lambda column: column.group)]
         return spans if any(name for name, _ in spans) else []
 
     def add(self, *cells: Cell | str, tags: str = "") -> None:
