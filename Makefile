@@ -17,14 +17,20 @@ ifneq ($(shell $(PY) -c "print(1)" 2> /dev/null),1)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help report study test test-full bench lint prune clean
+.PHONY: help report partial-report study test test-full bench lint prune clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 report: .venv/run ## Run the study and write results/report.html (STUDY=config/mine.yaml, CORES=4)
+	@$(PY) -m manihot.reading "$(or $(STUDY),config/config.yaml)"
 	@$(PY) -m snakemake --cores $(CORES) $(if $(STUDY),--configfile "$(STUDY)") -- results/report.html
 	@echo "The report: $(CURDIR)/results/report.html"
+
+partial-report: .venv/run ## Write results/partial_report.html of what is there, and what is missing (STUDY=…)
+	@$(PY) -m snakemake --cores 1 $(if $(STUDY),--configfile "$(STUDY)") --forcerun build_partial_report \
+	  -- results/partial_report.html
+	@echo "The report of what is there: $(CURDIR)/results/partial_report.html"
 
 study: .venv/run ## Look at a photo folder and write a study file for it (PHOTOS=path, LABELS=path)
 	@test -n "$(PHOTOS)" || { echo "error: say which folder: make study PHOTOS=path [LABELS=path]" >&2; exit 1; }

@@ -23,7 +23,7 @@ os.environ.setdefault(
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0"
     ":glibc.malloc.trim_threshold=34359738368:glibc.malloc.top_pad=268435456",
 )
-STUDY_FILE = Path(workflow.configfiles[-1]) if workflow.configfiles else PROJECT / "config" / "config.yaml"
+STUDY_FILE = Path(os.path.relpath([PROJECT / "config" / "config.yaml", *workflow.configfiles][-1]))
 try:
     PLAN = Plan(reading.load(STUDY_FILE, workflow.config_settings.config), PROJECT)
     if workflow.is_main_process:

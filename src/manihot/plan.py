@@ -243,9 +243,4 @@ class Plan:
 
     def sizes(self, dataset: str) -> list[int]:
         """The sizes in pixels at which a data set's photos are needed."""
-        entries = [
-            *self.study.experiments.values(),
-            *self.study.overfit.values(),
-            *self.study.backbones.values(),
-        ]
-        return sorted({entry.size for entry in entries if dataset in self.datasets_of(entry.split)})
+        return sorted({entry.size for entry in self._readers() if dataset in self.datasets_of(entry.split)})

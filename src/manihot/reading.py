@@ -5,6 +5,7 @@ Every mistake ends in one `StudyError` line that names the file, the key and the
 
 import difflib
 import itertools
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -305,3 +306,18 @@ def _known_keys(loc: tuple[Any, ...]) -> list[str]:
             if isinstance(option, type) and issubclass(option, BaseModel):
                 return list(option.model_fields)
     return []
+
+
+def main() -> int:
+    """Check the study file that the command line names; `make report` does so before the engine reads it."""
+    try:
+        study = load(Path(sys.argv[1]))
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{sys.argv[1]}: {study.title}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

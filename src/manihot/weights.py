@@ -30,7 +30,7 @@ def fetch(network: str, source: str, target: str | PathLike[str], seed: int) -> 
         state = _checked(_download(network), network, f"torchvision's weights of {network}")
     else:
         state = _checked(_read(Path(source)), network, source)
-    files.write_bytes(target, save({key: state[key].contiguous() for key in sorted(state)}))
+    files.write_bytes(target, save({key: value.contiguous() for key, value in state.items()}))
 
 
 def _initial(network: str, seed: int) -> dict[str, Tensor]:

