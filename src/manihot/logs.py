@@ -101,7 +101,7 @@ class Job:
         it needs to go on after a kill, and returns its cost. `key` holds what tells the rule's jobs apart.
         """
         settings = {**self._settings, **key}
-        with State("results/state", self.rule, settings, self.code, files.content_key(data)) as state:
+        with State("results/state", self.rule, settings, self.code, files.content_key(data), self.label) as state:
             if state.finished():
                 self.cost |= {**state.emit(outputs), "reused": 1}
             else:

@@ -11,13 +11,19 @@ from manihot.settings import take_folder
 
 
 def outdated(results: Path) -> list[Path]:
-    """The folders below `results/state` whose rule, settings or code are no longer those of a settings file."""
+    """The folders below `results/state` but for the latest that each job of the study uses."""
     current = [files.read_json(path) for path in (results / "settings").glob("*/*.json")]
-    return [label.parent for label in sorted((results / "state").glob("*/label.json")) if not _is_used(label, current)]
+    labels = sorted((results / "state").glob("*/label.json"), key=lambda path: path.stat().st_mtime_ns)
+    latest: dict[str, Path] = {}
+    for path in labels:
+        label = files.read_json(path)
+        if _is_current(label, current):
+            latest |= dict.fromkeys(label["jobs"], path.parent)
+    kept = set(latest.values())
+    return [path.parent for path in labels if path.parent not in kept]
 
 
-def _is_used(path: Path, current: list[dict[str, Any]]) -> bool:
-    label = files.read_json(path)
+def _is_current(label: dict[str, Any], current: list[dict[str, Any]]) -> bool:
     return any(
         record["rule"] == label["stage"]
         and record["code"] == label["code"]

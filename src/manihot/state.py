@@ -18,16 +18,26 @@ from filelock import FileLock
 from manihot import files
 
 log = logging.getLogger(__name__)
-FINISHED = "finished.json"
+FINISHED, LABEL = "finished.json", "label.json"
 
 
 class State:
     """The folder of one piece of work; a context manager that keeps every other process out of it.
 
-    `settings` are plain values, `code` the digest of the job's sources, `data` a digest of the content of its data.
+    `settings` are plain values, `code` the digest of the job's sources, `data` a digest of the content of its data;
+    `job` is who uses it, which is kept for pruning and no part of the key.
     """
 
-    def __init__(self, root: str | os.PathLike[str], stage: str, settings: Mapping[str, Any], code: str, data: str):
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        stage: str,
+        settings: Mapping[str, Any],
+        code: str,
+        data: str,
+        job: str = "",
+    ):
+        self._job = job
         self.key = files.content_key([stage, settings, code, data])[:32]
         self.folder = Path(root) / self.key
         self.label = {"stage": stage, "settings": dict(settings), "code": code, "data": data}
@@ -36,9 +46,10 @@ class State:
     def __enter__(self) -> "State":
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock.acquire()
-        if not (self.folder / "label.json").exists():
-            files.write_json(self.folder / "label.json", self.label)
-        os.utime(self.folder)
+        label = self.folder / LABEL
+        jobs = set(files.read_json(label)["jobs"]) if label.exists() else set()
+        files.write_json_if_changed(label, {**self.label, "jobs": sorted(jobs | {self._job})})
+        os.utime(label)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -79,7 +90,7 @@ class State:
             files.sync(self.folder / name)
         self.save_json(FINISHED, record)
         for path in self.folder.iterdir():
-            if path.name not in {*names, FINISHED, "label.json", ".lock"}:
+            if path.name not in {*names, FINISHED, LABEL, ".lock"}:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def finished(self) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from manihot import files
+from manihot import files, prune
 from manihot.digest import code_digest
 from manihot.errors import StudyError
 from manihot.settings import take_folder
@@ -112,3 +112,20 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_one_leaves_it_free(tmp
     first.wait()
     take_folder(tmp_path / "r", tmp_path / "e")
     assert not (tmp_path / "e" / "locks" / "0.input.lock").exists()
+
+
+def test_prune_takes_what_no_job_would_use(tmp_path):
+    def use(settings, data, job):
+        with State(tmp_path / "state", "rule", settings, "code", data, job) as state:
+            (state.folder / "file").write_bytes(b"x" * 10)
+            state.finish("file")
+        return state.folder
+
+    files.write_json(tmp_path / "settings/rule/a.json", {"rule": "rule", "code": "code", "settings": {"a": 1}})
+    old, other, new = use({"a": 1}, "old", "rule a"), use({"a": 2}, "new", "rule a"), use({"a": 1}, "new", "rule a")
+    shared = use({"a": 1}, "shared", "rule b")
+    with State(tmp_path / "state", "rule", {"a": 1}, "code", "shared", "rule c"):
+        pass
+    use({"a": 1}, "newest", "rule b")
+    assert set(prune.outdated(tmp_path)) == {old, other}
+    assert shared.exists() and new.exists() and prune.size(old) > 10
