@@ -2,6 +2,8 @@
 # make PYTHON=/path/to/python3 takes that Python.
 
 CORES ?= all
+# Two files of tests at a time.
+WORKERS ?= -n 2 --dist loadfile
 
 export PYTHONPATH := $(CURDIR)/src
 PY := .venv/bin/python
@@ -37,10 +39,10 @@ study: .venv/run ## Look at a photo folder and write a study file for it (PHOTOS
 	@$(PY) -m manihot.onboard "$(PHOTOS)" $(if $(LABELS),--labels "$(LABELS)")
 
 test: .venv/dev ## Run the tests
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(WORKERS)
 
 test-full: .venv/dev ## Run the tests with the long ones
-	@$(PY) -m pytest -m "full or not full"
+	@$(PY) -m pytest $(WORKERS) -m "full or not full"
 
 bench: .venv/run ## Compare the study's own way with this one on this machine
 	@for benchmark in benchmarks/*.py; do $(PY) $$benchmark || exit 1; done

@@ -31,6 +31,10 @@ class Estimate(NamedTuple):
     low: float = math.nan
     high: float = math.nan
 
+    def turned(self) -> "Estimate":
+        """The same difference seen from the other side."""
+        return Estimate(-self.value, -self.high, -self.low)
+
 
 ABSENT = Estimate(math.nan)
 
@@ -70,6 +74,12 @@ class Measured:
         """The mean over folds of the last epoch, with its t interval."""
         folds = [h[column].iloc[-1] for (name, _), h in self.histories.items() if name == model]
         return mean(folds)
+
+
+def fold_of(path: str) -> tuple[str, int]:
+    """The (model, fold) whose history a path is: …/{model}/fold{fold}/history.csv or …/{model}/fold{fold}.csv."""
+    model, fold = re.findall(r"([^/]+)/fold(\d+)(?=[./])", path)[-1]
+    return model, int(fold)
 
 
 def mean(values: Sequence[float]) -> Estimate:

@@ -36,8 +36,8 @@ def differing(a: Settings, b: Settings, splits: Mapping[str, Settings]) -> dict[
 
 def _split(split: Settings) -> dict[str, Any]:
     own = {key: value for key, value in split.items() if key not in {"like", "new_class"}}
-    return own | {f"new class: {key}" if key != "in_every_fold" else key: value
-                  for key, value in (split["new_class"] or {}).items()}  # fmt: skip
+    new = {f"new_class_{key}": value for key, value in (split["new_class"] or {}).items()}
+    return own | ({"in_every_fold": new.pop("new_class_in_every_fold")} if new else {}) | new
 
 
 def weigh(
@@ -59,7 +59,7 @@ def weigh(
     for name, changed in _pairs(known, experiments, splits):
         model = known[name]
         title = ", ".join(f"{key}: {_word(old)} → {_word(new)}" for key, (old, new) in changed.items())
-        where = [] if "split" not in model else _limits(changed, roles[model["split"]], draws.get(name))
+        where = _limits(changed, roles[model["split"]], draws.get(name))
         for part in PARTS:
             if (name, model["based_on"], part) not in accuracy.index:
                 continue
@@ -106,8 +106,8 @@ def _limits(changed: Mapping[str, Any], roles: pd.DataFrame, draw: pd.DataFrame 
                 said.append(f"{len(tested.merge(draw[keys])):,} of the {len(tested):,} photos of {part} were drawn")
     if "group_duplicates" in changed:
         twins = int(roles.duplicated(["dataset", "group"], keep=False).sum())
-        said.append(f"{twins:,} of the {len(roles):,} photos have a near-duplicate" if twins else
-                    "no photo has a near-duplicate: ignoring groups can show nothing here")  # fmt: skip
+        nothing = "" if twins else ": ignoring that shows nothing here"
+        said.append(f"{twins:,} of the {len(roles):,} photos have a near-duplicate{nothing}")
     return said
 
 
@@ -120,7 +120,9 @@ def _shown(row: Settings, refitted: bool) -> list[str]:
         worst, best = 100 * row["low"], 100 * row["high"]
         said.append(f"cannot tell: from {worst:+.1f} to {best:+.1f} points would fit".replace("-", "−"))
     if row["seeds"] < ENOUGH_SEEDS and not refitted:
-        said.append(f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}: of these trained models, not of the setting")
+        said.append(
+            f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}: of these trained models, not of the setting"
+        )
     return said
 
 

@@ -11,11 +11,7 @@ with job(snakemake) as run:
 
     given = snakemake.input
     scores = {(path.parent.name, path.stem): files.read_json(path) for path in map(Path, given.scores)}
-    # results/training/{experiment}/fold{fold}/history.csv
-    histories = {
-        (path.parts[-3], int(path.parts[-2].removeprefix("fold"))): pd.read_csv(path)
-        for path in map(Path, given.histories)
-    }
+    histories = {published_numbers.fold_of(path): pd.read_csv(path) for path in given.histories}
     run.settings["models"] = {model["name"]: model for model in run.settings["models"]}
     measured = published_numbers.Measured(scores, histories, **run.settings)
     table = published_numbers.compare(Path(given.published[0]).parent, measured)
