@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from manihot.checks import check
 from manihot.errors import StudyError
 from manihot.study import Augment, Backbone, Booster, Experiment, NewClass, OverfitCheck, Split, Study
 
@@ -144,8 +145,6 @@ def build(raw: dict[str, Any], path: Path) -> Study:
         study = Study.model_validate(filled)
     except ValidationError as error:
         raise StudyError(f"{path}: {_explain(error)}") from None
-    from manihot.checks import check
-
     check(study, path)
     return study
 

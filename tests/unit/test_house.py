@@ -1,0 +1,96 @@
+"""The house's rules that a program can check: who imports whom, and how long a file may be."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "manihot"
+SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+HEAVY = {"torch", "torchvision", "xgboost"}
+# These jobs train, or run, networks and boosters; every other one does without the libraries for it.
+COMPUTING = {
+    "cache_pixels": {"torch", "torchvision"}, "fetch_weights": {"torch", "torchvision"},
+    "train_fold": {"torch", "torchvision"}, "check_overfit": {"torch", "torchvision"},
+    "predict_fold": {"torch", "torchvision"}, "extract_features": {"torch", "torchvision"},
+    "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"},
+    "fit_booster": {"xgboost"}, "predict_booster": {"xgboost"},
+}  # fmt: skip
+# What the main process imports: it starts in about a second.
+MAIN = {"study", "reading", "checks", "plan", "settings", "photos", "files", "digest", "errors"}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file imports, at its top or inside."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            members = {f"{node.module}.{alias.name}" for alias in node.names}
+            # `from package import module` means the module.
+            found |= members if all(map(module_file, members)) else members | {node.module}
+    return found
+
+
+def module_file(name: str) -> Path | None:
+    parts = name.split(".")[1:] if name.startswith("manihot.") else []
+    for path in (PACKAGE.joinpath(*parts).with_suffix(".py"), PACKAGE.joinpath(*parts, "__init__.py")):
+        if parts and path.is_file():
+            return path
+    return None
+
+
+def reached(path: Path) -> tuple[set[str], set[str]]:
+    """The modules of the package and the libraries that a file imports, directly or not."""
+    pending, own, libraries = [path], set(), set()
+    while pending:
+        for name in imports(pending.pop()):
+            file = module_file(name) if name.startswith("manihot.") else None
+            if file is not None and name not in own:
+                own.add(name)
+                pending.append(file)
+            elif not name.startswith("manihot"):
+                libraries.add(name.split(".")[0])
+    return own, libraries
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_a_script_imports_only_what_it_needs(script):
+    own, libraries = reached(script)
+    assert libraries & HEAVY <= COMPUTING.get(script.stem, set())
+    assert not own & {"manihot.study", "manihot.plan", "manihot.reading", "manihot.settings"}
+    assert len(script.read_text().splitlines()) <= 45
+
+
+def test_the_main_process_starts_light():
+    for name in MAIN:
+        _, libraries = reached(PACKAGE / f"{name}.py")
+        assert not libraries & {*HEAVY, "numpy", "pandas", "scipy", "sklearn", "matplotlib", "PIL"}, name
+
+
+def test_the_package_never_imports_the_engine():
+    for path in PACKAGE.rglob("*.py"):
+        assert not {name for name in imports(path) if name.split(".")[0] == "snakemake"}, path
+
+
+def test_imports_point_one_way():
+    """No module reaches itself through its imports."""
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(["manihot", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
+        assert name not in reached(path)[0], f"{name} imports itself in a circle"
+
+
+def test_no_file_has_to_be_scrolled_for_long():
+    for path in [*PACKAGE.rglob("*.py"), *(ROOT / "workflow").rglob("*.*")]:
+        assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_every_rule_has_a_log_threads_and_resources():
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+        for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            name = rule.partition(":")[0]
+            for directive in ("log:", "threads:", "mem_mb=", "runtime=", "conda:", "script:"):
+                assert directive in rule, f"{name} has no {directive}"
