@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Self, cast
 
 from manihot import files
 from manihot.errors import StudyError
@@ -26,7 +26,10 @@ CHUNK = 1 << 20
 MAX_MEMBERS = 1_000_000
 # Photos hardly shrink, so an archive that grows more than this is a bomb; small ones may (drawings, tables).
 MAX_RATIO, FREE_BYTES = 50, 100_000_000
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError,
+    ValueError, RuntimeError, OverflowError, MemoryError,
+)  # fmt: skip
 Progress = Callable[[int, int, str], None]
 Open = Callable[[], IO[bytes]]
 
@@ -113,7 +116,7 @@ def unpack(
     """
     left = min(max_bytes, FREE_BYTES + MAX_RATIO * archive.stat().st_size)
     with _failure_is_said(archive):
-        for number, (member, open_member) in enumerate(_members(archive)):
+        for number, (member, size, open_member) in enumerate(_members(archive)):
             if number >= MAX_MEMBERS:
                 raise StudyError(f"{archive}: more than {MAX_MEMBERS} members: split it")
             name = PurePosixPath(member)
@@ -122,6 +125,8 @@ def unpack(
             elif name.is_relative_to(photos) and name != photos:
                 target = images / name.relative_to(photos)
             else:
+                left -= size
+                _check_limits(archive, member, left)
                 continue
             if target.exists():
                 raise StudyError(f"{archive}: {shorten(member)} was unpacked before: keep one file of a name")
@@ -129,12 +134,16 @@ def unpack(
             with open_member() as content, target.open("xb") as handle:
                 while chunk := content.read(CHUNK):
                     left -= len(chunk)
-                    if left < 0:
-                        raise StudyError(
-                            f"{archive}: {shorten(member)} exceeds what an archive may unpack to, "
-                            f"`max_unpacked_gb` and {MAX_RATIO} times its own size: mend the key or pack less"
-                        )
+                    _check_limits(archive, member, left)
                     handle.write(chunk)
+
+
+def _check_limits(archive: Path, member: str, left: int) -> None:
+    if left < 0:
+        raise StudyError(
+            f"{archive}: {shorten(member)} exceeds what an archive may unpack to, "
+            f"`max_unpacked_gb` and {MAX_RATIO} times its own size: mend the key or pack less"
+        )
 
 
 def _download(url: str, progress: Progress) -> Iterator[bytes]:
@@ -147,7 +156,7 @@ def _download(url: str, progress: Progress) -> Iterator[bytes]:
                 done += len(chunk)
                 progress(done // 1_000_000, total // 1_000_000, "MB downloaded")
                 yield chunk
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise StudyError(
             f"{url}: cannot be downloaded ({getattr(error, 'reason', error)}): check the network, "
             "or fetch the file by hand and give its `path`"
@@ -162,24 +171,41 @@ def _check_sha256(place: str, found: str, expected: str) -> None:
         )
 
 
-def _members(archive: Path) -> Iterator[tuple[str, Open]]:
-    """The names of an archive's regular files, checked, and what opens each."""
+class _Header(tarfile.TarInfo):
+    """A header of a tar file; one that sends tarfile backwards, or has it read a name of gigabytes, is damage."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        header = super().frombuf(buf, encoding, errors)
+        if header.size < 0 or (header.size > CHUNK and not header.isreg()):
+            raise tarfile.ReadError("a header with an impossible size")
+        return header
+
+
+def _members(archive: Path) -> Iterator[tuple[str, int, Open]]:
+    """An archive's regular files: their names, checked, the bytes unpacked to pass them over, and what opens them."""
     # A tar file that ends with a zip file looks like a zip file too, but not the other way round.
-    if tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as tar:
+    try:
+        tar = tarfile.open(archive, tarinfo=_Header)
+    except tarfile.ReadError:
+        with zipfile.ZipFile(archive) as packed:
+            yield from _zip_members(archive, packed)
+    else:
+        with tar:
             for entry in tar:
                 name = _checked(archive, entry.name, entry.isreg() or entry.isdir())
-                if name and not entry.isdir():
-                    yield name, cast(Open, partial(tar.extractfile, entry))
-        return
-    with zipfile.ZipFile(archive) as packed:
-        for info in packed.infolist():
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            name = _checked(archive, info.filename, kind in {0, stat.S_IFREG, stat.S_IFDIR})
-            if info.flag_bits & 1:
-                raise StudyError(f"{archive}: {shorten(name)} is encrypted: pack it without a password")
-            if name and not info.is_dir():
-                yield name, partial(packed.open, info)
+                if not entry.isdir():
+                    yield name, entry.size, cast(Open, partial(tar.extractfile, entry))
+
+
+def _zip_members(archive: Path, packed: zipfile.ZipFile) -> Iterator[tuple[str, int, Open]]:
+    for info in packed.infolist():
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        name = _checked(archive, info.filename, kind in {0, stat.S_IFREG, stat.S_IFDIR})
+        if info.flag_bits & 1:
+            raise StudyError(f"{archive}: {shorten(name)} is encrypted: pack it without a password")
+        if not info.is_dir():
+            yield name, 0, partial(packed.open, info)
 
 
 def _checked(archive: Path, name: str, plain: bool) -> str:
@@ -200,6 +226,6 @@ def _failure_is_said(archive: Path) -> Iterator[None]:
         # A damaged gzip or bzip2 stream is an OSError too, without a number.
         if isinstance(error, OSError) and error.errno:
             raise StudyError(
-                f"{archive}: cannot be unpacked ({error.strerror}): make room on the disk or mend the rights"
+                f"{archive}: cannot be unpacked ({error.strerror}): make room on the disk, mend the rights or the names"
             ) from error
         raise StudyError(f"{archive}: not a zip or tar file, or damaged ({error}): fetch it again") from error

@@ -133,7 +133,7 @@ def _value(what: str, estimate: Estimate) -> dict[str, Any]:
 def points(estimate: Estimate) -> str:
     """A difference of shares in points with its interval, in words."""
     if math.isnan(estimate.low):
-        return f"{100 * estimate.value:+.1f} points (one fold: no interval)".replace("-", "−")
+        return f"{100 * estimate.value:+.1f} points (one run: no interval)".replace("-", "−")
     value, low, high = (f"{100 * end:+.1f}".replace("-", "−") for end in estimate)
     return f"{value} points ({low} to {high})"
 
@@ -141,6 +141,10 @@ def points(estimate: Estimate) -> str:
 def _percent(estimate: Estimate) -> str:
     value, low, high = (f"{100 * end:.1f}" for end in estimate)
     return f"{value} % ({low} to {high})"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'s' if n != 1 else ''}"
 
 
 def _missing(needed: str) -> Weighed:
@@ -193,7 +197,7 @@ def _frozen(evidence: Evidence) -> Weighed:
     apart = difference(scratch, backbones)
     said = (
         f"Training minus validation accuracy in the last epoch is {100 * scratch.value:.1f} points over the folds of "
-        f"balanced and {100 * backbones.value:.1f} over {len(gaps)} frozen backbones: {points(apart)} more "
+        f"balanced and {100 * backbones.value:.1f} over {_count(len(gaps), 'frozen backbone')}: {points(apart)} more "
         "from scratch."
     )
     return _verdict(apart), said, [_value("gap from scratch minus gap of frozen backbones", apart)]
@@ -247,8 +251,10 @@ def _overfitting_tests_better(evidence: Evidence) -> Weighed:
             (better if test.value > 0 else worse).append(f"{names[0]} against {names[1]}: {points(test)}")
     if not values:
         return CANNOT_TELL, "No pair of compared models has one that clearly overfits more than the other.", []
-    said = f"Of {len(values)} compared pairs of which one clearly overfits more, that one tests clearly better in "
-    said += f"{len(better)} and clearly worse in {len(worse)} (Holm's p below 0.05). {'; '.join(better or worse)}"
+    said = (
+        f"Of {_count(len(values), 'compared pair')} of which one model clearly overfits more, that one tests clearly "
+        f"better in {len(better)} and clearly worse in {len(worse)} (Holm's p below 0.05). {'; '.join(better or worse)}"
+    )
     verdict = FOR if better else AGAINST if len(worse) == len(values) else CANNOT_TELL
     return verdict, said.strip().rstrip(".") + ".", values
 
@@ -258,7 +264,7 @@ def _schedules(evidence: Evidence) -> Weighed:
     if not names:
         return _missing("experiments with schedule: one_cycle")
     found = [_out_of_fold(evidence, name) for name in names]
-    spread = f"The {len(names)} one-cycle settings reach {100 * min(found):.1f} to {100 * max(found):.1f} % "
+    spread = f"The {_count(len(names), 'one-cycle setting')} reach {100 * min(found):.1f} to {100 * max(found):.1f} % "
     spread += "(balanced accuracy out of fold)."
     for a in names:
         for b, entry in evidence.experiments.items():
@@ -319,8 +325,10 @@ def _ensembles(evidence: Evidence) -> Weighed:
     verdicts = [_verdict(gain) for gain in gains.values()]
     over, below = verdicts.count(FOR), verdicts.count(AGAINST)
     average = mean([gain.value for gain in gains.values()]) if len(gains) > 1 else next(iter(gains.values()))
-    said = f"Of {len(gains)} networks the ensemble tests clearly better than the mean of its folds in {over}, clearly "
-    said += f"worse in {below}; on average {points(average)}. It costs one fit a fold."
+    said = (
+        f"Of {_count(len(gains), 'network')} the ensemble tests clearly better than the mean of its folds in {over} and "
+        f"clearly worse in {below}; on average {points(average)}. It costs one fit a fold."
+    )
     verdict = FOR if over > len(gains) / 2 else AGAINST if below > len(gains) / 2 else CANNOT_TELL
     return (
         verdict,

@@ -1,17 +1,12 @@
 """Which device a job computes on, in which precision, and how much memory that took."""
 
 import logging
-import os
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import product
-from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
+from manihot import gpus
 from manihot.errors import StudyError
 
 log = logging.getLogger(__name__)
@@ -33,16 +28,10 @@ def choose(device: str, gpu_slots: int) -> Iterator[torch.device]:
         log.info("device: cpu%s", " (no CUDA device is visible)" if device == "auto" else "")
         yield torch.device("cpu")
         return
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    ids = named.split(",") if named else [str(index) for index in range(torch.cuda.device_count())]
     # Photos of one size: the fastest convolution is worth looking for once.
     torch.backends.cudnn.benchmark = True
-    if named and len(ids) == 1:
-        yield _cuda(0)
-        return
-    folder = Path(tempfile.gettempdir()) / f"manihot-devices-{os.getuid()}"
-    with lease(ids, gpu_slots, folder) as leased:
-        yield _cuda(ids.index(leased))
+    with gpus.leased(torch.cuda.device_count(), gpu_slots) as index:
+        yield _cuda(index)
 
 
 def _cuda(index: int) -> torch.device:
@@ -51,28 +40,6 @@ def _cuda(index: int) -> torch.device:
     log.info("device: %s, %s", device, torch.cuda.get_device_name(device))
     torch.cuda.reset_peak_memory_stats(device)
     return device
-
-
-@contextmanager
-def lease(ids: Sequence[str], slots: int, folder: Path, poll_seconds: float = 0.5) -> Iterator[str]:
-    """Hold one of the devices `ids`, the emptiest first, waiting until one of its `slots` is free.
-
-    A slot is a locked file in `folder`: the operating system frees it when its job ends, however it ends.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    while True:
-        for slot, name in product(range(slots), ids):
-            lock = FileLock(folder / f"{name}-{slot}.lock")
-            try:
-                lock.acquire(timeout=0)
-            except Timeout:
-                continue
-            try:
-                yield name
-            finally:
-                lock.release()
-            return
-        time.sleep(poll_seconds)
 
 
 def precision(requested: str, device: torch.device) -> torch.dtype:

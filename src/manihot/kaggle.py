@@ -11,7 +11,7 @@ from kagglehub import competition_download
 from kagglehub.exceptions import CredentialError, KaggleApiHTTPError, UnauthenticatedError
 
 from manihot.errors import StudyError
-from manihot.photos import Label, read_labels
+from manihot.photos import Label, check_id, read_labels
 
 CREDENTIALS = (
     "make a token at www.kaggle.com/settings and put it into ~/.kaggle/access_token or KAGGLE_API_TOKEN, "
@@ -34,8 +34,11 @@ def fetch_competition(
     `columns` go to `read_labels`.
 
     Raises:
-        StudyError: there are no credentials, the rules are not accepted, or there is no network.
+        StudyError: a path leaves these files, there are no credentials, the rules are not accepted, or there is no network.
     """
+    for name in (labels, photos, class_names):
+        if name is not None:
+            check_id(name, "data")
     source = _download(competition)
     names = source / class_names if class_names is not None else None
     listed = read_labels(source / labels, class_names=names, only=only, **columns)
@@ -48,7 +51,7 @@ def fetch_competition(
             try:
                 os.link(photo, target)
             except OSError:  # another disk
-                shutil.copyfile(photo, target)
+                shutil.copyfile(photo, target, follow_symlinks=False)
     return listed
 
 

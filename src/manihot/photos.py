@@ -24,6 +24,11 @@ SUFFIXES = {
     ".tif", ".tiff", ".webp",
 }  # fmt: skip
 SEPARATORS = ",;\t"
+LONGEST_LABEL = 200  # characters, also of a class's name
+# Control characters, undecodable bytes, and what XML cannot hold.
+CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+# What Excel and LibreOffice run when they open a table with such a field.
+_FORMULA = re.compile(r"=|[+\-@].*[(|!]")
 # Control characters, backslashes, undecodable bytes; an absolute path; an empty, `.` or `..` part.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|^/|(?:^|/)\.{0,2}(?:/|$)")
 
@@ -52,7 +57,7 @@ def read_labels(
 
     Raises:
         StudyError: the file is missing or empty, a column is not there, a row is incomplete, an id leaves the
-            photo folder or is listed twice.
+            photo folder or is listed twice, a label or a name cannot be shown.
     """
     path = Path(path)
     names = read_class_names(class_names) if class_names is not None else {}
@@ -128,7 +133,7 @@ def read_class_names(path: str | os.PathLike[str]) -> dict[str, str]:
         return {fields[label]: fields[name] or fields[label] for _, fields in rows}
     try:
         names = json.loads(_read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StudyError(f'{path}: not JSON ({error}): write {{"label": "name", …}}') from error
     if not isinstance(names, dict) or not all(isinstance(name, str) and name for name in names.values()):
         raise StudyError(f'{path}: not an object of names by label: write {{"label": "name", …}}')
@@ -226,18 +231,21 @@ def shorten(text: str, width: int = 80) -> str:
 
 def _read_text(path: Path) -> str:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would be read for ever
+            raise StudyError(f"{path}: cannot be read (not a file)")
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise StudyError(f"{path}: no such file: mend its path in the study file") from error
     except OSError as error:
         raise StudyError(f"{path}: cannot be read ({error.strerror})") from error
-    if not content.strip():
-        raise StudyError(f"{path}: the file is empty")
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = content.count(b"\n", 0, error.start) + 1
         raise StudyError(f"{path}, row {row}: not UTF-8: save the file as CSV UTF-8") from error
+    if not text.strip():
+        raise StudyError(f"{path}: the file is empty")
+    return text
 
 
 def _header(path: Path, text: str, wanted: Sequence[str]) -> tuple[str, list[str]]:
@@ -265,6 +273,12 @@ def _reader(text: str, separator: str, strict: bool = True) -> Any:
 
 def _select(labels: list[Label], names: dict[str, str], only: Collection[str] | None, path: Path) -> list[Label]:
     known = {label.label for label in labels}
+    for text in (text for label in labels for text in label):
+        if _FORMULA.match(text):
+            raise StudyError(f"{path}: {shorten(text)} begins as a spreadsheet's formula does: rename it")
+    for text in known | {label.name for label in labels}:
+        if len(text) > LONGEST_LABEL or CONTROL.search(text):
+            raise StudyError(f"{path}: {shorten(text)} is too long, or holds a control character: rename the class")
     if names and known.isdisjoint(names):
         raise StudyError(f"{path}: `class_names` names none of its labels, {_listed(known)}: mend that file")
     if only is None:
@@ -285,7 +299,9 @@ def _visible(folder: Path, folders: bool) -> list[str]:
         with os.scandir(folder) as entries:
             found = [entry.name for entry in entries if entry.is_dir() == folders]
     except OSError as error:
-        raise StudyError(f"{folder}: no such photo folder: mend `photos` in the study file") from error
+        raise StudyError(
+            f"{folder}: no such photo folder ({error.strerror}): mend `photos` in the study file"
+        ) from error
     return sorted(name for name in found if not name.startswith(".") and name != "__MACOSX")
 
 

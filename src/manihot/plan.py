@@ -15,6 +15,8 @@ from manihot.study import Backbone, CsvData, Experiment, FolderData, Learning, O
 
 Kind = Literal["network", "tta", "head", "boosting"]
 PARTS = ("train", "validation", "test", "test_as_found")
+# The tables of a published study, in the folder that `published` names.
+PUBLISHED = ("experiments.csv", "epochs.csv", "backbones.csv", "xgboost.csv", "confusions.json", "hardware.csv")
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,19 @@ class Plan:
         yield "summarise_scores", "all", {"models": described, **scoring}
         yield "compare_models", "all", {"pairs": self.pairs(), **scoring}
         yield "draw_summary", "all", {}
+        entries = {
+            section: {name: entry.model_dump(mode="json") for name, entry in getattr(study, section).items()}
+            for section in ("splits", "experiments", "overfit", "backbones", "boosting")
+        }
+        if study.published:
+            fitted = {key: entries[key] for key in ("experiments", "backbones", "boosting")}
+            yield "compare_published", "all", {"models": described, **fitted}
+            asked = {key: entries[key] for key in ("experiments", "backbones", "splits")}
+            weighed = {"models": described, **asked, "checks": entries["overfit"], "pairs": self.weighed_pairs()}
+            yield "weigh_conclusions", "all", {**weighed, **scoring}
+        if self.ablates:
+            asked = {key: entries[key] for key in ("experiments", "splits")}
+            yield "weigh_switches", "all", {"models": described, **asked}
         datasets = {n: {"root": self.photo_folder(n), **study.data[n].model_dump(mode="json")} for n in self.datasets}
         about = {"title": study.title, "description": study.description, "protocol": study.protocol}
         report = {
@@ -232,6 +247,23 @@ class Plan:
             if model.based_on in self.models and model.repeat == 0
         ]  # fmt: skip
 
+    def weighed_pairs(self) -> list[dict[str, Any]]:
+        """What a published study's conclusions compare besides: ensembles with their folds, balanced with as found."""
+        pairs: list[dict[str, Any]] = [
+            {
+                "what": "ensemble", "split": model.split, "part": "test", "models": [model.name],
+                "based_on_models": [f"{model.name}/fold{fold}" for fold in model.folds],
+            }
+            for model in self.models.values()
+            if model.kind == "network" and len(model.folds) > 1
+        ]  # fmt: skip
+        balanced, as_found = (self.models.get(name) for name in ("balanced", "imbalanced"))
+        if balanced and as_found and balanced.split == as_found.split:
+            sides = {"models": self._repeats("balanced"), "based_on_models": self._repeats("imbalanced")}
+            split = balanced.split
+            pairs += [{"what": "balancing", "split": split, "part": part, **sides} for part in PARTS[2:]]
+        return pairs
+
     def _repeats(self, name: str) -> list[str]:
         return [other for other in self.models if re.sub(r"_seed\d+(?=_tta$|$)", "", other) == name]
 
@@ -240,6 +272,22 @@ class Plan:
         """The models that some comparison reads."""
         named = {name for pair in self.pairs() for name in (*pair["models"], *pair["based_on_models"])}
         return [name for name in self.models if name in named]
+
+    @property
+    def published_files(self) -> list[str]:
+        """The tables of the published study to set beside what is measured; none where the study names none."""
+        folder = self.study.published
+        return [self.path(f"{folder}/{file}") for file in PUBLISHED] if folder else []
+
+    @property
+    def ablates(self) -> bool:
+        """Whether models differ in a switch of the protocol, so that there is something for `weigh_switches`."""
+        splits = self.study.splits
+        switches = {
+            (e.leak, e.normalisation, e.frozen_mode, e.flips_at_validation, splits[e.split].fold_kind)
+            for e in self.study.experiments.values()
+        }
+        return len(switches) > 1 or bool(self.study.published)
 
     def sizes(self, dataset: str) -> list[int]:
         """The sizes in pixels at which a data set's photos are needed."""

@@ -6,6 +6,7 @@ tables come out as it printed them. They ignore duplicates, and the one test is 
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
@@ -39,3 +40,17 @@ def with_roles(photos: pd.DataFrame, pool: pd.DataFrame, test: pd.DataFrame) -> 
     """The pool, the test and the rest of `photos` (unused), in this order, with a column `role`."""
     rest = photos.drop(index=pool.index.union(test.index))
     return pd.concat([pool.assign(role="pool"), test.assign(role="test"), rest.assign(role="unused")])
+
+
+def fold_photos(photos: pd.DataFrame, *, folds: int, seed: int) -> pd.Series:
+    """The fold (1..folds) of each photo, indexed as `photos`, which have a column `role`: shuffled, classes ignored.
+
+    Of five folds the pool's first is the validation part of the study's 80/20 split, which its XGBoost runs
+    used: a fifth of the pool, in the order of `hold_out`. The study did not seed its others; `seed` deals them out.
+    """
+    generator = np.random.default_rng(seed)
+    fold = pd.Series(generator.permutation(len(photos)) % folds + 1, index=photos.index, dtype="Int64")
+    others, first = train_test_split(photos.index[photos["role"] == "pool"], test_size=1 / folds, random_state=SEED)
+    fold[first] = 1
+    fold[others] = generator.permutation(len(others)) % (folds - 1) + 2
+    return fold

@@ -150,7 +150,7 @@ def _other_settings(theirs: Settings, ours: Settings) -> list[str]:
         else:
             same = math.isclose(own, value, rel_tol=0.02 if key == "training photos" else 1e-9)
         if not same:
-            said.append(f"{key.replace('_', ' ')} {_number(own)}, there {_number(value)}")
+            said.append(f"{key.replace('_', ' ')} {_number(own)} instead of {_number(value)}")
     return [f"not compared: {', '.join(said)}"] if said else []
 
 
@@ -165,15 +165,12 @@ def _experiment_settings(name: str, row: Settings, measured: Measured) -> list[s
         **measured.experiments[model["experiment"]],
         "folds": len(model["folds"]),
         "training photos": measured.photos(name, "train"),
-        "test photos": measured.photos(name, "test"),
     }
     theirs = {
         "network": row["model"], "size": int(row["image_size"]), "training photos": int(row["train_size"]),
         "folds": int(row["folds_run"]),
         **{key: row[key] for key in ("batch_size", "epochs", "learning_rate", "schedule", "dropout")},
     }  # fmt: skip
-    if isinstance(row["test_set"], str):
-        theirs["test photos"] = _tested(row["test_set"])
     return _other_settings(theirs, ours)
 
 
@@ -186,16 +183,19 @@ def _experiments(table: pd.DataFrame, measured: Measured) -> Iterator[dict[str, 
     for name, row in table.iterrows():
         place = ("experiments", str(name), "test accuracy")
         value = float(row["published_ensemble_accuracy"])
-        if math.isnan(value):
-            own = measured.ensemble(name, "test") if name in measured.models else ABSENT
-            yield _row(place, ABSENT, own, ["no ensemble was published"], False)
-            continue
-        printed = share(value, _tested(row["test_set"]))
+        photos = 0 if math.isnan(value) else _tested(row["test_set"])
+        printed = share(value, photos)
         if name not in measured.models:
             yield _row(place, printed, ABSENT, [NOT_RUN], False)
             continue
+        own = measured.ensemble(name, "test")
+        if not photos:
+            yield _row(place, printed, own, ["no ensemble was published"], False)
+            continue
         other = _experiment_settings(name, row, measured)
-        yield _row(place, printed, measured.ensemble(name, "test"), other or [UNSEEDED], not other)
+        tested = measured.photos(name, "test")
+        remarks = [UNSEEDED, *([f"{tested:,} test photos instead of {photos:,}"] if tested != photos else [])]
+        yield _row(place, printed, own, other or remarks, not other)
 
 
 def _epochs(logs: pd.DataFrame, experiments: pd.DataFrame, measured: Measured) -> Iterator[dict[str, Any]]:
@@ -203,7 +203,7 @@ def _epochs(logs: pd.DataFrame, experiments: pd.DataFrame, measured: Measured) -
     for name, log in logs.groupby("experiment", sort=False):
         last = log[log["epoch"] == log["epoch"].max()]
         for theirs, ours in columns.items():
-            place = ("epochs", str(name), f"{ours.replace('_', ' ')} in the last epoch")
+            place = ("epochs", str(name), ours.replace("_", " "))
             printed = mean(last[theirs])
             if name not in measured.models:
                 yield _row(place, printed, ABSENT, [NOT_RUN], False)

@@ -5,6 +5,7 @@ Every mistake ends in one `StudyError` line that names the file, the key and the
 
 import difflib
 import itertools
+import math
 import sys
 import types
 import typing
@@ -17,7 +18,8 @@ from pydantic import BaseModel, ValidationError
 
 from manihot.checks import check
 from manihot.errors import StudyError
-from manihot.study import Augment, Backbone, Booster, Experiment, NewClass, OverfitCheck, Split, Study
+from manihot.photos import CONTROL, shorten
+from manihot.study import NUMBER, Augment, Backbone, Booster, Experiment, NewClass, OverfitCheck, Split, Study
 
 # Rows 1 to 5, 8, 9 and 13 of the published study's protocol are these keys; a key of the study file always wins.
 PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
@@ -39,10 +41,19 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
 NOT_INHERITED = {"sweep", "seeds", "repeat", "run_folds", "tta"}
 EXTRA_KEYS = {"sweep", "seeds"}
 NAMED = ("defaults", "data", "splits", "experiments", "overfit", "backbones", "boosting")
+# Beyond these no study file makes sense, and reading one or drawing up its jobs takes minutes.
+MOST_BYTES, MOST_VALUES, MOST_COMBINATIONS = 100_000, 50_000, 1000
+MOST_LETTERS, MOST_DIGITS = 200, 40  # of a key, of a number
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice."""
+    """A safe loader whose keys are text, each given once, and that refuses what grows beyond its file."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None and _values(node, {}) > MOST_VALUES:
+            raise yaml.YAMLError("its aliases (*) stand for too many values: write out those that you mean")
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -50,7 +61,48 @@ class _Loader(yaml.SafeLoader):
             if key.value in seen:
                 raise yaml.MarkedYAMLError(None, None, f"the key {key.value} is given twice", key.start_mark)
             seen.add(key.value)
+            key.tag = "tag:yaml.org,2002:str"
         return super().construct_mapping(node, deep)
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        value: str = super().construct_scalar(node)
+        if len(value) > MOST_DIGITS and node.tag.endswith((":int", ":float")):
+            raise yaml.MarkedYAMLError(None, None, f"a number of {len(value)} digits", node.start_mark)
+        return value
+
+
+def _values(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values a node stands for when its aliases are written out; infinite where it holds itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf
+        children = node.value if isinstance(node, yaml.CollectionNode) else ()
+        flat = itertools.chain.from_iterable(children) if isinstance(node, yaml.MappingNode) else children
+        known[id(node)] = 1 + sum(_values(child, known) for child in flat)
+    return known[id(node)]
+
+
+def _check_plain(value: Any, key: str, path: Path) -> None:
+    """Refuse values that no study means and that messages, paths and libraries do not take."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if len(name) > MOST_LETTERS or CONTROL.search(name):
+                place = f"{path}: {key}".removesuffix(": ")
+                raise StudyError(f"{place}: {shorten(name)} is too long or holds a control character: rename it")
+            _check_plain(inner, f"{key}.{name}" if key else name, path)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_plain(inner, key, path)
+    elif isinstance(value, str):
+        # Only these two are prose, which may be broken into lines.
+        if CONTROL.search(" ".join(value.split()) if key in {"title", "description"} else value):
+            raise StudyError(f"{path}: {key}: {shorten(value)} holds a control character: take it out")
+        if NUMBER.fullmatch(value):
+            _check_plain(float(value), key, path)
+    elif isinstance(value, int | float):
+        if not abs(value) < 2**31:
+            raise StudyError(f"{path}: {key}: {value} is beyond every number that a study can use")
+    elif value is not None:
+        raise StudyError(f"{path}: {key}: should be text or a number, not a {type(value).__name__}: quote it")
 
 
 def read_file(path: Path) -> dict[str, Any]:
@@ -63,15 +115,14 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    if path.resolve() in above:
-        raise StudyError(f"{path}: extends itself; take the key `extends` out of one of the files")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if len(text) > 1_000_000:
-            raise StudyError(f"{path}: larger than a megabyte; a study file is a page or two of YAML")
-        if text.count("*") > 1000:
-            raise StudyError(f"{path}: too many aliases (*); write the values out")
-        raw = yaml.load(text, Loader=_Loader)  # a SafeLoader
+        if not path.is_file():  # a pipe or a device would be read for ever
+            raise FileNotFoundError
+        if path.resolve() in above:
+            raise StudyError(f"{path}: extends itself; take the key `extends` out of one of the files")
+        if path.stat().st_size > MOST_BYTES:
+            raise StudyError(f"{path}: larger than {MOST_BYTES} bytes; a study file is a page or two of YAML")
+        raw = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # a SafeLoader
     except FileNotFoundError:
         raise StudyError(f"{path}: no such study file") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -80,9 +131,10 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}:" if mark else ""
         what = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise StudyError(f"{path}:{place} not valid YAML: {what}") from None
+        raise StudyError(f"{path}:{place} not valid YAML: {what[:200]}") from None
     if not isinstance(raw, dict):
         raise StudyError(f"{path}: is no study file: it must hold keys (title, data, splits, experiments …)")
+    _check_plain(raw, "", path)
     parent = raw.pop("extends", None)
     if parent is None:
         return raw
@@ -107,7 +159,10 @@ def load(path: Path, overrides: Mapping[str, Any] | None = None) -> Study:
     Raises:
         StudyError: anything in the file that cannot be right, in one line.
     """
-    return build(merge(read_file(path), dict(overrides or {})), path)
+    try:
+        return build(merge(read_file(path), dict(overrides or {})), path)
+    except RecursionError:
+        raise StudyError(f"{path}: its entries are based on one another, or files extended, too many times") from None
 
 
 def build(raw: dict[str, Any], path: Path) -> Study:
@@ -169,7 +224,7 @@ def _splits(raw: dict[str, Any], preset: dict[str, Any], path: Path) -> dict[str
             return filled[name]
         entry = dict(raw[name])
         parent = entry.get("like")
-        if parent is not None:
+        if isinstance(parent, str):
             if parent in (*chain, name) or parent not in raw:
                 what = "a circle" if parent in raw else f"no split is called {parent}{_suggest(parent, list(raw))}"
                 raise StudyError(f"{path}: splits.{name}.like: {what}")
@@ -195,7 +250,7 @@ def _experiments(raw: dict[str, Any], defaults: dict[str, Any], preset: dict[str
         own = raw[name]
         parent = own.get("based_on")
         base: dict[str, Any] = dict(defaults)
-        if parent is not None:
+        if isinstance(parent, str):
             if parent in (*chain, name):
                 raise StudyError(
                     f"{path}: experiments.{name}.based_on: a circle: {' -> '.join((*chain, name, parent))}"
@@ -203,7 +258,7 @@ def _experiments(raw: dict[str, Any], defaults: dict[str, Any], preset: dict[str
             if parent not in raw:
                 raise StudyError(
                     f"{path}: experiments.{name}.based_on: no experiment is called {parent}"
-                    f"{_suggest(str(parent), list(raw))}"
+                    f"{_suggest(parent, list(raw))}"
                 )
             if "sweep" in raw[parent]:
                 raise StudyError(
@@ -224,7 +279,7 @@ def _experiments(raw: dict[str, Any], defaults: dict[str, Any], preset: dict[str
         if type(seeds) is not int or not 1 <= seeds <= 50:
             raise StudyError(f"{path}: experiments.{name}.seeds: must be a number from 1 to 50, not {_kind(seeds)}")
         for nth in range(seeds):
-            repeat = {"repeat": entry["repeat"] + nth} if nth else {}
+            repeat = {"repeat": entry["repeat"] + nth} if nth and type(entry["repeat"]) is int else {}
             experiments[name if nth == 0 else f"{name}_seed{nth + 1}"] = entry | repeat
     return experiments
 
@@ -241,6 +296,9 @@ def _sweeps(entries: dict[str, Any], section: str, model: type[BaseModel], path:
         for key in sweep:
             if key not in model.model_fields:
                 raise StudyError(f"{place}.{key}: unknown key{_suggest(str(key), list(model.model_fields))}")
+        combinations = math.prod(map(len, sweep.values()))
+        if combinations > MOST_COMBINATIONS:
+            raise StudyError(f"{place}: {combinations} combinations; take at most {MOST_COMBINATIONS}")
         for values in itertools.product(*sweep.values()):
             tail = "".join(f"_{key}_{value}" for key, value in zip(sweep, values, strict=True))
             expanded[f"{name}{tail}"] = entry | dict(zip(sweep, values, strict=True))
@@ -251,7 +309,7 @@ def _kind(value: Any) -> str:
     names = {
         list: "a list",
         dict: "keys",
-        str: f"the text {value!r}",
+        str: f"the text {shorten(str(value))}",
         type(None): "nothing",
         bool: str(value).lower(),
     }

@@ -71,7 +71,11 @@ def split_photos(
     def with_folds(rows: pd.DataFrame) -> pd.DataFrame:
         # Published experiments draw from all photos, so all have a fold there.
         folded = rows if protocol == "published" else rows[rows["role"] == "pool"]
-        fold = fold_photos(folded, seed=seed, folds=folds, kind=fold_kind, grouped=group_duplicates)
+        _check_folds(folded, folds)
+        if protocol == "published" and fold_kind == "plain" and not group_duplicates:
+            fold = published.fold_photos(folded, folds=folds, seed=seed)
+        else:
+            fold = fold_photos(folded, seed=seed, folds=folds, kind=fold_kind, grouped=group_duplicates)
         return rows.assign(fold=fold)
 
     table = with_folds(own)
@@ -104,19 +108,19 @@ def fold_photos(photos: pd.DataFrame, *, seed: int, folds: int, kind: FoldKind, 
     """The fold (1..folds) of each photo, indexed as `photos`; `grouped` keeps near-duplicates in one fold.
 
     `stratified` gives every fold each label's share, `plain` deals groups out at random.
-
-    Raises:
-        StudyError: a class has fewer photos than there are folds.
     """
-    for label, count in photos["label"].value_counts().items():
-        if count < folds:
-            raise StudyError(f"class {label} has {count} photos to fold, but needs {folds}; lower folds")
     groups = pd.factorize(_grouping(photos, grouped))[0]
     splitter = (StratifiedGroupKFold if kind == "stratified" else GroupKFold)(folds, shuffle=True, random_state=seed)
     fold = pd.Series(0, index=photos.index, dtype="Int64")
     for number, (_, held_out) in enumerate(splitter.split(photos, photos["label"], groups), start=1):
         fold.iloc[held_out] = number
     return fold
+
+
+def _check_folds(photos: pd.DataFrame, folds: int) -> None:
+    for label, count in photos["label"].value_counts().items():
+        if count < folds:
+            raise StudyError(f"class {label} has {count} photos to fold, but needs {folds}; lower folds")
 
 
 def seeded_order(photos: pd.DataFrame, seed: int, purpose: str) -> pd.Series:

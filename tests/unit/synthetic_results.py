@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from manihot import comparisons, figures, files, parts, scores, summaries
+from manihot import comparisons, conclusions, figures, files, parts, published_numbers, scores, summaries, switches
 
 CLASSES = {
     "0": "Bacterial Blight (CBB)",
@@ -22,6 +22,7 @@ CLASSES = {
 COUNTS = {"0": 24, "1": 30, "2": 36, "3": 90}
 NEW = "pinus_flexilis"
 FOLDS = [1, 2, 3]
+PUBLISHED = Path(__file__).parents[2] / "config/published"
 DATASETS = ("leaves", "needles")
 EXPERIMENTS = ("imbalanced", "balanced", "new_class")
 HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
@@ -49,13 +50,10 @@ def described() -> list[dict[str, Any]]:
 def settings(results: Path) -> dict[str, Any]:
     """What the report is told beside the files."""
     learning = {
-        "size": 96,
-        "batch_size": 32,
-        "epochs": 6,
-        "learning_rate": 5e-5,
-        "network": "small_cnn",
-        "tta": [],
-    }
+        "network": "small_cnn", "size": 96, "batch_size": 32, "epochs": 6, "learning_rate": 5e-5, "dropout": 0.3,
+        "schedule": "constant", "frozen": False, "augment": {}, "leak": False, "tta": [],
+    }  # fmt: skip
+    drawn = {**learning, "split": "main", "draw": "balanced", "train_photos": 100}
     return {
         "title": "A made-up study of <drawn> leaves",
         "description": "Drawn photos, random predictions: nothing here is a finding.",
@@ -68,14 +66,25 @@ def settings(results: Path) -> dict[str, Any]:
         "study": {
             "title": "A made-up study of <drawn> leaves", "seed": 42, "resamples": 100,
             "device": "auto", "precision": "auto", "photos": {"decode": "exact", "max_pixels": 10**6},
-            "experiments": dict.fromkeys(EXPERIMENTS, {**learning, "train_photos": 100}),
-            "backbones": {"efficientnet_b0": {"network": "efficientnet_b0", "weights": "none", "size": 96}},
+            "experiments": {
+                "imbalanced": {**drawn, "draw": "as_found"}, "balanced": drawn,
+                "new_class": {**drawn, "split": "with_new"},
+            },
+            "backbones": {
+                "efficientnet_b0": {
+                    "network": "efficientnet_b0", "weights": "none", "size": 96, "batch_size": 32,
+                    "head": {"epochs": 6, "batch_size": 32, "learning_rate": 1e-3},
+                }
+            },
             "boosting": {
                 "xgboost_1": {"n_estimators": 20, "max_depth": 3, "learning_rate": 0.1},
                 "xgboost_8": {"n_estimators": 100, "max_depth": 5, "learning_rate": 0.05},
             },
             "overfit": {"small_cnn": {**learning, "photos": 40, "batch_size": 16}},
-            "splits": {"main": {"dataset": "leaves", "folds": 3}, "with_new": {"like": "main", "folds": 3}},
+            "splits": {
+                "main": {"dataset": "leaves", "folds": 3, "new_class": None},
+                "with_new": {"dataset": "leaves", "like": "main", "folds": 3, "new_class": {"in_every_fold": False}},
+            },
         },
     }  # fmt: skip
 
@@ -94,6 +103,7 @@ def build(results: Path, seed: int = 7) -> dict[str, Any]:
             files.write_table(results / f"training/{name}/fold{fold}/history.csv", _history(rng))
     files.write_table(results / "training/overfit/small_cnn/history.csv", _history(rng))
     _scores(results)
+    _published(results)
     _costs(results, rng)
     return settings(results)
 
@@ -232,23 +242,63 @@ def _history(rng: np.random.Generator, epochs: int = 6) -> pd.DataFrame:
     return pd.DataFrame({"epoch": epoch, **dict(zip(HISTORY, values, strict=True))})
 
 
+def _published(results: Path) -> None:
+    """The published numbers beside the made-up ones, the conclusions and the switches, by the project's functions."""
+    study = settings(results)["study"]
+    names = list(MODELS)
+    records = {(n, part): files.read_json(results / f"scores/{n}/{part}.json") for n in names for part in parts.PARTS}
+    paths = [*results.glob("training/*/fold*/history.csv"), *results.glob("features/heads/*/fold*.csv")]
+    histories = {published_numbers.fold_of(str(path)): pd.read_csv(path) for path in sorted(paths)}
+    asked = {key: study[key] for key in ("experiments", "backbones", "boosting", "splits")}
+    models = {model["name"]: model for model in described()}
+    measured = published_numbers.Measured(
+        records, histories, models, asked["experiments"], asked["backbones"], asked["boosting"]
+    )
+    files.write_table(results / "scores/published.csv", published_numbers.compare(PUBLISHED, measured))
+    compared = pd.read_csv(results / "scores/comparisons.csv", dtype={"model": str, "based_on": str})
+    folds = [f"balanced/fold{fold}" for fold in FOLDS]
+    pairs = [
+        {"what": "ensemble", "split": "main", "part": "test", "models": ["balanced"], "based_on_models": folds},
+        *(
+            {"what": "balancing", "split": "main", "part": p, "models": ["balanced"], "based_on_models": ["imbalanced"]}
+            for p in ("test", "test_as_found")
+        ),
+    ]
+    read = {(pair["part"], name) for pair in pairs for key in ("models", "based_on_models") for name in pair[key]}
+    tables = {(name, part): parts.read_photos(results / f"predictions/{name}/{part}.csv") for part, name in read}
+    catalogs = parts.read_catalogs([results / f"catalog/{name}.csv" for name in DATASETS])
+    classes = {"main": files.read_json(results / "splits/main.json")["classes"]}
+    evidence = conclusions.Evidence(
+        models=models, experiments=asked["experiments"], backbones=asked["backbones"], splits=asked["splits"],
+        checks=study["overfit"], scores=records, histories=histories,
+        overfit={"small_cnn": pd.read_csv(results / "training/overfit/small_cnn/history.csv")}, compared=compared,
+        paired=conclusions.paired(pairs, tables, catalogs, classes, seed=1, resamples=100),
+    )  # fmt: skip
+    weighed = {"conclusions": conclusions.weigh(evidence), "balancing": conclusions.balancing(evidence)}
+    files.write_json(results / "scores/conclusions.json", weighed)
+    roles = {name: parts.read_photos(results / f"splits/{name}.csv") for name in ("main", "with_new")}
+    worth = switches.weigh(compared, described(), asked["experiments"], asked["splits"], roles, {})
+    files.write_table(results / "scores/switches.csv", worth)
+
+
 def _costs(results: Path, rng: np.random.Generator) -> None:
+    """A row of costs a job, under the name of the job's settings."""
     names = {
-        "catalog_shard": ["leaves_0"], "cache_pixels": ["leaves_96px_0"], "split_photos": ["main"],
-        "train_fold": [f"{name}_fold{fold}" for name in ("imbalanced", "balanced") for fold in FOLDS],
-        "extract_features": ["efficientnet_b0_leaves_identity"],
-        "fit_head": [f"efficientnet_b0_head_fold{fold}" for fold in FOLDS],
-        "fit_booster": [f"xgboost_8_fold{fold}" for fold in FOLDS], "score_model": ["balanced"],
+        "catalog_shard": {"leaves": ["0"]}, "cache_pixels": {"leaves_96px": ["0"]}, "split_photos": {"main": [""]},
+        "train_fold": {name: FOLDS for name in ("imbalanced", "balanced")},
+        "extract_features": {"efficientnet_b0": ["leaves_96px_identity"]},
+        "fit_head": {"efficientnet_b0_head": FOLDS}, "fit_booster": {"xgboost_8": FOLDS},
+        "score_model": {"balanced": [""]},
     }  # fmt: skip
     for rule, jobs in names.items():
-        for name in jobs:
+        for name, job in ((name, job) for name, each in jobs.items() for job in each):
             row = {
                 "stage": rule, "name": name, "seconds": round(float(rng.gamma(2, 4)), 2), "photos": 180,
                 "photos_per_second": 22.5, "peak_memory_mb": round(float(rng.uniform(200, 900)), 1),
                 "device": "cpu",
                 "precision": "float32", "threads": 2, "reused": 0, "host": "here",
             }  # fmt: skip
-            files.write_rows(results / f"costs/{rule}/{name}.csv", list(row), [row])
+            files.write_rows(results / f"costs/{rule}/{name}/{job}.csv", list(row), [row])
             files.write_json(results / f"settings/{rule}/{name}.json", {})
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-from manihot import device
+from manihot import device, gpus
 from manihot.errors import StudyError
 
 FAST = 0.02
@@ -19,12 +19,12 @@ def test_two_jobs_get_two_devices_and_a_third_waits(tmp_path):
     third = []
 
     def wait_for_one():
-        with device.lease(["a", "b"], 1, tmp_path, FAST) as name:
+        with gpus.lease(["a", "b"], 1, tmp_path, FAST) as name:
             third.append(name)
             got.set()
 
-    with device.lease(["a", "b"], 1, tmp_path, FAST) as first:
-        with device.lease(["a", "b"], 1, tmp_path, FAST) as second:
+    with gpus.lease(["a", "b"], 1, tmp_path, FAST) as first:
+        with gpus.lease(["a", "b"], 1, tmp_path, FAST) as second:
             assert (first, second) == ("a", "b")
             thread = threading.Thread(target=wait_for_one)
             thread.start()
@@ -34,21 +34,21 @@ def test_two_jobs_get_two_devices_and_a_third_waits(tmp_path):
 
 
 def test_slots_fill_every_device_before_any_twice(tmp_path):
-    held = [device.lease(["a", "b"], 2, tmp_path, FAST) for _ in range(4)]
+    held = [gpus.lease(["a", "b"], 2, tmp_path, FAST) for _ in range(4)]
     assert [lease.__enter__() for lease in held] == ["a", "b", "a", "b"]
     for lease in held:
         lease.__exit__(None, None, None)
 
 
 def test_a_failed_job_gives_its_device_back(tmp_path):
-    with pytest.raises(ValueError), device.lease(["a"], 1, tmp_path, FAST):
+    with pytest.raises(ValueError), gpus.lease(["a"], 1, tmp_path, FAST):
         raise ValueError
-    with device.lease(["a"], 1, tmp_path, FAST) as name:
+    with gpus.lease(["a"], 1, tmp_path, FAST) as name:
         assert name == "a"
 
 
 def _hold(folder, ready):
-    with device.lease(["a"], 1, folder):
+    with gpus.lease(["a"], 1, folder):
         ready.set()
         time.sleep(60)
 
@@ -61,7 +61,7 @@ def test_a_killed_job_gives_its_device_back(tmp_path):
     assert ready.wait(60)
     os.kill(process.pid, 9)
     process.join()
-    with device.lease(["a"], 1, tmp_path, FAST) as name:
+    with gpus.lease(["a"], 1, tmp_path, FAST) as name:
         assert name == "a"
 
 
@@ -80,13 +80,13 @@ def test_the_schedulers_device_is_taken_and_others_are_leased(monkeypatch, tmp_p
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(device, "_cuda", lambda index: torch.device("cuda", index))
-    monkeypatch.setattr(device.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(gpus.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(device.time, "sleep", lambda _: pytest.fail("waits for a device"))
+    monkeypatch.setattr(gpus.time, "sleep", lambda _: pytest.fail("waits for a device"))
     folder = tmp_path / f"manihot-devices-{os.getuid()}"
-    with device.lease((visible or "0").split(","), 1, folder), device.choose("auto", 1) as chosen:
+    with gpus.lease((visible or "0").split(","), 1, folder), device.choose("auto", 1) as chosen:
         assert chosen == torch.device("cuda", expected)
 
 

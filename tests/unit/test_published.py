@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import train_test_split
 
 from manihot import published, splits
 
@@ -79,9 +80,26 @@ def test_the_counts_of_the_classes(split):
 
 def test_every_photo_has_a_plain_fold(split):
     own = split[0][split[0]["dataset"] == "cassava"]
-    assert own["fold"].value_counts().max() - own["fold"].value_counts().min() <= 1
+    pool = own[own["role"] == "pool"]["fold"].value_counts()
+    assert own["fold"].notna().all() and sorted(pool.index) == [1, 2, 3, 4, 5]
+    assert pool.max() - pool.min() <= 1
     added = split[0][(split[0]["dataset"] == "species") & (split[0]["role"] == "pool")]
     assert (added["fold"] == 0).all()
+
+
+def test_the_first_fold_is_the_validation_part_of_its_boosters(split):
+    pool = split[0][(split[0]["dataset"] == "cassava") & (split[0]["role"] == "pool")]
+    train, validation = train_test_split(pool["image_id"], test_size=0.2, random_state=42)
+    assert len(validation) == 1138 and set(pool[pool["fold"] == 1]["image_id"]) == set(validation)
+    assert set(pool[pool["fold"] != 1]["image_id"]) == set(train)
+
+
+def test_other_folds_follow_the_seed_and_two_folds_are_enough(cassava):
+    first, other = (splits.split_photos(cassava, **{**OPTIONS, "seed": seed})[0]["fold"] for seed in (3, 4))
+    in_pool = slice(0, 5687)
+    assert ((first[in_pool] == 1) == (other[in_pool] == 1)).all() and (first != other).any()
+    halves = splits.split_photos(cassava, **{**OPTIONS, "folds": 2})[0]["fold"][in_pool]
+    assert halves.value_counts().to_dict() == {1: 2844, 2: 2843}
 
 
 def test_imbalanced_training_draws_from_all_photos(split):

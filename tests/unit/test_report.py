@@ -11,7 +11,7 @@ import synthetic_results
 from PIL import Image
 
 from manihot import files, report
-from manihot.report import model_sections, photos, run_sections, tables
+from manihot.report import model_sections, photos, published_sections, run_sections, tables
 from manihot.report.results import Results
 
 PROVENANCE: dict[str, Any] = {"made": "1 January 2000", "commit": "0123abc", "versions": {"numpy": "2"}}
@@ -93,6 +93,59 @@ def test_a_partial_study_says_what_is_missing(results: Path, tmp_path: Path) -> 
 def test_a_study_without_any_result_still_gives_a_report(tmp_path: Path) -> None:
     page = build(tmp_path / "results")
     assert "Not there yet" in page and "no job has written its costs yet" in page
+
+
+def test_the_published_study_has_its_sections_where_it_was_weighed(results: Path, page: str, tmp_path: Path) -> None:
+    weighed = ("scores/published.csv", "scores/conclusions.json", "scores/switches.csv")
+    names = ("published", "conclusions", "switches")
+    assert all(f'<section id="{name}"' in page and f'href="#{name}"' in page for name in names)
+    assert page.count('class="verdict ') == 10 and "Not run in this study: resnet18, alexnet" in page
+    other = tmp_path / "results"
+    shutil.copytree(results, other)
+    for path in weighed:
+        (other / path).unlink()
+    page = build(other)
+    assert not any(f'"{name}"' in page or f'"#{name}"' in page for name in names) and "Not there yet" not in page
+
+
+def test_a_published_table_counts_what_it_compares(results: Path) -> None:
+    table = published_sections.published(Results(results))
+    assert table is not None and table["numbers"] == 132 == sum(entry["numbers"] for entry in table["tables"])
+    counted = published_sections._counts(
+        pd.DataFrame({"differs": [True, False, None, True], "difference_low": [0.1, -0.1, 0.1, None]})
+    )
+    assert (counted["compared"], counted["differ"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("device", "largest", "frozen", "verdict"),
+    [
+        ("gpu", 4900.0, 900.0, "for"),
+        ("gpu", 2500.0, 900.0, "against"),
+        ("gpu", 4900.0, 9000.0, "cannot tell"),
+        ("cpu", 4900.0, 900.0, "cannot tell"),
+    ],
+)
+def test_memory_is_linear_or_not_on_a_gpu(device: str, largest: float, frozen: float, verdict: str) -> None:
+    columns = ["what", "network", "size", "photos", "device", "batch_size", "mb"]
+    grown = [
+        ("training", "small_cnn", 224, 1000, device, n, mb) for n, mb in ((32, 1700.0), (64, 3300.0), (96, largest))
+    ]
+    rows = [*grown, ("features", "resnet18", 224, None, device, 256, frozen)]
+    weighed = published_sections.weigh_memory(pd.DataFrame(rows, columns=columns))
+    assert weighed["verdict"] == verdict
+    assert ("50.0 MB a photo of the batch" in weighed["evidence"]) == (device == "gpu" and largest == 4900)
+
+
+def test_a_backbone_s_time_is_split(results: Path) -> None:
+    found, settings = Results(results), synthetic_results.settings(results)
+    scores = model_sections.Scores(pd.read_csv(results / "summary.csv"))
+    shown = model_sections.backbones(found, scores, settings["models"], settings["study"])
+    assert shown is not None
+    spent = {column.title: cell.sort for column, cell in zip(shown.columns, shown.rows[0][1], strict=True)}
+    for title, stage in (("decode", "cache_pixels"), ("forward", "extract_features"), ("fit", "fit_head")):
+        expected = found.costs.loc[found.costs["stage"] == stage, "seconds"].sum()
+        assert spent[f"Time: {title}"] == pytest.approx(expected)
 
 
 def test_what_a_study_does_not_show_depends_on_what_was_run(results: Path) -> None:

@@ -107,23 +107,19 @@ rule draw_summary:
 
 def report_inputs():
     """Every result that the report shows, but for the costs, which come with them."""
-    models, experiments = PLAN.models.values(), PLAN.study.experiments
-    folds = [(model, fold) for model in models for fold in model.folds]
+    experiments = PLAN.study.experiments
     return {
         "catalogs": expand("results/catalog/{dataset}{table}.csv", dataset=PLAN.datasets, table=["", "/duplicates"]),
         "splits": expand("results/splits/{split}.{kind}", split=PLAN.splits, kind=["csv", "json"]),
         "classes": expand("results/training/{experiment}/classes.json", experiment=experiments),
-        "histories": [
-            f"results/features/{folder}/{model.name}/fold{fold}.csv"
-            for kind, folder in (("head", "heads"), ("boosting", "boosting"))
-            for model, fold in folds
-            if model.kind == kind
-        ],
+        "histories": histories_of("head", "boosting"),
         "overfit": expand("results/training/overfit/{check}/result.json", check=PLAN.study.overfit),
         "scores": [
             "results/summary.csv",
             "results/scores/selection.json",
             "results/scores/comparisons.csv",
+            *(["results/scores/published.csv", "results/scores/conclusions.json"] if PLAN.published_files else []),
+            *(["results/scores/switches.csv"] if PLAN.ablates else []),
         ],
         "figures": [
             *expand(

@@ -71,3 +71,91 @@ rule compare_models:
         runtime=60,
     script:
         "../scripts/compare_models.py"
+
+
+def histories_of(*kinds):
+    """The histories of the models of some kinds, fold by fold."""
+    paths = {
+        "network": "results/training/{model}/fold{fold}/history.csv",
+        "head": "results/features/heads/{model}/fold{fold}.csv",
+        "boosting": "results/features/boosting/{model}/fold{fold}.csv",
+    }
+    return [
+        paths[model.kind].format(model=model.name, fold=fold)
+        for model in PLAN.models.values()
+        if model.kind in kinds
+        for fold in model.folds
+    ]
+
+
+rule compare_published:
+    input:
+        settings=settings_of("compare_published", "all"),
+        published=PLAN.published_files,
+        scores=rules.summarise_scores.input.scores,
+        histories=histories_of("network"),
+    output:
+        published="results/scores/published.csv",
+        cost="results/costs/compare_published/all.csv",
+    log:
+        "results/logs/compare_published/all.log",
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../scripts/compare_published.py"
+
+
+rule weigh_conclusions:
+    input:
+        settings=settings_of("weigh_conclusions", "all"),
+        scores=rules.summarise_scores.input.scores,
+        histories=histories_of("network", "head"),
+        overfit=expand("results/training/overfit/{check}/history.csv", check=PLAN.study.overfit),
+        comparisons="results/scores/comparisons.csv",
+        predictions=sorted(
+            {
+                f"results/predictions/{name}/{pair['part']}.csv"
+                for pair in PLAN.weighed_pairs()
+                for name in (*pair["models"], *pair["based_on_models"])
+            }
+        ),
+        facts=rules.compare_models.input.facts,
+        catalogs=rules.compare_models.input.catalogs,
+    output:
+        conclusions="results/scores/conclusions.json",
+        cost="results/costs/weigh_conclusions/all.csv",
+    log:
+        "results/logs/weigh_conclusions/all.log",
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    script:
+        "../scripts/weigh_conclusions.py"
+
+
+rule weigh_switches:
+    input:
+        settings=settings_of("weigh_switches", "all"),
+        comparisons="results/scores/comparisons.csv",
+        roles=expand("results/splits/{split}.csv", split=PLAN.splits),
+        draws=[f"results/splits/{entry.split}/{experiment}.csv" for experiment, entry in PLAN.study.experiments.items()],
+    output:
+        switches="results/scores/switches.csv",
+        cost="results/costs/weigh_switches/all.csv",
+    log:
+        "results/logs/weigh_switches/all.log",
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../scripts/weigh_switches.py"

@@ -9,7 +9,7 @@ import yaml
 from markupsafe import Markup
 
 from manihot import files
-from manihot.report import data_sections, model_pages, model_sections, run_sections
+from manihot.report import data_sections, model_pages, model_sections, published_sections, run_sections
 from manihot.report.photos import Photos
 from manihot.report.results import Results
 
@@ -74,6 +74,9 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
         "backbones": model_sections.backbones(results, scores, models, study),
         "boosters": model_sections.boosters(results, scores, models, study),
         "new_class": model_pages.new_class(results, models),
+        "published": published_sections.published(results),
+        "conclusions": published_sections.conclusions(results, study),
+        "switches": published_sections.switches(results),
         "costs": run_sections.costs(results),
         "study_text": yaml.safe_dump(study, sort_keys=False, allow_unicode=True, width=100),
         "protocol_table": run_sections.protocol(),

@@ -219,32 +219,37 @@ def matrix(results: Results, facts: Mapping[str, Any] | None, model: str, part: 
 
 
 def backbones(results: Results, scores: Scores, models: Iterable[Model], study: Mapping[str, Any]) -> Table | None:
-    """The linear heads on frozen backbones."""
-    heads = [model for model in models if model["kind"] == "head"]
-    if not heads:
+    """The frozen backbones: heads on stored features, and experiments that ran the backbone in every epoch."""
+    experiments = study.get("experiments", {})
+    frozen = [
+        model
+        for model in models
+        if model["kind"] == "head" or (model["kind"] == "network" and experiments[model["experiment"]].get("frozen"))
+    ]
+    if not frozen:
         return None
     titles = (
         "Backbone", "Weights", "Pixels", "Parameters", "Trainable", "Out of fold: log loss",
         "Out of fold: accuracy [95\u00a0%]",
-        "Test: log loss", "Test: accuracy [95\u00a0%]", "Right", "Wrong", "Only it is right", "Time",
+        "Test: log loss", "Test: accuracy [95\u00a0%]", "Right", "Wrong", "Only it is right",
+        "Time: decode", "Time: forward", "Time: fit",
     )  # fmt: skip
-    shown = Table("backbones", "Heads on frozen backbones", columns(*titles, text=("Backbone", "Weights")))
-    alone = _alone(results, heads)
-    for model in heads:
-        name, backbone = model["name"], study.get("backbones", {}).get(model["backbone"], {})
-        facts = results.json(f"features/heads/{name}/fold{model['folds'][0]}.json") or {}
+    shown = Table("backbones", "Frozen backbones", columns(*titles, text=("Backbone", "Weights")))
+    alone = _alone(results, frozen)
+    for model in frozen:
+        name, fold = model["name"], f"fold{model['folds'][0]}"
+        head = model["kind"] == "head"
+        entry = study.get("backbones", {}).get(model["backbone"], {}) if head else experiments[model["experiment"]]
+        facts = (
+            results.json(f"features/heads/{name}/{fold}.json" if head else f"training/{name}/{fold}/model.json") or {}
+        )
         score = results.score(name, "test")
         right = None if score is None else int(np.trace(np.asarray(score["confusion"])))
-        costs = results.costs
-        spent = costs.loc[
-            costs["name"].isin([model["backbone"], name]) & costs["stage"].isin(_HEAD_STAGES), "seconds"
-        ].sum()
+        weights = str(entry.get("weights", ABSENT))
         shown.add(
-            Cell(str(backbone.get("network", name)), link=f"model-{name}"),
-            {"none": "untrained", "imagenet": "ImageNet"}.get(
-                str(backbone.get("weights")), str(backbone.get("weights", ABSENT))
-            ),
-            count(backbone.get("size")),
+            Cell(str(entry.get("network", name)), link=f"model-{name}"),
+            {"none": "untrained", "imagenet": "ImageNet"}.get(weights, weights),
+            count(entry.get("size")),
             count(facts.get("parameters")),
             count(facts.get("trainable")),
             number(scores.value(name, "validation", "log_loss")),
@@ -254,16 +259,25 @@ def backbones(results: Results, scores: Scores, models: Iterable[Model], study: 
             count(right),
             count(None if score is None or right is None else score["n"] - right),
             count(alone.get(name)),
-            seconds(spent or None),
+            *_run_time(results, study, model, entry),
         )
     return shown
 
 
-_HEAD_STAGES = ("extract_features", "fit_head", "predict_head")
+def _run_time(results: Results, study: Mapping[str, Any], model: Model, entry: Mapping[str, Any]) -> list[Cell]:
+    """Time to decode the photos, to run the backbone over them, and to fit (an experiment runs it in every epoch)."""
+    dataset = study.get("splits", {}).get(model["split"], {}).get("dataset")
+    jobs = {
+        "cache_pixels": f"{dataset}_{entry.get('size')}px",
+        "extract_features": model["backbone"],
+        "fit_head" if model["backbone"] else "train_fold": model["name"],
+    }
+    stages, names, spent = (results.costs[key] for key in ("stage", "name", "seconds"))
+    return [seconds(spent[(stages == stage) & (names == name)].sum() or None) for stage, name in jobs.items()]
 
 
 def _alone(results: Results, heads: Iterable[Model]) -> dict[str, int]:
-    """For each head, the test photos that it alone of the heads on its split gets right."""
+    """For each frozen backbone, the test photos that it alone of those on its split gets right."""
     by_split: dict[str, dict[str, pd.Series]] = {}
     for model in heads:
         table, facts = results.predictions(model["name"], "test"), results.facts(model["split"])
