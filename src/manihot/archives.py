@@ -204,7 +204,7 @@ def _zip_members(archive: Path, packed: zipfile.ZipFile) -> Iterator[tuple[str, 
         name = _checked(archive, info.filename, kind in {0, stat.S_IFREG, stat.S_IFDIR})
         if info.flag_bits & 1:
             raise StudyError(f"{archive}: {shorten(name)} is encrypted: pack it without a password")
-        if not info.is_dir():
+        if name and not info.is_dir():
             yield name, 0, partial(packed.open, info)
 
 

@@ -18,6 +18,10 @@ COLUMNS = ("image_id", "width", "height", "mode", "bytes", "sha256", "hash", "st
 # Decoders that only decode: Pillow would start Ghostscript for an EPS file.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 SMALLEST = 8  # pixels a side: less shows no leaf
+# Four channels of 16 bits need 8 bytes a pixel; metadata come on top.
+PIXEL_BYTES, METADATA_BYTES = 8, 10_000_000
+# Each scan of a progressive JPEG costs a pass over all pixels, and may be a few bytes; cameras and editors write ten.
+MAX_SCANS, SCAN_MARKER, BYTES_PER_CHANCE_MARKER = 50, b"\xff\xda", 10_000
 THUMBNAIL = 32
 
 # What brings a photo upright, by the EXIF orientation it has.
@@ -114,7 +118,7 @@ def _facts(root: Path, image_id: str, max_pixels: int, thumbnail: NDArray[np.uin
         path = root / image_id
         if not path.resolve().is_relative_to(root.resolve()):
             raise UnusableError("outside the photo folder")
-        facts["bytes"] = _size(path)
+        facts["bytes"] = _size(path, max_pixels)
         facts["sha256"] = files.sha256(path)
         with _opened(path, max_pixels) as image:
             rgb = to_rgb(image)
@@ -126,12 +130,14 @@ def _facts(root: Path, image_id: str, max_pixels: int, thumbnail: NDArray[np.uin
     return facts | {"status": "ok"}
 
 
-def _size(path: Path) -> int:
+def _size(path: Path, max_pixels: int) -> int:
     facts = path.stat()
     if not stat.S_ISREG(facts.st_mode):  # reading a pipe would wait for ever
         raise UnusableError("not a file")
     if not facts.st_size:
         raise UnusableError("empty file")
+    if facts.st_size > METADATA_BYTES + PIXEL_BYTES * max_pixels:
+        raise UnusableError(f"larger than {max_pixels} pixels can be")
     return facts.st_size
 
 
@@ -144,7 +150,7 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
     """
     limit = Image.MAX_IMAGE_PIXELS
     try:
-        _size(path)
+        _size(path, max_pixels)
         Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow compares it with the header, before it decodes
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -152,6 +158,8 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
             with Image.open(path, formats=FORMATS) as image:
                 if min(image.size) < SMALLEST:
                     raise UnusableError(f"too small ({image.width}x{image.height} px)")
+                if image.info.get("progressive"):
+                    _check_scans(path)
                 image.load()
                 turn = _UPRIGHT.get(orientation(image))
                 yield image.transpose(turn) if turn is not None else image
@@ -159,6 +167,13 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
         raise UnusableError(_reason(error, max_pixels)) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit
+
+
+def _check_scans(path: Path) -> None:
+    content = path.read_bytes()
+    # What a phone appends (a second picture, a film) holds the marker's two bytes by chance.
+    if content.count(SCAN_MARKER) > MAX_SCANS + len(content) // BYTES_PER_CHANCE_MARKER:
+        raise UnusableError(f"more than {MAX_SCANS} scans")
 
 
 def _reason(error: Exception, max_pixels: int) -> str:

@@ -1,6 +1,7 @@
 """What the parts of a study say of each other: every name that is used exists and fits."""
 
 import difflib
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
@@ -56,9 +57,9 @@ def check(study: Study, path: Path) -> None:
         _folds(f"{path}: boosting.{name}", booster.run_folds, study.splits[backbone.split].folds)
         if booster.based_on is not None:
             known(f"boosting.{name}.based_on", booster.based_on, study.boosting, "boosting setting")
-    names = _model_names(study)
-    for name in names:
-        if names.count(name) > 1 or name in {"majority_class", "overfit", "heads", "boosting", "weights"}:
+    names = Counter(_model_names(study))
+    for name, count in names.items():
+        if count > 1 or name in {"majority_class", "overfit", "heads", "boosting", "weights"}:
             raise StudyError(f"{path}: {name}: two models would be called so, or the name is taken; rename one")
     if not names:
         raise StudyError(f"{path}: experiments: none, and no backbones: there is nothing to train")

@@ -326,8 +326,8 @@ def _ensembles(evidence: Evidence) -> Weighed:
     over, below = verdicts.count(FOR), verdicts.count(AGAINST)
     average = mean([gain.value for gain in gains.values()]) if len(gains) > 1 else next(iter(gains.values()))
     said = (
-        f"Of {_count(len(gains), 'network')} the ensemble tests clearly better than the mean of its folds in {over} and "
-        f"clearly worse in {below}; on average {points(average)}. It costs one fit a fold."
+        f"Of {_count(len(gains), 'network')} the ensemble tests clearly better than the mean of its folds in {over} "
+        f"and clearly worse in {below}; on average {points(average)}. It costs one fit a fold."
     )
     verdict = FOR if over > len(gains) / 2 else AGAINST if below > len(gains) / 2 else CANNOT_TELL
     return (

@@ -205,8 +205,10 @@ def stamp(root: Path) -> None:
     """
     for folder, _, names in os.walk(root):
         for name in names:
-            path = Path(folder, name)
-            time = zlib.crc32(path.read_bytes())
+            path, time = Path(folder, name), 0
+            with path.open("rb") as handle:
+                while chunk := handle.read(1 << 20):
+                    time = zlib.crc32(chunk, time)
             os.utime(path, ns=(time, time))
 
 

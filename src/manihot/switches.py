@@ -85,7 +85,7 @@ def _pairs(
     """The models that differ from the one they are based on in switches alone, and in which."""
     for name, model in models.items():
         based_on = model["based_on"]
-        if based_on not in models or model["repeat"]:
+        if based_on not in models:
             continue
         if model["kind"] == "boosting" and model["folds"] == [0]:
             yield name, {"refit": (False, True)}

@@ -1,6 +1,7 @@
 """The weights of a network: torchvision's own, a file's, or untrained; checked, kept as safetensors."""
 
 import re
+import zipfile
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        # torch.save never compresses: what unpacks to more than its size is a bomb.
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as packed:
+                if any(info.compress_type != zipfile.ZIP_STORED for info in packed.infolist()):
+                    raise zipfile.BadZipFile("compressed")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # A damaged or hostile file provokes almost any error, and the user can only replace it.
@@ -84,7 +90,8 @@ def _checked(state: dict[str, Any], network: str, source: str) -> dict[str, Tens
     problem = _mismatch(found, expected)
     if problem:
         raise StudyError(f"{source} does not fit {network}: {problem}; give the weights of torchvision's {network}")
-    return {key: found[key].to(expected[key].dtype) for key in expected}
+    # Copied, since tensors of a file may share their memory, which safetensors refuses.
+    return {key: found[key].to(expected[key].dtype, copy=True) for key in expected}
 
 
 def _mismatch(found: dict[str, Any], expected: dict[str, Tensor]) -> str:
@@ -102,10 +109,11 @@ def _mismatch(found: dict[str, Any], expected: dict[str, Tensor]) -> str:
             or value.is_meta
             or value.is_quantized
             or value.is_complex()
+            or (value.is_floating_point() and value.itemsize < 2)
         ):
             return f"{key} is not a plain tensor of numbers"
         if value.shape != wanted.shape:
             return f"{key} has the shape {tuple(value.shape)}, not {tuple(wanted.shape)}"
-        if value.is_floating_point() and not value.isfinite().all():
+        if not (value.isfinite() & value.to(wanted.dtype).isfinite()).all():
             return f"{key} holds values that are not finite"
     return ""

@@ -20,7 +20,6 @@ EXPERIMENTS = {
     "folds": PLAIN | {"based_on": "plain", "split": "plain", "run_folds": [1]},
     "raw_train": PLAIN | {"based_on": "plain", "normalisation": "none", "frozen_mode": "train"},
     "larger": PLAIN | {"based_on": "plain", "leak": True, "batch_size": 64},
-    "leak_seed2": PLAIN | {"based_on": "plain", "leak": True, "repeat": 1},
 }
 TESTED = [("d", f"{n}.jpg", "test", n) for n in range(4)]
 POOL = [("d", f"{n}.jpg", "pool", 100 + n) for n in range(10, 14)]

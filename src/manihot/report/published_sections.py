@@ -98,7 +98,7 @@ def conclusions(results: Results, study: Mapping[str, Any]) -> dict[str, Any] | 
 def _balancing(rows: Sequence[Mapping[str, Any]]) -> Table | None:
     titles = ("Balanced", "As found", "On", "Accuracy: difference [95\u00a0%]", "Photos", "They also differ in")
     text = ("Balanced", "As found", "On", "They also differ in")
-    shown = Table("balancing", "Training photos balanced against as found", columns(*titles, text=text))
+    shown = Table("balancing", "Training photos balanced against as found, paired", columns(*titles, text=text))
     for row in rows:
         shown.add(
             Cell(row["model"], link=f"model-{row['model']}"),
@@ -159,7 +159,8 @@ def weigh_memory(measured: pd.DataFrame) -> dict[str, Any]:
     if len(frozen) and len(trained):
         judged.append("for" if frozen.max() < trained.max() else "against")
         said.append(f"frozen backbones take at most {frozen.max():,.0f} MB, training at most {trained.max():,.0f} MB")
-    verdict = judged[0] if len(lines) and len(set(judged)) == 1 else "cannot tell"
+    # It says three things: one that is not so is enough.
+    verdict = "cannot tell" if not lines else "against" if "against" in judged else "for"
     evidence = f"On the GPU, {'; '.join(said)}." if said else ""
     if not lines:
         evidence += (
@@ -171,7 +172,7 @@ def weigh_memory(measured: pd.DataFrame) -> dict[str, Any]:
 
 def _memory_table(measured: pd.DataFrame) -> Table | None:
     titles = ("What ran", "Network", "Pixels", "Photos", "Batch", "Peak memory, MB", "Device")
-    shown = Table("memory", "Memory against batch size", columns(*titles, text=("What ran", "Network", "Device")))
+    shown = Table("memory", "Largest peak of a job", columns(*titles, text=("What ran", "Network", "Device")))
     for row in measured.to_dict("records"):
         numbers = (count(row[key]) for key in ("size", "photos", "batch_size", "mb"))
         shown.add(row["what"], str(row["network"]), *numbers, row["device"])

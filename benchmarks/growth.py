@@ -1,0 +1,109 @@
+"""How catalog and pixels grow: drawn small photos through the workflow's own rules, a line a number of photos.
+
+    python benchmarks/growth.py [--photos 1000 10000 100000] [--cores 2] [--folder FOLDER]
+
+Each run draws its photos (64 x 48 pixels, all different), writes a study of them, and runs the rules up to the
+catalog and the pixels of every shard. It prints a row a run and writes benchmarks/results/growth.json. Seconds of a
+stage are those of its jobs added up; `listing` is a run with nothing to do, in which the main process lists all photos.
+"""
+
+import argparse
+import csv
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+from manihot import files  # noqa: E402
+
+STUDY = """
+data: {{many: {{source: csv, photos: {folder}/photos, labels: {folder}/labels.csv}}}}
+photos: {{shards: {shards}}}
+splits: {{main: {{dataset: many, folds: 2, test: 10}}}}
+experiments: {{only: {{split: main, size: 32}}}}
+"""
+STAGES = ["catalog_shard", "build_catalog", "cache_pixels"]
+
+
+def draw(folder: Path, photos: int) -> None:
+    """Draw blurred noise as JPEG, a photo a number, with labels of two classes."""
+    (folder / "photos").mkdir(parents=True)
+
+    def one(number: int) -> None:
+        coarse = np.random.default_rng(number).integers(0, 256, (6, 8, 3), np.uint8)
+        image = Image.fromarray(coarse).resize((64, 48), Image.Resampling.BICUBIC)
+        image.save(folder / "photos" / f"{number}.jpg", quality=85)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(one, range(photos), chunksize=256))
+    rows = [(f"{number}.jpg", number % 2) for number in range(photos)]
+    files.write_rows(folder / "labels.csv", ["image_id", "label"], rows)
+
+
+def run(folder: Path, shards: int, cores: int) -> float:
+    """Seconds of a run up to the catalog and all pixels."""
+    (folder / "study.yaml").write_text(STUDY.format(folder=folder, shards=shards))
+    targets = ["results/catalog/many.csv", *(f"results/pixels/many/32px/{shard}.json" for shard in range(shards))]
+    command = [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)),
+        *("--cores", str(cores), "--configfile", str(folder / "study.yaml"), "--", *targets),
+    ]
+    start = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT / "src")})
+    return time.perf_counter() - start
+
+
+def costs(folder: Path, stage: str) -> tuple[float, float]:
+    """Seconds of a stage's jobs, added up, and the peak memory of one of them in MB."""
+    rows = [row for path in (folder / "results/costs" / stage).rglob("*.csv") for row in files.read_rows(path)]
+    return sum(float(row["seconds"]) for row in rows), max(float(row["peak_memory_mb"]) for row in rows)
+
+
+def measure(folder: Path, photos: int, cores: int) -> dict[str, float]:
+    """A row of the table."""
+    start = time.perf_counter()
+    draw(folder, photos)
+    drawing = time.perf_counter() - start
+    shards = max(2, photos // 12_500)
+    row = {"photos": photos, "shards": shards, "drawing": drawing, "wall": run(folder, shards, cores)}
+    row["listing"] = run(folder, shards, cores)
+    for stage in STAGES:
+        row[stage], row[f"{stage}_mb"] = costs(folder, stage)
+    with (folder / "results/catalog/many/duplicates.csv").open() as pairs:
+        row["pairs"] = sum(1 for _ in csv.reader(pairs)) - 1
+    for name in ("catalog", "pixels"):
+        size = sum(p.stat().st_size for p in (folder / "results" / name).rglob("*") if p.is_file())
+        row[f"{name}_bytes_a_photo"] = size / photos
+    return {key: round(value, 3) for key, value in row.items()}
+
+
+def main() -> None:
+    """Measure every number of photos that the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--folder", type=Path, help="where photos and results go (default: a temporary folder)")
+    given = parser.parse_args()
+    rows = []
+    for photos in given.photos:
+        with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+            rows.append(measure(Path(folder), photos, given.cores))
+        if len(rows) == 1:
+            print(" ".join(f"{key:>22}" for key in rows[0]))
+        print(" ".join(f"{value:>22}" for value in rows[-1].values()), flush=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    target = ROOT / "benchmarks" / "results" / "growth.json"
+    files.write_json(target, {"cores": given.cores, "commit": commit, "rows": rows})
+    print(f"written: {target.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,466 @@
+"""Hostile photos, tables, archives, studies and weights: each is refused or made harmless, in a clear line."""
+
+import os
+import random
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import hostile
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+
+from manihot import archives, catalog, figures, files, kaggle, networks, photos, reading, report, weights
+from manihot.errors import StudyError
+
+HANG = 5  # seconds
+STUDIES = sorted((Path(__file__).parents[1] / "studies").glob("*.yaml"))
+WRITES = {"os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.truncate", "os.chmod"}
+RUNS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork"}
+
+
+class HangError(BaseException):
+    """Not an `Exception`: no reader may take it for a damaged file."""
+
+
+class Watch:
+    """What the process runs, and what it writes outside a folder, while it watches one. Audit hooks stay for good."""
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None
+        self.seen: list[str] = []
+        sys.addaudithook(self)
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self.folder is None:
+            return
+        if event in RUNS:
+            self.seen.append(f"{event} {arguments[0]!r}")
+        elif event in WRITES or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
+            # Relative names are those below a folder that was opened: `shutil.rmtree` does so.
+            path = Path(os.path.normpath(os.fsdecode(arguments[0]))) if not isinstance(arguments[0], int) else Path()
+            if path.is_absolute() and not path.is_relative_to(self.folder) and "__pycache__" not in path.parts:
+                self.seen.append(f"{event} {path}")
+
+
+@pytest.fixture(scope="module")
+def watch() -> Watch:
+    return Watch()
+
+
+def tree(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+@contextmanager
+def limited(seconds: int = HANG) -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise HangError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def results(tmp_path: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A results folder beside hostile files: after the test nothing but its content has changed, no code was run."""
+    folder = tmp_path / "work" / "results"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder.parent)
+    yield folder
+    watch.folder = None
+    assert watch.seen == [] and not list(tmp_path.rglob(hostile.MARKER))
+    assert (tmp_path / "work").exists() and set(os.listdir(tmp_path / "work")) == {"results"}
+
+
+@contextmanager
+def watched(watch: Watch, results: Path) -> Iterator[None]:
+    """The work that is watched: whatever it writes lies in `results`, and it takes no longer than a hang."""
+    outside = tree(results.parents[1])
+    watch.folder, watch.seen = results, []
+    try:
+        with limited():
+            yield
+    finally:
+        watch.folder = None
+    inside = f"work/{results.name}"
+    assert {path for path in tree(results.parents[1]) if not path.startswith(inside)} == {
+        path for path in outside if not path.startswith(inside)
+    }
+
+
+def refused(work: Callable[[], object], line: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        work()
+    message = str(caught.value)
+    assert line in message and message.isprintable() and len(message) < 1200
+
+
+def test_the_corpus_is_large_enough(tmp_path: Path) -> None:
+    traps = tmp_path / "traps"
+    traps.mkdir()
+    kinds = {
+        "photos": hostile.photo_files(), "names in photo folders": hostile.photo_traps(traps, tmp_path / "secret.png"),
+        "tables": hostile.TABLES, "class names": hostile.CLASS_NAMES, "archives": hostile.archive_files(),
+        "studies": hostile.STUDIES, "weights": hostile.weight_files(tmp_path),
+    }  # fmt: skip
+    counts = {kind: len(cases) for kind, cases in kinds.items()}
+    print(f"{sum(counts.values())} hostile files: {counts}")
+    assert sum(counts.values()) >= 60
+
+
+def test_photos_are_set_aside_or_made_harmless(tmp_path: Path, results: Path, watch: Watch) -> None:
+    root, secret = tmp_path / "photos", tmp_path / "elsewhere" / "secret.png"
+    root.mkdir()
+    secret.parent.mkdir()
+    hostile.picture().save(secret)
+    expected = {}
+    for name, (content, status) in hostile.photo_files().items():
+        (root / name).write_bytes(content)
+        expected[name] = status
+    expected |= hostile.photo_traps(root, secret)
+    files.write_rows(results / "0.csv", ["image_id", "bytes", "mtime_ns"], [(name, "", "") for name in expected])
+    last, slowest = time.monotonic(), 0.0
+
+    def progress(done: int, total: int, text: str) -> None:
+        nonlocal last, slowest
+        last, slowest = (now := time.monotonic()), max(slowest, now - last)
+
+    with watched(watch, results):
+        rows, thumbnails = catalog.catalog_shard(results / "0.csv", root, hostile.MAX_PIXELS, progress)
+    assert {row["image_id"]: row["status"] for row in rows} == expected
+    for row, thumbnail in zip(rows, thumbnails, strict=True):
+        whole = (row["width"], row["height"]) == (60, 40) and thumbnail.shape == (32, 32)
+        assert whole if row["status"] == "ok" else not thumbnail.any()
+    assert slowest < HANG
+    for name in ("out.png", "zero.png", "album/secret.png"):
+        labels = [photos.Label(name, "0", "0")]
+        with watched(watch, results):
+            refused(lambda labels=labels: photos.write_listing(results, labels, root, 1), "leaves the photo folder")
+
+
+@pytest.mark.parametrize(("content", "line"), hostile.TABLES.values(), ids=hostile.TABLES)
+def test_labels_files(tmp_path: Path, results: Path, watch: Watch, content: bytes, line: str) -> None:
+    table, root = tmp_path / "train.csv", tmp_path / "photos"
+    table.write_bytes(content)
+    root.mkdir()
+
+    def read() -> None:
+        photos.write_listing(results, photos.read_labels(table), root, 2)
+
+    with watched(watch, results):
+        refused(read, line)
+    assert tree(results) == set()
+
+
+@pytest.mark.parametrize(("content", "line"), hostile.CLASS_NAMES.values(), ids=hostile.CLASS_NAMES)
+def test_class_names(tmp_path: Path, results: Path, watch: Watch, content: bytes, line: str) -> None:
+    (tmp_path / "train.csv").write_text("image_id,label\na.jpg,0\n")
+    (tmp_path / "names.json").write_bytes(content)
+    with watched(watch, results):
+        refused(lambda: photos.read_labels(tmp_path / "train.csv", class_names=tmp_path / "names.json"), line)
+
+
+def test_labels_that_are_no_file(tmp_path: Path, results: Path, watch: Watch) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path in (tmp_path / "pipe.csv", Path("/dev/zero"), tmp_path):
+        with watched(watch, results):
+            refused(lambda path=path: photos.read_labels(path), "cannot be read")
+
+
+def test_folders_of_classes(tmp_path: Path, results: Path, watch: Watch) -> None:
+    for number, name in enumerate(("=cmd|'x'!A0", "sick\nwell", "back\\slash", "red\x1b[31m")):
+        folder = tmp_path / str(number) / name
+        folder.mkdir(parents=True)
+        (folder / "a.jpg").touch()
+        with watched(watch, results):
+            refused(lambda folder=folder: photos.folder_labels(folder.parent), ": ")
+    (tmp_path / "links" / "class").mkdir(parents=True)
+    (tmp_path / "links" / "class" / "a.jpg").touch()
+    (tmp_path / "links" / "out").symlink_to(tmp_path / "0" / "=cmd|'x'!A0")
+    labels = photos.folder_labels(tmp_path / "links")
+    with watched(watch, results):
+        refused(lambda: photos.write_listing(results, labels, tmp_path / "links", 1), "leaves the photo folder")
+
+
+@pytest.mark.parametrize(("name", "case"), hostile.archive_files().items())
+def test_archives(
+    tmp_path: Path, results: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch, name: str, case: tuple[bytes, str]
+) -> None:
+    content, line = case
+    monkeypatch.setattr(archives, "FREE_BYTES", 1_000_000)
+    path = tmp_path / name
+    path.write_bytes(content)
+    with watched(watch, results):
+        refused(lambda: unpack(path, results), line)
+    assert {path.split("/")[0] for path in tree(results)} <= {"images"}
+    assert sum(path.stat().st_size for path in results.rglob("*") if path.is_file()) <= 3_000_000
+
+
+def unpack(path: Path, results: Path, **changes: Any) -> None:
+    settings: dict[str, Any] = {
+        "photos": "photos" if "on the way" in path.name else ".", "labels": None, "class_names": None, "only": None,
+        "max_unpacked_gb": 1.0, "progress": lambda *_: None,
+    }  # fmt: skip
+    sources = [{"path": str(path), "url": None, "sha256": files.sha256(path)}]
+    archives.unpack_archives(results / "images", results / "downloads", **{"sources": sources} | settings | changes)
+
+
+def test_archives_of_another_sum_place_or_address(tmp_path: Path, results: Path, watch: Watch) -> None:
+    path = tmp_path / "a.zip"
+    path.write_bytes(hostile.zipped({"class/1.jpg": b"1"}))
+    os.mkfifo(tmp_path / "pipe.zip")
+    wrong = {"url": None, "sha256": "0" * 64}
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"sources": [{"path": str(path), **wrong}]}, "its SHA-256 is"),
+        ({"sources": [{"path": str(tmp_path / "pipe.zip"), **wrong}]}, "no such archive"),
+        ({"sources": [{"path": None, **wrong, "url": f"file://{path}"}]}, "only https"),
+        ({"labels": "../../secret.csv"}, hostile.PATH),
+        ({"class_names": "/etc/passwd"}, hostile.PATH),
+    ]
+    for changes, line in cases:
+        with watched(watch, results):
+            refused(lambda changes=changes: unpack(path, results, **changes), line)
+
+
+@pytest.mark.parametrize("key", ["labels", "photos", "class_names"])
+def test_paths_that_leave_a_competition(results: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setattr(kaggle, "competition_download", lambda name: pytest.fail("downloaded"))
+    given = {"labels": "train.csv", "photos": "images", "class_names": None} | {key: "../../../secret"}
+    with watched(watch, results):
+        refused(lambda: kaggle.fetch_competition(results / "images", "leaves", only=None, **given), hostile.PATH)
+
+
+@pytest.mark.parametrize(("text", "line"), hostile.STUDIES.values(), ids=hostile.STUDIES)
+def test_study_files(tmp_path: Path, results: Path, watch: Watch, text: str, line: str) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "other.yaml").write_text("extends: study.yaml\n")
+    (tmp_path / "study.yaml").write_text(text)
+    with watched(watch, results):
+        refused(lambda: reading.load(tmp_path / "study.yaml"), line)
+
+
+def test_weights(tmp_path: Path, results: Path, watch: Watch) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    networks.torchvision_network("squeezenet1_1")  # what it imports is not the files' doing
+    for name, (content, line) in {**hostile.weight_files(tmp_path), "pipe.pth": (None, "does not exist")}.items():
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        with watched(watch, results):
+            refused(lambda name=name: fetch(tmp_path / name, results), line)
+        assert tree(results) == set(), name
+
+
+def fetch(path: Path, results: Path) -> None:
+    weights.fetch("squeezenet1_1", str(path), results / "out.safetensors", 1)
+
+
+def test_weights_of_the_right_names(tmp_path: Path, results: Path, watch: Watch) -> None:
+    import torch
+
+    sound, bias = networks.torchvision_network("squeezenet1_1").state_dict(), "classifier.1.bias"
+    cases = {
+        "has the shape": torch.zeros(1).expand(10**12),
+        "are not finite": torch.full((1000,), 1e300, dtype=torch.float64),
+        "not a plain tensor": torch.zeros(1000).to(torch.float8_e4m3fn),
+        "is refused": hostile.Code(tmp_path),
+    }
+    for line, value in cases.items():
+        torch.save(sound | {bias: value}, tmp_path / "a.pth")
+        with watched(watch, results):
+            refused(lambda: fetch(tmp_path / "a.pth", results), line)
+    same = torch.zeros(64)
+    torch.save(sound | {"features.0.bias": same, "features.3.expand1x1.bias": same}, tmp_path / "a.pth")
+    with watched(watch, results):
+        fetch(tmp_path / "a.pth", results)
+    assert len(load_file(results / "out.safetensors")) == len(sound)
+
+
+class Page(HTMLParser):
+    """The tags, attributes and text of a page."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+EVIL = "</title></style><script>alert(1)</script><img src=https://example.org/x onerror='alert(1)'>\"><iframe>"
+
+
+def shown(results: Path, text: str) -> Page:
+    """The report of a small study whose every label, name, id, status, title and path is `text`, numbered."""
+    names = [f"{text}{number}" for number in range(4)]
+    photo = {
+        "width": 60,
+        "height": 40,
+        "mode": "RGB",
+        "bytes": 9,
+        "sha256": "",
+        "hash": "",
+        "shard": 0,
+        "row": 0,
+        "group": 0,
+    }
+    rows = [
+        {"dataset": "leaves", "image_id": name, "label": name, "name": name, **photo, "status": "ok"} for name in names
+    ]
+    table = pd.DataFrame([*rows, rows[0] | {"image_id": "aside", "status": text}])
+    files.write_table(results / "catalog/leaves.csv", table)
+    pair = {
+        "image_id_a": names[0],
+        "image_id_b": names[1],
+        "label_a": names[0],
+        "label_b": names[1],
+        "kind": "near",
+        "distance": 1,
+    }
+    files.write_rows(results / "catalog/leaves/duplicates.csv", list(pair), [pair])
+    files.write_text(results / "figures/exploration/leaves_classes.svg", figures.class_bars(table, "leaves"))
+    split = table.assign(role="pool", fold=1)[["dataset", "image_id", "label", "group", "role", "fold"]]
+    files.write_table(results / "splits/main.csv", split)
+    classes = [{"label": name, "name": name} for name in names]
+    files.write_json(
+        results / "splits/main.json", {"classes": classes, "new_class": text, "counts": {}, "conflicts": 1, "folds": 1}
+    )
+    predicted = split.drop(columns=["group", "role"]).assign(p0=0.4, p1=0.3, p2=0.2, p3=0.1)
+    files.write_table(results / "predictions/first/test.csv", predicted)
+    entry = {
+        "split": "main",
+        "dataset": "leaves",
+        "folds": 1,
+        "train_photos": 1,
+        "size": 32,
+        "epochs": 1,
+        "batch_size": 1,
+    }
+    model = {"name": "first", "kind": "network", "family": "networks", "split": "main", "based_on": None, "experiment": "first",
+             "backbone": None, "folds": [1], "draw": "first", "repeat": 0}  # fmt: skip
+    study = {
+        "title": text, "description": text, "seed": 1, "resamples": 100, "device": "auto", "precision": "auto",
+        "photos": {"decode": "exact", "max_pixels": 10**6}, "experiments": {"first": {**entry, "network": "small_cnn", "tta": []}},
+        "backbones": {}, "boosting": {}, "overfit": {}, "splits": {"main": entry},
+    }  # fmt: skip
+    settings = {
+        "title": text, "description": text, "protocol": "corrected", "seed": 1, "models": [model], "study": study,
+        "datasets": {"leaves": {"root": str(results / "photos"), "source": text}},
+    }  # fmt: skip
+    report.build(results, results / "report.html", settings, made=text, commit=text, versions={text: text})
+    return Page((results / "report.html").read_text())
+
+
+def test_labels_ids_and_names_are_text_in_the_report(results: Path, watch: Watch) -> None:
+    plain = shown(results, "plain")
+    with watched(watch, results):
+        evil = shown(results, EVIL)
+    assert evil.tags == plain.tags and evil.tags["script"] == 1
+    assert evil.text.count(EVIL) >= 20
+    assert not [name for name, _ in evil.attributes if name.startswith("on")]
+    for name, value in evil.attributes:
+        assert name not in {"src", "href", "xlink:href"} or re.match(r"data:|#", value)
+
+
+def test_a_formula_is_text_in_the_report(results: Path, watch: Watch) -> None:
+    formula = "=HYPERLINK(\"https://example.org\",'x')"
+    with watched(watch, results):
+        page = shown(results, formula)
+    assert page.text.count(formula) >= 20
+    assert not {value for name, value in page.attributes if name in {"href", "src"} and "example" in value}
+
+
+def test_a_link_out_of_the_photo_folder_is_not_shown(tmp_path: Path, results: Path, watch: Watch) -> None:
+    hostile.picture().save(tmp_path / "secret.png")
+    (results / "photos").mkdir()
+    (results / "photos" / "link0").symlink_to(tmp_path / "secret.png")
+    with watched(watch, results):
+        page = shown(results, "link")
+    assert "img" not in page.tags
+
+
+@pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("kind", ["jpeg", "png", "csv", "yaml"])
+def test_mutated_files(tmp_path: Path, results: Path, watch: Watch, kind: str, count: int) -> None:
+    """A quarter of `count` a kind: no error but StudyError, no hang, no file outside the results."""
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    draw, sound = random.Random(f"{kind} {count}"), hostile.seeds(STUDIES)[kind]
+    outcomes: Counter[str] = Counter()
+    slowest = 0.0
+    for number in range(count // 4):
+        path = inputs / f"{number % 2}.{kind}"
+        path.write_bytes(hostile.mutated(draw.choice(sound), kind, draw))
+        start = time.monotonic()
+        with alone(watch, results):
+            outcomes[READERS[kind](path, results)] += 1
+        slowest = max(slowest, time.monotonic() - start)
+    print(f"{outcomes.total()} mutated {kind} files, the slowest {slowest:.2f} s: {dict(outcomes.most_common(8))}")
+    assert outcomes.total() == count // 4 and slowest < HANG and len(outcomes) > 1
+    assert tree(tmp_path) - {f"work/results/{path}" for path in tree(results)} == {
+        "inputs", f"inputs/0.{kind}", f"inputs/1.{kind}", "work", "work/results"
+    }  # fmt: skip
+
+
+@contextmanager
+def alone(watch: Watch, results: Path) -> Iterator[None]:
+    watch.folder, watch.seen = results, []
+    try:
+        with limited():
+            yield
+    finally:
+        watch.folder = None
+    assert watch.seen == []
+
+
+def read_photo(path: Path, results: Path) -> str:
+    files.write_rows(results / "0.csv", ["image_id", "bytes", "mtime_ns"], [(path.name, "", "")])
+    rows, _ = catalog.catalog_shard(results / "0.csv", path.parent, hostile.MAX_PIXELS, lambda *_: None)
+    return re.sub(r"\d+", "N", rows[0]["status"])
+
+
+def read_table(path: Path, results: Path) -> str:
+    def read() -> None:
+        photos.write_listing(results, photos.read_labels(path), path.parent, 2)
+
+    return outcome(read, path)
+
+
+def read_study(path: Path, results: Path) -> str:
+    return outcome(lambda: reading.load(path).plain(), path)
+
+
+def outcome(read: Callable[[], object], path: Path) -> str:
+    try:
+        read()
+    except StudyError as error:
+        message = str(error)
+        assert message.isprintable() and len(message) < 2000
+        return re.sub(r"'.*|\d+", "…", message.removeprefix(str(path)))[:30]
+    return "ok"
+
+
+READERS: dict[str, Callable[[Path, Path], str]] = {
+    "jpeg": read_photo, "png": read_photo, "csv": read_table, "yaml": read_study,
+}  # fmt: skip
