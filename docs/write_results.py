@@ -17,8 +17,9 @@ HEAD = """\
 `docs/write_results.py` writes this page from result files; no number of a result is typed in. The studies are the
 published one cut down to the {photos:,} sample photos of cassava and run under both protocols
 (`tests/studies/cassava.yaml` and `cassava-published.yaml`), and its switches one at a time (`ablations.yaml`):
-{size} pixels, {epochs} epochs and {folds} folds in place of 224, 10 and 5, and the two backbones of which the sample
-has the weights (MobileNetV2, SqueezeNet) in place of four. The networks ran on {device} in {precision}. Accuracies are
+{size} pixels, {epochs} epochs and {folds} folds in place of 224, 10 and 5, learning rates ten times the study's and a
+quarter of its batches, and the two backbones of which the sample has the weights (MobileNetV2, SqueezeNet) in place of
+four. The networks ran on {device} in {precision}. Accuracies are
 in percent with their 95 % interval.
 
 To repeat it, with the sample beside the project as `../shared/data`:
@@ -57,7 +58,8 @@ LIMITS = """\
 ## What this does not show
 
 - **Not what the study would find.** {photos:,} photos at {size} pixels for {epochs} epochs are not 21,397 at 224 for
-  ten. A network that has not learnt does not overfit: verdicts on overfitting are about these short runs.
+  ten. Of {networks} networks under `corrected`, {at_chance} test no better than guessing (the interval of their
+  balanced accuracy holds that of the majority class): verdicts about them are about these short runs.
 - **Not which protocol scores higher.** The columns of the first table have different test photos: {corrected} and
   {published}.
 - **Not settings, where there is one seed.** Outside the last table each was trained once, and an interval is over test
@@ -147,7 +149,8 @@ def page(corrected: Study, published: Study, ablations: Study) -> Iterator[str]:
         ],
     )  # fmt: skip
     numbers = read(corrected, "scores/published.csv")
-    yield LIMITS.format(**facts, numbers=len(numbers), compared=numbers["differs"].notna().sum())
+    compared = {"numbers": len(numbers), "compared": numbers["differs"].notna().sum()}
+    yield LIMITS.format(**facts, **compared, **guessing(corrected))
 
 
 def scores(corrected: Study, published: Study) -> str:
@@ -161,6 +164,14 @@ def scores(corrected: Study, published: Study) -> str:
     names = dict.fromkeys([*corrected.models, *published.models])
     rows = [[f"`{name}`", *(study.metric(name, *place) for study, *place in asked.values())] for name in names]
     return table(["model", *asked], rows)
+
+
+def guessing(study: Study) -> dict[str, int]:
+    """How many networks the study has, and how many of them are no better than the majority class on the test."""
+    networks = [study.score(model["name"], "test") for model in study.settings["models"] if model["kind"] == "network"]
+    lows = [record["metrics"]["balanced_accuracy"]["low"] for record in networks]
+    chance = [record["baseline"]["balanced_accuracy"]["value"] for record in networks]
+    return {"networks": len(networks), "at_chance": sum(low <= at for low, at in zip(lows, chance, strict=True))}
 
 
 def points(row: Mapping[str, Any], key: str) -> str:

@@ -186,13 +186,15 @@ def _members(archive: Path) -> Iterator[tuple[str, int, Open]]:
     """An archive's regular files: their names, checked, the bytes unpacked to pass them over, and what opens them."""
     # A tar file that ends with a zip file looks like a zip file too, but not the other way round.
     try:
-        tar = tarfile.open(archive, tarinfo=_Header)
+        tar = tarfile.open(archive, tarinfo=_Header)  # noqa: SIM115 (closed below)
     except tarfile.ReadError:
         with zipfile.ZipFile(archive) as packed:
             yield from _zip_members(archive, packed)
     else:
         with tar:
             for entry in tar:
+                if entry.size < 0:  # by an extended header: the next member would be looked for before this one
+                    raise tarfile.ReadError("a member of negative size")
                 name = _checked(archive, entry.name, entry.isreg() or entry.isdir())
                 if not entry.isdir():
                     yield name, entry.size, cast(Open, partial(tar.extractfile, entry))

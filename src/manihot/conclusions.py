@@ -314,7 +314,12 @@ def _new_class(evidence: Evidence) -> Weighed:
     apart = difference(new, old)
     said = f"Of {record['new_class']['n']} photos of the new class {_percent(new)} are recognised, of the old classes "
     said += f"{_percent(old)} are right: {points(apart)} more."
-    return _verdict(apart), said, [_value("recall of the new class minus accuracy on the old ones", apart)]
+    values = [_value("recall of the new class minus accuracy on the old ones", apart)]
+    # A model that answers the new class whatever it sees recognises all of it, and nothing has survived.
+    verdict, precision = _verdict(apart), record["new_class"]["precision"]
+    if verdict == FOR and precision <= 0.5:
+        return CANNOT_TELL, f"{said} But of its answers “new class” only {100 * precision:.1f} % are right.", values
+    return verdict, said, values
 
 
 def _ensembles(evidence: Evidence) -> Weighed:

@@ -38,7 +38,13 @@ def write(
     first = next(blocks)
     shape = (len(image_ids), first[1].shape[1])
     with files.atomic(array) as temporary:
-        rows = np.lib.format.open_memmap(temporary, mode="w+", dtype="<f4", shape=shape)
+        # Zeros are written before the file is mapped: a full disk is then an error with a name.
+        with temporary.open("wb") as handle:
+            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(handle, header)
+            for _ in image_ids:
+                handle.write(bytes(4 * shape[1]))
+        rows = np.lib.format.open_memmap(temporary, mode="r+")
         for index, features in chain([first], blocks):
             rows[index] = features
         rows.flush()

@@ -18,7 +18,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     An exception removes the temporary file and leaves `path` as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -27,6 +27,23 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are missing, so that it outlives a power loss."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove what a killed process left of writing `path`."""
+    path = Path(path)
+    if path.parent.is_dir():
+        for other in path.parent.iterdir():
+            if other.name.startswith(f".{path.name}.") and other.suffix == ".tmp":
+                other.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

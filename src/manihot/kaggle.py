@@ -34,7 +34,8 @@ def fetch_competition(
     `columns` go to `read_labels`.
 
     Raises:
-        StudyError: a path leaves these files, there are no credentials, the rules are not accepted, or there is no network.
+        StudyError: a path leaves these files, there are no credentials, the rules are not accepted, or there
+            is no network.
     """
     for name in (labels, photos, class_names):
         if name is not None:

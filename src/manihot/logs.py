@@ -100,6 +100,8 @@ class Job:
         data (digests of files); `work` writes these files into the folder of its state, where it may also keep what
         it needs to go on after a kill, and returns its cost. `key` holds what tells the rule's jobs apart.
         """
+        # Once more, now that the script has imported what it uses.
+        self.check_code()
         settings = {**self._settings, **key}
         with State("results/state", self.rule, settings, self.code, files.content_key(data), self.label) as state:
             if state.finished():
@@ -110,11 +112,10 @@ class Job:
                 state.emit(outputs)
 
     def costs(self) -> dict[str, Any]:
-        """This job's row of costs so far: peak memory is that of the process and its children."""
-        usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        """This job's row of costs so far."""
         row: dict[str, Any] = dict.fromkeys(COST_COLUMNS, "") | {
             "stage": self.rule, "name": self.name, "host": socket.gethostname(), "reused": 0, "device": "cpu",
-            "seconds": round(time.monotonic() - self._start, 3), "peak_memory_mb": round(usage / 1024, 1),
+            "seconds": round(time.monotonic() - self._start, 3), "peak_memory_mb": peak_memory(),
         }  # fmt: skip
         row |= self.cost
         if row["photos"] != "" and float(row["seconds"]) > 0:
@@ -142,6 +143,9 @@ def job(snakemake: Any) -> Iterator[Job]:
     warnings.simplefilter("default")
     _die_with_parent()
     log = logging.getLogger("manihot")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    for output in snakemake.output:
+        files.remove_leftovers(output)
     try:
         running = Job(snakemake, terminal)
         running.check_code()
@@ -167,8 +171,15 @@ def job(snakemake: Any) -> Iterator[Job]:
     terminal.close()
 
 
+def peak_memory() -> float:
+    """The most memory that this process, or a child of it, had so far, in MB."""
+    usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return round(max(usage) / 1024, 1)
+
+
 def _leave() -> None:
     """End a failed job at once: a traceback on the terminal would only repeat the log."""
+    logging.getLogger("manihot").error("failed: peak_memory_mb %s", peak_memory())
     logging.shutdown()
     os._exit(1)
 

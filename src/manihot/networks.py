@@ -1,15 +1,17 @@
 """The networks: two small ones of the study, and torchvision's with a new last layer."""
 
 import difflib
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
 import torch
 import torchvision
+from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights, list_models
 
 from manihot.errors import StudyError
@@ -139,11 +141,25 @@ def _check_size(model: nn.Module, network: str, size: int) -> None:
 
 def _load(model: nn.Module, weights: Path, network: str) -> None:
     try:
-        model.load_state_dict(load_file(weights))
+        with safe_open(weights, "pt") as file:
+            metadata = file.metadata() or {}
+        state = load_file(weights)
+        own = fingerprint(state)
+        if metadata.get("sha256", own) != own:
+            raise ValueError("it is damaged")
+        model.load_state_dict(state)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         message = f"{weights} does not hold the weights of {network} ({reason}): delete it and run again"
         raise StudyError(message) from error
+
+
+def fingerprint(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 (hexadecimal) of a state dict's names and numbers, which its file keeps to tell whether it is intact."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(name.encode() + state[name].contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def last_layer(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:

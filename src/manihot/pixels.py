@@ -32,7 +32,7 @@ def gather(photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[Str
         file = path.with_suffix(".npy")
         try:
             array = np.load(file, mmap_mode="r")
-        except (OSError, ValueError) as error:
+        except Exception as error:  # numpy evaluates the header as Python's literals: damage raises almost anything
             raise StudyError(f"{file} is missing or damaged: {_mend(path)}") from error
         if array.shape != (record["count"], size, size, 3) or array.dtype != np.uint8:
             raise StudyError(f"{file} is not the array of its manifest: {_mend(path)}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from manihot.errors import StudyError
 from manihot.study import Backbone, CsvData, Experiment, FolderData, Learning, OverfitCheck, Study
 
 Kind = Literal["network", "tta", "head", "boosting"]
@@ -36,7 +37,11 @@ class Model:
 
 
 class Plan:
-    """A checked study, and everything that follows from it without looking at a photo."""
+    """A checked study, and everything that follows from it without looking at a photo.
+
+    Raises:
+        StudyError: the folder that `published` names lacks a table.
+    """
 
     def __init__(self, study: Study, project: Path):
         self.study, self.project = study, project
@@ -52,6 +57,8 @@ class Plan:
             for entry in self._readers()
             if isinstance(entry, Backbone) or entry.weights != "none"
         }
+        if missing := [file for file in self.published_files if not Path(file).is_file()]:
+            raise StudyError(f"published: {missing[0]} is not there; name a folder with {', '.join(PUBLISHED)}")
 
     def _models(self) -> Iterator[Model]:
         study = self.study

@@ -8,6 +8,7 @@ from typing import Any
 from manihot import files
 from manihot.errors import StudyError
 from manihot.settings import take_folder
+from manihot.state import read_label
 
 
 def outdated(results: Path) -> list[Path]:
@@ -16,8 +17,8 @@ def outdated(results: Path) -> list[Path]:
     labels = sorted((results / "state").glob("*/label.json"), key=lambda path: path.stat().st_mtime_ns)
     latest: dict[str, Path] = {}
     for path in labels:
-        label = files.read_json(path)
-        if _is_current(label, current):
+        label = read_label(path)
+        if label and _is_current(label, current):
             latest |= dict.fromkeys(label["jobs"], path.parent)
     kept = set(latest.values())
     return [path.parent for path in labels if path.parent not in kept]

@@ -64,7 +64,7 @@ class _Loader(yaml.SafeLoader):
             key.tag = "tag:yaml.org,2002:str"
         return super().construct_mapping(node, deep)
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
         value: str = super().construct_scalar(node)
         if len(value) > MOST_DIGITS and node.tag.endswith((":int", ":float")):
             raise yaml.MarkedYAMLError(None, None, f"a number of {len(value)} digits", node.start_mark)
@@ -127,7 +127,8 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         raise StudyError(f"{path}: no such study file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: cannot be read: {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    # PyYAML's own constructors raise the last three for a tag that its value does not fit, as `!!int ""`.
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}:" if mark else ""
         what = getattr(error, "problem", None) or str(error).splitlines()[0]

@@ -21,6 +21,15 @@ log = logging.getLogger(__name__)
 FINISHED, LABEL = "finished.json", "label.json"
 
 
+def read_label(path: Path) -> dict[str, Any]:
+    """What a piece of work is of (stage, settings, code, data) and its jobs; nothing where that is damaged."""
+    try:
+        label = files.read_json(path)
+        return label if label.keys() == {"stage", "settings", "code", "data", "jobs"} else {}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
 class State:
     """The folder of one piece of work; a context manager that keeps every other process out of it.
 
@@ -40,17 +49,38 @@ class State:
         self._job = job
         self.key = files.content_key([stage, settings, code, data])[:32]
         self.folder = Path(root) / self.key
-        self.label = {"stage": stage, "settings": dict(settings), "code": code, "data": data}
+        # As it is read back from JSON.
+        self.label = json.loads(json.dumps({"stage": stage, "settings": dict(settings), "code": code, "data": data}))
         self._lock = FileLock(self.folder / ".lock")
 
     def __enter__(self) -> "State":
-        self.folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(self.folder)
         self._lock.acquire()
-        label = self.folder / LABEL
-        jobs = set(files.read_json(label)["jobs"]) if label.exists() else set()
-        files.write_json_if_changed(label, {**self.label, "jobs": sorted(jobs | {self._job})})
-        os.utime(label)
+        path = self.folder / LABEL
+        known = read_label(path)
+        if path.exists() and {name: known.get(name) for name in self.label} != self.label:
+            log.warning("%s is damaged or of other work and not used: this work starts again", self.folder)
+            self._clear()
+            known = {}
+        elif not known:
+            self._tell_others()
+        jobs = {*known.get("jobs", []), self._job}
+        files.write_json_if_changed(path, {**self.label, "jobs": sorted(jobs)})
+        os.utime(path)
         return self
+
+    def _tell_others(self) -> None:
+        """Say in the log what earlier work of this job there is, and why it is not used."""
+        for path in self.folder.parent.glob(f"*/{LABEL}"):
+            other = read_label(path)
+            if self._job in other.get("jobs", []):
+                differs = [name for name in self.label if other[name] != self.label[name]]
+                log.info("%s is of other %s and not used", path.parent, " and ".join(differs))
+
+    def _clear(self, *kept: str) -> None:
+        for path in self.folder.iterdir():
+            if path.name not in {*kept, ".lock"}:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def __exit__(self, *exception: object) -> None:
         self._lock.release()
@@ -89,9 +119,7 @@ class State:
         for name in names:
             files.sync(self.folder / name)
         self.save_json(FINISHED, record)
-        for path in self.folder.iterdir():
-            if path.name not in {*names, FINISHED, LABEL, ".lock"}:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self._clear(*names, FINISHED, LABEL)
 
     def finished(self) -> bool:
         """Whether the work is done and each of its files is still what was written."""

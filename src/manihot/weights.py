@@ -13,7 +13,7 @@ from torch import Tensor
 
 from manihot import files
 from manihot.errors import StudyError
-from manihot.networks import torchvision_network
+from manihot.networks import fingerprint, torchvision_network
 
 
 def fetch(network: str, source: str, target: str | PathLike[str], seed: int) -> None:
@@ -31,7 +31,8 @@ def fetch(network: str, source: str, target: str | PathLike[str], seed: int) -> 
         state = _checked(_download(network), network, f"torchvision's weights of {network}")
     else:
         state = _checked(_read(Path(source)), network, source)
-    files.write_bytes(target, save({key: value.contiguous() for key, value in state.items()}))
+    content = {key: value.contiguous() for key, value in state.items()}
+    files.write_bytes(target, save(content, {"sha256": fingerprint(content)}))
 
 
 def _initial(network: str, seed: int) -> dict[str, Tensor]:

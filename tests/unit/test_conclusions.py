@@ -155,10 +155,13 @@ def test_the_majority_s_share_among_the_answers(answered: int, expected: str) ->
     assert verdict(7, experiments={"imbalanced": ENTRY}, scores={("imbalanced", "test"): score}) == expected
 
 
-@pytest.mark.parametrize(("recall", "expected"), [(1.0, "for"), (0.2, "against"), (0.5, "cannot tell")])
-def test_the_new_class_against_the_old_ones(recall: float, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("recall", "precision", "expected"),
+    [(1.0, 0.9, "for"), (0.2, 0.1, "against"), (0.5, 0.9, "cannot tell"), (1.0, 0.1, "cannot tell")],
+)
+def test_the_new_class_against_the_old_ones(recall: float, precision: float, expected: str) -> None:
     old = {"n": 1000, "accuracy": {"value": 0.45, "low": 0.42, "high": 0.48}}
-    score = {"n": 1030, "new_class": {"n": 30, "recall": recall}, "old_classes": old}
+    score = {"n": 1030, "new_class": {"n": 30, "recall": recall, "precision": precision}, "old_classes": old}
     assert verdict(8, experiments={"new_class": ENTRY}, scores={("new_class", "test"): score}) == expected
 
 
