@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -109,7 +110,14 @@ def test_the_demo_study_is_well_above_chance_and_well_below_certain(fresh):
     summary = pd.read_csv(fresh.folder / "results/summary.csv").set_index(["model", "part"])
     balanced = summary.loc[("balanced", "test")]
     assert balanced["accuracy_low"] > 0.3 and balanced["accuracy_high"] < 0.98
-    assert (fresh.folder / "results/report.html").stat().st_size < 15e6
+    report = fresh.folder / "results/report.html"
+    assert report.stat().st_size < 15e6
+    # The real report in a real browser; skipped there where none is installed.
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", str(ROOT / "tests/browser")]
+    seen = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"MANIHOT_REPORT": str(report)}, capture_output=True, text=True
+    )
+    assert seen.returncode == 0, seen.stdout
 
 
 @needs_sample
