@@ -384,12 +384,11 @@ def test_code_edited_under_a_run_is_refused(project, tmp_path):
 
 
 def test_one_failing_experiment_leaves_the_others_and_a_partial_report(finished_copy):
-    finished_copy.edit(
-        "tests/studies/tiny.yaml", "frozen: {based_on: balanced,", "frozen: {based_on: balanced, learning_rate: 1e38,"
-    )
+    (finished_copy.folder / "broken.pth").write_bytes(b"no weights")
+    finished_copy.edit("tests/studies/tiny.yaml", "weights: none, frozen", "weights: broken.pth, frozen")
     finished_copy.edit("tests/studies/tiny.yaml", "n_estimators: 4", "n_estimators: 5")
     results = finished_copy.folder / "results"
-    for name in ("predictions/frozen", "scores/frozen"):
+    for name in ("training/frozen", "predictions/frozen", "scores/frozen"):
         shutil.rmtree(results / name)
     for name in ("summary.csv", "figures/curves/frozen.svg", "figures/confusion/frozen.svg"):
         (results / name).unlink()
@@ -398,7 +397,7 @@ def test_one_failing_experiment_leaves_the_others_and_a_partial_report(finished_
     done = finished_copy.run("--", *wanted, check=False)
     told = done.stdout + done.stderr
     assert done.returncode
-    assert re.search(r"error: experiment frozen, fold 1, epoch \d: the loss is no longer a number", told), told
+    assert re.search(r"error: .*broken\.pth", told), told
     assert not (results / "training/frozen/fold1/weights.safetensors").exists()
     assert (results / "features/boosting/xgboost_1/fold1.ubj").read_bytes() != booster
     assert (results / "scores/xgboost_1/test.json").exists()
