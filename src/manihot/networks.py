@@ -150,7 +150,7 @@ def _load(model: nn.Module, weights: Path, network: str) -> None:
         model.load_state_dict(state)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        message = f"{weights} does not hold the weights of {network} ({reason}): delete it and run again"
+        message = f"{weights} does not hold the weights of {network} ({reason}): delete {weights} and run again"
         raise StudyError(message) from error
 
 

@@ -47,7 +47,7 @@ def load_network(network: str, weights: Path, sha256: str, classes: int, size: i
     """
     content = weights.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise StudyError(f"{weights} is damaged: delete it and run the same command again")
+        raise StudyError(f"{weights} is damaged: delete {weights} and run the same command again")
     model = networks.build(network, classes, size, dropout=0.0, weights=None, frozen=False, seed=0)
     model.load_state_dict(load(content))
     return model.eval()
