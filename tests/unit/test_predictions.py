@@ -111,7 +111,7 @@ def test_damaged_weights_are_noticed(tmp_path, trained):
     content = bytearray(trained[0].read_bytes())
     content[-1] ^= 1
     files.write_bytes(tmp_path / "w.safetensors", bytes(content))
-    with pytest.raises(StudyError, match="w.safetensors is damaged: delete it"):
+    with pytest.raises(StudyError, match="w.safetensors is damaged: delete .*w.safetensors and run"):
         predictions.load_network("small_cnn", tmp_path / "w.safetensors", trained[1], 3, SIZE)
 
 
