@@ -19,7 +19,7 @@ ifneq ($(shell $(PY) -c "print(1)" 2> /dev/null),1)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help report partial-report study test test-full bench lint prune clean
+.PHONY: help report partial-report study test test-full test-slurm bench lint prune clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ test: .venv/dev ## Run the tests
 
 test-full: .venv/dev ## Run the tests with the long ones
 	@$(PY) -m pytest $(WORKERS) -m "full or not full"
+
+test-slurm: .venv/dev ## Run the tiny study on a Slurm that the tests start (Debian: slurm-wlm munge)
+	@$(PY) -m pytest tests/workflow/test_slurm.py -m full
 
 bench: .venv/run ## Compare the study's own way with this one on this machine
 	@for benchmark in benchmarks/*.py; do $(PY) $$benchmark || exit 1; done

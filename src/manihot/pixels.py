@@ -89,4 +89,4 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def _mend(path: Path) -> str:
-    return f"delete {path} and {path.with_suffix('.npy').name} beside it, and run the same command again"
+    return f"delete {path} and {path.with_suffix('.npy')}, and run the same command again"

@@ -14,7 +14,7 @@ import slurm_cluster
 from conftest import copy_project
 
 REASON = slurm_cluster.missing()
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
+pytestmark = [pytest.mark.full, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
 
 
 @dataclass

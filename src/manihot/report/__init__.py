@@ -52,7 +52,7 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
     photos = Photos(roots, study["photos"]["max_pixels"])
     scores = model_sections.Scores(results.table("summary.csv"))
     chosen = model_sections.chosen(results)
-    said = run_sections.headlines(results, scores, models)
+    said = run_sections.headlines(results, models)
     return {
         "settings": settings,
         "headlines": said,

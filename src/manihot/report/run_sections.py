@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from manihot import figures
-from manihot.report.model_sections import Model, Scores
+from manihot.report.model_sections import Model
 from manihot.report.results import Results, chart
 from manihot.report.tables import Table, absent, columns, count, duration, number, seconds
 
@@ -57,7 +57,7 @@ PROTOCOL = [
 ]
 
 
-def headlines(results: Results, scores: Scores, models: Iterable[Model]) -> list[dict[str, Any]]:
+def headlines(results: Results, models: Iterable[Model]) -> list[dict[str, Any]]:
     """For each family, its chosen model's test accuracy beside the majority class, for one sentence."""
     selection = results.json("scores/selection.json") or {}
     said: list[dict[str, Any]] = []
@@ -72,10 +72,11 @@ def headlines(results: Results, scores: Scores, models: Iterable[Model]) -> list
         if accuracy["low"] > baseline or accuracy["high"] < baseline:
             beside = "clearly above" if accuracy["low"] > baseline else "clearly below"
         candidates = [candidate for candidate in entry["candidates"] if candidate["comparable"]]
-        out_of_fold = scores.value(entry["chosen"], "validation", "balanced_accuracy")
+        validation = results.score(entry["chosen"], "validation")
+        value = f" ({validation['metrics']['balanced_accuracy']['value']:.3f})" if validation else ""
         how = "the only candidate of its family"
         if len(candidates) > 1:
-            how = f"the best of {len(candidates)} by balanced accuracy out of fold ({out_of_fold:.3f})"
+            how = f"the best of {len(candidates)} by balanced accuracy out of fold{value}"
         said.append(
             {"family": family, "model": entry["chosen"], "chosen_how": how, "photos": score["n"], **accuracy}
             | {"baseline": baseline, "beside": beside}
