@@ -157,7 +157,6 @@ def test_what_a_study_does_not_show_depends_on_what_was_run(results: Path) -> No
 
 
 def test_the_headline_is_the_chosen_model_beside_the_majority_class(results: Path) -> None:
-    scores = model_sections.Scores(pd.read_csv(results / "summary.csv"))
     said = run_sections.headlines(Results(results), synthetic_results.described())
     chosen = files.read_json(results / "scores/selection.json")
     assert {entry["family"]: entry["model"] for entry in said} == {f: entry["chosen"] for f, entry in chosen.items()}
