@@ -1,6 +1,7 @@
 """Photos as bytes, given to a network as normalised batches on its device."""
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -8,7 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from manihot.augment import Changes
+from manihot.pixels import CachedPhotos
 
+Photos: TypeAlias = NDArray[np.uint8] | CachedPhotos
 # The share of a GPU's free memory that photos may take; the rest is the network's.
 SHARE_OF_MEMORY = 0.5
 BLOCK = 1024
@@ -17,14 +20,14 @@ BLOCK = 1024
 class Batches:
     """Gathers batches by index and normalises them on `device`.
 
-    `pixels` is uint8 [n, size, size, 3]; `normalisation` is mean and standard deviation of pixels 0..1. On a
-    GPU the photos are copied once where they fit, and gathered there; else each batch goes through
-    page-locked memory while the one before it is computed.
+    `pixels` is uint8 [n, size, size, 3], in memory or in the cache; `normalisation` is mean and standard
+    deviation of pixels 0..1. On a GPU the photos are copied once where they fit, and gathered there; else each
+    batch goes through page-locked memory while the one before it is computed.
     """
 
     def __init__(
         self,
-        pixels: NDArray[np.uint8],
+        pixels: Photos,
         device: torch.device,
         normalisation: tuple[Sequence[float], Sequence[float]],
     ):

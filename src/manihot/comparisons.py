@@ -37,9 +37,10 @@ def compare(
 
     The 95 % interval resamples groups of photos, the same for both sides, and repeats: one fewer than there
     are, with replacement, because as many as there are would understate their variance by (S - 1) / S (Rao
-    and Wu 1988). With one repeat it holds for these two trained models, not for the settings. p swaps the
-    sides' outcomes a group of photos at a time; it asks whether these trained models differ on other photos,
-    however many repeats there are.
+    and Wu 1988). Sides of as many repeats are paired: the i-th tables of both have one seed, and so the same
+    initial weights and order of photos. With one repeat it holds for these two trained models, not for the
+    settings. p swaps the sides' outcomes a group of photos at a time; it asks whether these trained models
+    differ on other photos, however many repeats there are.
 
     Raises:
         StudyError: see `scores.outcomes`.
@@ -57,6 +58,8 @@ def compare(
     values = metrics(np.stack([each.sum(axis=0) for each in sums]))
     generator = np.random.default_rng([seed, len(a), len(b)])
     weights = [_repeat_weights(generator, resamples, len(side)) for side in sides]
+    if len(a) == len(b):
+        weights[1] = weights[0]
 
     right = [np.mean([scored.true == scored.predicted for scored in side], axis=0) for side in sides]
     loss = [np.mean([scored.loss for scored in side], axis=0) for side in sides]

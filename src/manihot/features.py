@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from manihot import augment, feature_table, networks
 from manihot import device as machine
-from manihot.batches import Batches
+from manihot.batches import Batches, Photos
 from manihot.errors import StudyError
 from manihot.state import State
 
@@ -32,7 +32,7 @@ def extract(
     state: State,
     weights: Path,
     catalog: pd.DataFrame,
-    gather: Callable[[pd.DataFrame], NDArray[np.uint8]],
+    gather: Callable[[pd.DataFrame], Photos],
     view: str,
     *,
     network: str,

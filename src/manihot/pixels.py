@@ -17,8 +17,37 @@ from manihot.errors import StudyError
 StrPath = str | os.PathLike[str]
 
 
-def gather(photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[StrPath], size: int) -> NDArray[np.uint8]:
-    """The pixels uint8 [n, size, size, 3] of `photos` (with `dataset,image_id`), in order, each checked.
+class CachedPhotos:
+    """Photos of memory-mapped shards, indexed as one array uint8 [n, size, size, 3] that never is in memory.
+
+    `photos[rows]`, by an int64 [b] or a slice, copies those rows; more photos than memory holds are no matter.
+    """
+
+    def __init__(self, count: int, size: int):
+        self.shape = (count, size, size, 3)
+        self.nbytes = int(np.prod(self.shape))
+        self._arrays: list[NDArray[np.uint8]] = []
+        self._array_of, self._row_of = np.empty(count, np.int64), np.empty(count, np.int64)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def add(self, array: NDArray[np.uint8], places: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+        """Let the photos at `places` be those `rows` of `array`."""
+        self._array_of[places], self._row_of[places] = len(self._arrays), rows
+        self._arrays.append(array)
+
+    def __getitem__(self, asked: NDArray[np.int64] | slice) -> NDArray[np.uint8]:
+        array_of, row_of = self._array_of[asked], self._row_of[asked]
+        pixels = np.empty((len(row_of), *self.shape[1:]), np.uint8)
+        for number in np.unique(array_of):
+            chosen = array_of == number
+            pixels[chosen] = self._arrays[number][row_of[chosen]]
+        return pixels
+
+
+def gather(photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[StrPath], size: int) -> CachedPhotos:
+    """The pixels uint8 [n, size, size, 3] of `photos` (with `dataset,image_id`), in order, each checked once.
 
     `catalogs` (with `dataset,image_id,shard,row`) says where they lie; only their rows are read. The
     manifests are `{dataset}/{size}px/{shard}.json`, the arrays beside them.
@@ -26,7 +55,7 @@ def gather(photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[Str
     Raises:
         StudyError: a photo is not in the cache, or its bytes are not those that were cached.
     """
-    pixels = np.empty((len(photos), size, size, 3), np.uint8)
+    pixels = CachedPhotos(len(photos), size)
     of_size = [path for path in map(Path, manifests) if path.parent.name == f"{size}px"]
     for path, record, places, rows in _shards(photos, catalogs, of_size):
         file = path.with_suffix(".npy")
@@ -36,10 +65,10 @@ def gather(photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[Str
             raise StudyError(f"{file} is missing or damaged: {_mend(path)}") from error
         if array.shape != (record["count"], size, size, 3) or array.dtype != np.uint8:
             raise StudyError(f"{file} is not the array of its manifest: {_mend(path)}")
-        for place, row in zip(places, rows, strict=True):
-            pixels[place] = array[row]
-            if zlib.crc32(pixels[place]) != record["checksums"][row]:
+        for row in rows:
+            if zlib.crc32(array[row]) != record["checksums"][row]:
                 raise StudyError(f"{file} is damaged at photo {record['image_ids'][row]}: {_mend(path)}")
+        pixels.add(array, places, rows)
     return pixels
 
 

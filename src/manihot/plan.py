@@ -291,8 +291,9 @@ class Plan:
         """Whether models differ in a switch of the protocol, so that there is something for `weigh_switches`."""
         splits = self.study.splits
         switches = {
-            (e.leak, e.normalisation, e.frozen_mode, e.flips_at_validation, splits[e.split].fold_kind)
+            (e.leak, e.normalisation, e.frozen_mode, e.flips_at_validation, split.fold_kind, split.group_duplicates)
             for e in self.study.experiments.values()
+            for split in [splits[e.split]]
         }
         return len(switches) > 1 or bool(self.study.published)
 

@@ -15,7 +15,7 @@ from torch import nn
 from manihot import device as machine
 from manihot import files, networks, parts
 from manihot.augment import Augmentation, Changes, derive, photo_keys, view
-from manihot.batches import Batches
+from manihot.batches import Batches, Photos
 from manihot.errors import StudyError
 from manihot.state import State
 
@@ -61,7 +61,7 @@ def predict_fold(
     labels: Sequence[str],
     draw: pd.DataFrame,
     split: pd.DataFrame,
-    gather: Callable[[pd.DataFrame], NDArray[np.uint8]],
+    gather: Callable[[pd.DataFrame], Photos],
     *,
     network: str,
     normalisation: str,

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from manihot import augment, networks, parts
-from manihot.batches import Batches
+from manihot.batches import Batches, Photos
 from manihot.device import precision
 from manihot.errors import StudyError
 from manihot.state import State
@@ -62,12 +62,12 @@ class Recipe:
 class LabelledPhotos:
     """Pixels uint8 [n, size, size, 3], class indices int64 [n], and an integer for each photo, uint64 [n]."""
 
-    pixels: NDArray[np.uint8]
+    pixels: Photos
     targets: NDArray[np.int64]
     keys: NDArray[np.uint64]
 
     @classmethod
-    def of(cls, photos: pd.DataFrame, labels: Sequence[str], pixels: NDArray[np.uint8]) -> "LabelledPhotos":
+    def of(cls, photos: pd.DataFrame, labels: Sequence[str], pixels: Photos) -> "LabelledPhotos":
         """The photos of a table with their pixels; `labels` gives the order of the classes."""
         return cls(pixels, parts.targets(photos, labels), augment.photo_keys(photos))
 

@@ -96,6 +96,15 @@ def test_the_balanced_difference_weighs_classes_alike():
     assert result["difference"] == pytest.approx(each[0] - each[1])
 
 
+def test_repeats_of_one_seed_are_paired():
+    tables, catalog = pair(1000, skills=(0.5, 1.0, 1.5))
+    same = compare(tables, tables, catalog)["metrics"]
+    assert all((m["difference"], m["low"], m["high"]) == (0, 0, 0) for m in same.values())
+    # The spread of the seeds is in both sides and leaves no trace in their difference; in another order it does.
+    shuffled = compare(tables, [*tables[1:], tables[0]], catalog)["metrics"]["accuracy"]
+    assert shuffled["difference"] == 0 and shuffled["high"] - shuffled["low"] > 0.1
+
+
 def test_repeats_widen_the_interval_as_their_spread_asks():
     tables, catalog = pair(3000, skills=(0.5, 1.0, 1.5, 1.0, 1.0, 1.0))
     result = compare(tables[:3], tables[3:], catalog, resamples=2000)

@@ -149,18 +149,25 @@ def test_fast_pixels_come_from_a_smaller_decode_and_look_the_same(folder, tmp_pa
     assert 0 < np.abs(fast[0] - exact[0]).mean() < 3 and (fast[1] == exact[1]).all()
 
 
-def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(folder, tmp_path):
-    names = drawn_photos(folder, 200)
-    table = tabulate(folder, names)
-    whole = cache(folder, table, tmp_path / "whole", 8)
+def killed_after_two_blocks(folder, table, root):
+    """The half-made array of a job that ended after two blocks."""
 
     def kill(done, total, text):
         if done >= 128:
             raise KilledError
 
     with pytest.raises(KilledError):
-        cache(folder, table, tmp_path / "killed", 8, progress=kill)
-    (array,) = (tmp_path / "killed").glob("*/pixels.npy")
+        cache(folder, table, root, 8, progress=kill)
+    (array,) = root.glob("*/pixels.npy")
+    return array
+
+
+def test_a_killed_job_goes_on_and_ends_with_the_same_bytes(folder, tmp_path):
+    names = drawn_photos(folder, 200)
+    table = tabulate(folder, names)
+    whole = cache(folder, table, tmp_path / "whole", 8)
+
+    array = killed_after_two_blocks(folder, table, tmp_path / "killed")
     with array.open("ab") as handle:
         handle.write(bytes(100 * 8 * 8 * 3))  # more than is still to come
     for name in names[:128]:
@@ -174,13 +181,7 @@ def test_a_damaged_block_is_decoded_again(folder, tmp_path):
     table = tabulate(folder, drawn_photos(folder, 140))
     whole = cache(folder, table, tmp_path / "whole", 8)
 
-    def kill(done, total, text):
-        if done >= 128:
-            raise KilledError
-
-    with pytest.raises(KilledError):
-        cache(folder, table, tmp_path / "killed", 8, progress=kill)
-    (array,) = (tmp_path / "killed").glob("*/pixels.npy")
+    array = killed_after_two_blocks(folder, table, tmp_path / "killed")
     content = bytearray(array.read_bytes())
     content[-5] ^= 1
     array.write_bytes(content)
@@ -233,7 +234,9 @@ def test_gather_gives_the_asked_photos_in_the_asked_order(folder, tmp_path):
     catalog = catalog_of(names)
     order = [5, 0, 5, 2]
     asked = catalog.iloc[order][["dataset", "image_id"]]
-    assert (pixels.gather(asked, catalog, [other, manifest], SIZE) == array[order]).all()
+    gathered = pixels.gather(asked, catalog, [other, manifest], SIZE)
+    assert gathered.shape == (4, SIZE, SIZE, 3) and gathered.nbytes == array[order].nbytes
+    assert (gathered[:] == array[order]).all() and (gathered[np.array([3, 1])] == array[[2, 0]]).all()
     assert pixels.gather(asked[:0], catalog, [manifest], SIZE).shape == (0, SIZE, SIZE, 3)
     with pytest.raises(StudyError, match="no pixels of shard 0"):
         pixels.gather(asked, catalog, [manifest], 64)
@@ -245,6 +248,22 @@ def test_gather_gives_the_asked_photos_in_the_asked_order(folder, tmp_path):
     manifest.write_text("{}")
     with pytest.raises(StudyError, match=r"0\.json is missing or damaged"):
         pixels.gather(asked, catalog, [manifest], SIZE)
+
+
+def test_photos_of_several_shards_are_one_array(folder, tmp_path):
+    names = drawn_photos(folder, 9)
+    whole = np.load(cache(folder, tabulate(folder, names), tmp_path / "whole").with_suffix(".npy"))
+    manifests = []
+    for shard in range(3):
+        made = cache(folder, tabulate(folder, names[shard::3]), tmp_path / str(shard))
+        for suffix in (".json", ".npy"):
+            files.write_bytes(tmp_path / f"leaves/{SIZE}px/{shard}{suffix}", made.with_suffix(suffix).read_bytes())
+        manifests.append(tmp_path / f"leaves/{SIZE}px/{shard}.json")
+    catalog = catalog_of(names).assign(shard=np.arange(9) % 3, row=np.arange(9) // 3)
+    order = np.array([8, 0, 4, 3, 0])
+    gathered = pixels.gather(catalog, catalog, manifests, SIZE)
+    assert (gathered[order] == whole[order]).all() and (gathered[2:7] == whole[2:7]).all()
+    assert gathered[:0].shape == (0, SIZE, SIZE, 3)
 
 
 def test_the_digest_is_that_of_the_photos_content(folder, tmp_path):
