@@ -47,8 +47,8 @@ test-full: .venv/dev ## Run the tests with the long ones
 test-slurm: .venv/dev ## Run the tiny study on a Slurm that the tests start (Debian: slurm-wlm munge)
 	@$(PY) -m pytest tests/workflow/test_slurm.py -m full
 
-bench: .venv/run ## Compare the study's own way with this one on this machine
-	@for benchmark in benchmarks/*.py; do $(PY) $$benchmark || exit 1; done
+bench: .venv/run ## Measure the study's own way against this one, in about an hour
+	@$(PY) benchmarks/run.py
 
 lint: .venv/dev ## Check style, format and types
 	$(PY) -m ruff check

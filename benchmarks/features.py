@@ -1,123 +1,164 @@
-"""Heads of frozen backbones: running the backbone every epoch (the study's way) against storing its features.
+"""Frozen backbones: running them every epoch (the study's way) against storing their features; boosting on features."""
 
-Both start from the same decoded photos, in memory, and take turns, so that a busy machine slows both: read the
-ratios. Then each backbone alone, float32 against bfloat16, both without gradients. Weights are untrained.
-
-    python benchmarks/features.py [photos] [rounds]
-"""
-
+import csv
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from statistics import median
 
+import limits
 import numpy as np
-import pandas as pd
+import photos
+import theirs
 import torch
-from numpy.typing import NDArray
-from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
-from torchvision.models import get_model
+from measuring import ROOT, Row, Way, rate, row, seconds, sides
 
-from manihot import features, heads, networks, weights
+from manihot import boosting, features, heads, networks, parts, weights
+from manihot import pixels as cached
 from manihot.batches import Batches
 from manihot.state import State
 
-CLASSES, SIZE, BATCH, EPOCHS = 5, 224, 32, 10
-THREADS = torch.get_num_threads()
+SIZE, BATCH = 224, 32
+HEAD, HEAD_EPOCHS, HEAD_PHOTOS = "resnet18", 10, 600
+FORWARDS, FORWARD_PHOTOS = ("efficientnet_b0", "resnet18"), 96
+BOOSTED, TREES = 600, 0.2  # photos; a share of the published settings' trees
 CPU = torch.device("cpu")
+KINDS = ("float32", "bfloat16")
+LABELS = [str(label) for label in range(photos.CLASSES)]
 
 
-def theirs(network: str, pixels: NDArray[np.uint8], targets: NDArray[np.int64]) -> None:
-    """The last layer trained with PyTorch's defaults, the frozen part run for every photo of every epoch."""
-    model = get_model(network, weights=None).requires_grad_(False)
-    name, last = networks.last_layer(model)
-    layer = nn.Linear(last.in_features, CLASSES)
-    model.set_submodule(name, layer)
-    photos = torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous().float() / 255
-    loader = DataLoader(TensorDataset(photos, torch.from_numpy(targets)), BATCH, shuffle=True)
-    optimizer = torch.optim.Adam(layer.parameters(), lr=1e-3)
-    for _ in range(EPOCHS):
-        for batch, target in loader:
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(model(batch), target).backward()
-            optimizer.step()
+@cache
+def drawn_weights(network: str, folder: Path) -> Path:
+    """A file of untrained weights: what they are worth takes no time."""
+    path = folder / f"{network}.safetensors"
+    weights.fetch(network, "none", path, 0)
+    return path
 
 
-def ours(network: str, path: Path, photos: pd.DataFrame, pixels: NDArray[np.uint8], precision: str) -> None:
-    """The pipeline's own functions: features once, kept and read again, then the head."""
-    with tempfile.TemporaryDirectory() as folder, State(folder, "features", {}, "", "") as state:
+def extracted(folder: Path, network: str, manifest: Path, count: int, precision: str = "auto") -> Path:
+    """The features of the cached photos as the stage stores them."""
+    table = photos.cataloged(count)
+    with State(folder, "extract_features", {"network": network, "precision": precision}, "", "") as state:
         features.extract(
-            state, path, photos, lambda rows: pixels[rows.index], "identity",
+            state, drawn_weights(network, folder), table,
+            lambda rows: cached.gather(rows, table, [manifest], SIZE), "identity",
             network=network, size=SIZE, normalisation="none", batch_size=BATCH, device="cpu", gpu_slots=1,
-            precision=precision, threads=THREADS, progress=lambda *_: None,
+            precision=precision, threads=torch.get_num_threads(), progress=lambda *_: None,
         )  # fmt: skip
-        labels = sorted(set(photos["label"]))
-        heads.fit(
-            state.folder, [state.folder / "features.npy"], photos, labels, 0,
-            views=["identity"], epochs=EPOCHS, batch_size=BATCH, learning_rate=1e-3, weight_decay=0.0, seed=0,
-            threads=THREADS,
-        )  # fmt: skip
+        return state.folder / "features.npy"
 
 
-def seconds(way: Callable[[], object]) -> float:
-    """What a way takes in wall time."""
-    start = time.perf_counter()
-    way()
-    return time.perf_counter() - start
+def check(folder: Path) -> None:
+    """Of the same pixels both ways give the same float32 features, to 1e-5 of the largest."""
+    manifest = photos.cache_pixels(16, SIZE, folder)
+    shown = torch.from_numpy(np.load(manifest.with_suffix(".npy"))).permute(0, 3, 1, 2) / 255
+    for network in FORWARDS:
+        with torch.no_grad():
+            right = theirs.stem(network, drawn_weights(network, folder))(shown).numpy()
+        exact, fast = (np.load(extracted(folder, network, manifest, 16, kind)).astype(np.float64) for kind in KINDS)
+        off = np.abs(exact - right).max() / np.abs(right).max()
+        if off > 1e-5:
+            sys.exit(f"{network}: float32 features are off by {off:.1e}: nothing is measured")
+        cosine = (exact * fast).sum(1) / (np.linalg.norm(exact, axis=1) * np.linalg.norm(fast, axis=1))
+        print(f"{network}: float32 features equal to {off:.1e}, bfloat16 at a cosine of {cosine.min():.6f}", flush=True)
 
 
-def turns(ways: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """The seconds of each way in each round, one way after the other."""
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            taken[name].append(seconds(way))
-    return taken
+def settings() -> list[tuple[int, int, float]]:
+    """Trees, depth and learning rate of the nine published settings, with fewer trees."""
+    with (ROOT / "config/published/xgboost.csv").open(newline="") as handle:
+        return [
+            (round(TREES * int(entry["n_estimators"])), int(entry["max_depth"]), float(entry["learning_rate"]))
+            for entry in csv.DictReader(handle)
+        ]
 
 
-def show(title: str, taken: dict[str, list[float]], photos: int) -> None:
-    """One line a way: photos a second, and the median over rounds of the ratio to the first way."""
-    first = next(iter(taken.values()))
-    for name, values in taken.items():
-        ratio = median(before / after for before, after in zip(first, values, strict=True))
-        print(f"{title:16} {name:26} {median(values):7.2f} s {photos / median(values):8.1f} photos/s {ratio:6.1f} x")
+def boosted(side: str, path: Path) -> float:
+    """Seconds of the nine settings, from the stored features to the predictions."""
+    table = photos.cataloged(BOOSTED)
+    known, y = parts.training_rows(table, 2), np.arange(BOOSTED) % photos.CLASSES
+
+    def their_way() -> None:
+        for setting in settings():
+            x = np.load(path)
+            theirs.boosted(x[known.index], y[known.index], *setting).predict_proba(x)
+
+    def our_way() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for place, (trees, depth, learning_rate) in enumerate(settings()):
+                with State(folder, "fit_booster", {"setting": place}, "", "") as state:
+                    boosting.fit(
+                        state, [path], known, LABELS, 0,
+                        n_estimators=trees, max_depth=depth, learning_rate=learning_rate, seed=0, device="cpu",
+                        gpu_slots=1, threads=torch.get_num_threads(), progress=lambda *_: None,
+                    )  # fmt: skip
+                    model = state.folder / "booster.ubj"
+                    boosting.predict(model, model.with_name("model.json"), [path], table, torch.get_num_threads())
+
+    return seconds(their_way if side == "theirs" else our_way)
 
 
-def main() -> None:
-    """Print the rates and ratios."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 96
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    random = np.random.default_rng(0)
-    pixels = random.integers(0, 256, (count, SIZE, SIZE, 3), np.uint8)
-    targets = np.arange(count) % CLASSES
-    photos = pd.DataFrame({"dataset": "drawn", "image_id": [str(index) for index in range(count)], "status": "ok"})
-    photos["label"], photos["fold"] = targets.astype(str), 1
-    print(f"{count} photos of {SIZE} px, batches of {BATCH}, {THREADS} threads, median of {rounds} rounds in turns")
+def headed(side: str, folder: Path, manifest: Path) -> float:
+    """Seconds of a head, from JPEG files or from cached pixels."""
+    if side == "theirs":
+        return seconds(
+            lambda: theirs.head(HEAD, drawn_weights(HEAD, folder), photos.labelled(HEAD_PHOTOS), [], SIZE, HEAD_EPOCHS)
+        )
+
+    def our_way() -> None:
+        with tempfile.TemporaryDirectory() as own:
+            drawn_weights.cache_clear()
+            stored = extracted(Path(own), HEAD, manifest, HEAD_PHOTOS)
+            heads.fit(
+                Path(own), [stored], photos.cataloged(HEAD_PHOTOS), LABELS, 0,
+                views=["identity"], epochs=HEAD_EPOCHS, batch_size=BATCH, learning_rate=1e-3, weight_decay=0.0,
+                seed=0, threads=torch.get_num_threads(),
+            )  # fmt: skip
+
+    return seconds(our_way)
+
+
+def way(side: str, key: str) -> Way:
+    """A measurement of a key of this stage."""
+    kept = tempfile.TemporaryDirectory()
+    way.folders = [*getattr(way, "folders", []), kept]  # as long as the process
+    folder = Path(kept.name)
+    if key == "heads":
+        manifest = photos.cache_pixels(HEAD_PHOTOS, SIZE, folder) if side == "ours" else folder
+        return lambda: headed(side, folder, manifest)
+    if key == "boosting":
+        stored = extracted(folder, HEAD, photos.cache_pixels(BOOSTED, SIZE, folder), BOOSTED)
+        return lambda: boosted(side, stored)
+    network = key.split("/")[1]
+    path, shown = drawn_weights(network, folder), photos.pixels(FORWARD_PHOTOS, SIZE)
+    if side == "theirs":
+        model, batches = theirs.stem(network, path), (torch.from_numpy(shown).permute(0, 3, 1, 2) / 255).split(BATCH)
+
+        @torch.inference_mode()
+        def step() -> int:
+            return sum(len(model(batch)) for batch in batches)
+    else:
+        dtype = torch.bfloat16
+        ready = features.prepared(networks.feature_network(network, path), CPU, dtype)
+
+        def step() -> int:
+            return len(features.forward(ready, Batches(shown, CPU, networks.PIXELS), BATCH, "identity", dtype))
+
+    step()
+    return lambda: rate(step)
+
+
+def rows(pairs: int) -> Iterator[Row]:
+    """The rows of this stage."""
     with tempfile.TemporaryDirectory() as folder:
-        for network in ("resnet18", "efficientnet_b0"):
-            path = Path(folder) / f"{network}.safetensors"
-            weights.fetch(network, "none", path, 0)
-            model, batches = networks.feature_network(network, path), Batches(pixels, CPU, networks.PIXELS)
-            ready = {dtype: features.prepared(model, CPU, dtype) for dtype in (torch.float32, torch.bfloat16)}
-            forward = {
-                f"forward {str(dtype).removeprefix('torch.')}": lambda dtype=dtype, ready=ready, batches=batches: (
-                    features.forward(ready[dtype], batches, BATCH, "identity", dtype)
-                )
-                for dtype in ready
-            }
-            turns(forward, 1)  # the first run of a shape also chooses its kernels
-            show(network, turns(forward, rounds), count)
-        path = Path(folder) / "resnet18.safetensors"
-        ways = {
-            "head, backbone every epoch": lambda: theirs("resnet18", pixels, targets),
-            "head, features in float32": lambda: ours("resnet18", path, photos, pixels, "float32"),
-            "head, features in bfloat16": lambda: ours("resnet18", path, photos, pixels, "bfloat16"),
-        }
-        show("resnet18", turns(ways, rounds), count * EPOCHS)
-
-
-if __name__ == "__main__":
-    main()
+        check(Path(folder))
+        peak = limits.matrix_product(torch.bfloat16)
+        with sides("features") as measure:
+            for network in FORWARDS:
+                key = f"backbone_forward/{network}"
+                each = limits.flops(theirs.stem(network, drawn_weights(network, Path(folder))), SIZE, training=False)
+                both = measure(key, pairs)
+                yield row(key, "photos/s", *both, peak / each)
+            pass_alone = HEAD_PHOTOS / max(both[1])  # of the last network, the head's own
+            yield row("heads", "s", *measure("heads", pairs), pass_alone)
+            yield row("boosting", "s", *measure("boosting", pairs))

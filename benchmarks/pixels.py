@@ -1,90 +1,102 @@
-"""Decoding and resizing: the study's own way (Pillow, torchvision's resize of its image) against the cache's.
-
-Both in turns on the same photos, in processor time, so that a busy machine slows both: read the ratios. Then
-each way of ours in one and in two processes, in wall time, which needs a machine with two free cores.
-
-    python benchmarks/pixels.py [PHOTO_FOLDER] [size]
-"""
+"""Decoding, resizing and feeding: the study's own way (Pillow, torchvision's resize) against the cache's."""
 
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
 
+import limits
 import numpy as np
+import photos
 import torch
+from measuring import Row, Way, rate, row, seconds, sides
 from numpy.typing import NDArray
-from PIL import Image
-from torchvision.transforms import Resize
+from theirs import JpegFiles
+from torch.utils.data import DataLoader
 
-from manihot.files import sha256
-from manihot.pixel_cache import square
+from manihot import files, networks, pixel_cache
+from manihot import pixels as cached
+from manihot.batches import Batches
 
-PHOTOS, ROUNDS = 200, 7
-SAMPLE = Path(__file__).parents[1].parent / "shared" / "data" / "cassava" / "images"
+PHOTOS, SIZE, BATCH = 200, 224, 96
+Photo = tuple[Path, str]
 
 
-def theirs(path: Path, digest: str, size: int) -> NDArray[np.uint8]:
+def theirs(photo: Photo) -> NDArray[np.uint8]:
     """The study's own pixels."""
-    return np.asarray(Resize((size, size))(Image.open(path).convert("RGB")))
+    values, _ = JpegFiles([(photo[0], 0)], SIZE)[0]
+    return (values * 255).round().byte().permute(1, 2, 0).numpy()
 
 
-def ours(path: Path, digest: str, size: int, decode: str) -> NDArray[np.uint8]:
-    """What the cache holds; its file is checked against the catalog, as in the pipeline."""
-    photo = {"image_id": path.name, "status": "ok", "sha256": digest}
-    return square(photo, path.parent, size, decode)
+def ours(photo: Photo, decode: str) -> NDArray[np.uint8]:
+    """What the cache holds; the file is checked against the catalog, as in the pipeline."""
+    path, digest = photo
+    return pixel_cache.square({"image_id": path.name, "status": "ok", "sha256": digest}, path.parent, SIZE, decode)
 
 
-def seconds(way: Callable[..., NDArray[np.uint8]], photos: list[tuple[Path, str]], clock: Callable[[], float]) -> float:
-    """What it takes one thread to see all photos once."""
+def per_core(way: Callable[[Photo], object], shown: list[Photo]) -> float:
+    """Photos a second of processor time, on one thread."""
     torch.set_num_threads(1)
-    start = clock()
-    for path, digest in photos:
-        way(path, digest)
-    return clock() - start
+    start = time.process_time()
+    for photo in shown:
+        way(photo)
+    return len(shown) / (time.process_time() - start)
 
 
-def main() -> None:
-    """Print the rates and ratios."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else SAMPLE
-    size = int(sys.argv[2]) if len(sys.argv) > 2 else 224
-    if not folder.is_dir():
-        print(f"pixels: no photos in {folder}: python benchmarks/pixels.py PHOTO_FOLDER")
-        return
-    photos = [(path, sha256(path)) for path in sorted(folder.iterdir())[:PHOTOS]]
-    exact, fast = (partial(ours, size=size, decode=decode) for decode in ("exact", "fast"))
-    ways = {"Pillow, as the study": partial(theirs, size=size), "exact": exact, "fast": fast}
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
-        for name, way in ways.items():
-            taken[name].append(seconds(way, photos, time.process_time))
-    slow = taken["Pillow, as the study"]
-    for name, times in taken.items():
-        ratio = median(a / b for a, b in zip(slow, times, strict=True))
-        rate = len(photos) / min(times)
-        print(f"{name:22} {rate:6.0f} photos/s of one core at {size} px, {ratio:.2f} times Pillow")
+def in_turn(way: Callable[[Photo], object], shown: list[Photo]) -> float:
+    """Seconds of one thread."""
+    torch.set_num_threads(1)
+    return seconds(lambda: [way(photo) for photo in shown])
 
-    right = np.stack([theirs(*photo, size) for photo in photos[:50]]).astype(int)
-    for name, way in (("exact", exact), ("fast", fast)):
-        off = np.abs(np.stack([way(*photo) for photo in photos[:50]]) - right)
-        noise = 10 * np.log10(255**2 / np.square(off).mean())
-        print(f"{name:22} off by {off.mean():.3f} grey levels on average, {off.max()} at most, {noise:.1f} dB")
 
+def check(shown: list[Photo]) -> None:
+    """Both ways give the same pixels, to one grey level; those of the fast way look the same."""
+    right = np.stack([theirs(photo) for photo in shown]).astype(int)
+    off = {decode: np.abs(np.stack([ours(p, decode) for p in shown]) - right) for decode in ("exact", "fast")}
+    if off["exact"].max() > 1:
+        sys.exit(f"the exact pixels are off by {off['exact'].max()} grey levels: nothing is measured")
+    noise = {decode: 10 * np.log10(255**2 / np.square(by).mean()) for decode, by in off.items()}
+    print(f"pixels equal to one grey level, {noise['exact']:.1f} dB; fast {noise['fast']:.1f} dB", flush=True)
+
+
+def way(side: str, key: str) -> Way:
+    """Photos a second, ready as normalised float32 batches (key feeding_224)."""
+    if side == "theirs":
+        batches = DataLoader(JpegFiles(photos.labelled(BATCH), SIZE), BATCH, shuffle=True)
+        return lambda: rate(lambda: sum(len(targets) for _, targets in batches))
+    folder = tempfile.TemporaryDirectory()
+    manifest = photos.cache_pixels(BATCH, SIZE, Path(folder.name))
+    catalog = photos.cataloged(BATCH)
+    ready = Batches(cached.gather(catalog, catalog, [manifest], SIZE), torch.device("cpu"), networks.PIXELS)
+    order = np.random.default_rng(0).permutation(BATCH)
+    way.folder = folder  # as long as the process
+    return lambda: rate(lambda: sum(len(index) for _, index in ready(order, BATCH)))
+
+
+def rows(pairs: int) -> Iterator[Row]:
+    """The rows of this stage."""
+    shown = [(path, files.sha256(path)) for path in photos.paths(PHOTOS)]
+    check(shown[:50])
+    decodes = {decode: partial(ours, decode=decode) for decode in ("exact", "fast")}
+    threads = torch.get_num_threads()
+    for decode, own in decodes.items():
+        both = [(per_core(theirs, shown), per_core(own, shown)) for _ in range(pairs)]
+        bare = limits.bare_decode(photos.paths(PHOTOS), decode == "fast")
+        yield row(f"pixels_{decode}", "photos/s a core", *zip(*both, strict=True), bare)
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        list(pool.map(seconds, [fast, fast], [photos[:4]] * 2, [time.perf_counter] * 2))  # start both
-        for name, way in (("exact", exact), ("fast", fast)):
-            gains = []
-            for _ in range(ROUNDS):
-                alone = pool.submit(seconds, way, photos, time.perf_counter).result()
-                start = time.perf_counter()
-                list(pool.map(seconds, [way] * 2, [photos] * 2, [time.perf_counter] * 2))
-                gains.append(2 * alone / (time.perf_counter() - start))
-            print(f"{name:22} two processes {median(gains):.2f} times one")
-
-
-if __name__ == "__main__":
-    main()
+        list(pool.map(in_turn, [theirs] * 2, [shown[:4]] * 2))  # start both
+        alone, together = [], []
+        for _ in range(pairs):
+            alone.append(PHOTOS / pool.submit(in_turn, decodes["exact"], shown).result())
+            spent = seconds(lambda: list(pool.map(in_turn, [decodes["exact"]] * 2, [shown] * 2)))
+            together.append(2 * PHOTOS / spent)
+        yield row("pixels_two_cores", "photos/s", alone, together, 2 * max(alone))
+    torch.set_num_threads(threads)
+    with sides("pixels") as measure:
+        # A batch is read as bytes, written as float32, read again, and written once more in the network's layout.
+        moved = SIZE * SIZE * 3 * (1 + 4 + 4 + 4)
+        yield row("feeding_224", "photos/s", *measure("feeding_224", pairs), limits.memory_copy() / moved)

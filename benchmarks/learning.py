@@ -1,0 +1,87 @@
+"""Whether bf16 learns as well as float32: out-of-fold accuracy and log loss over seeds on the sample's photos.
+
+    python benchmarks/learning.py [--seeds 10] [--photos 500] [--size 64] [--epochs 10] [--folds 3]
+
+Both precisions train the same folds from the same seeds; writes benchmarks/results/learning.json.
+"""
+
+import argparse
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import photos
+import torch
+from measuring import ROOT, SHARED
+from sklearn.model_selection import StratifiedKFold
+from training import recipe
+
+from manihot import comparisons, files
+from manihot import pixels as cached
+from manihot.augment import derive
+from manihot.trainer import LabelledPhotos, Trainer
+
+CLASSES = [{"label": str(label), "name": str(label)} for label in range(photos.CLASSES)]
+
+
+def sample(count: int, folds: int) -> pd.DataFrame:
+    """The first photos of the sample with their true labels, in stratified folds."""
+    table = photos.cataloged(count)
+    labels = pd.read_csv(SHARED / "cassava/train.csv", dtype="str").set_index("image_id")["label"]
+    table["label"] = labels[table["image_id"]].to_numpy()
+    for fold, (_, held_out) in enumerate(StratifiedKFold(folds).split(table, table["label"]), start=1):
+        table.loc[held_out, "fold"] = fold
+    return table.assign(group=range(count))
+
+
+def out_of_fold(table: pd.DataFrame, manifest: Path, precision: str, seed: int, size: int, epochs: int) -> pd.DataFrame:
+    """Each photo's probabilities by the model that did not train on it."""
+    labels = [entry["label"] for entry in CLASSES]
+    said = []
+    for fold in sorted(table["fold"].unique()):
+        known, unknown = (
+            LabelledPhotos.of(rows, labels, cached.gather(rows, table, [manifest], size))
+            for rows in (table[table["fold"] != fold], table[table["fold"] == fold])
+        )
+        settings = replace(
+            recipe(size, precision, epochs=epochs), learning_rate=2e-4, augment={"horizontal_flip": True}
+        )
+        own = Trainer(settings, precision, derive(seed, fold), len(labels), known, unknown, None, torch.device("cpu"))
+        while not own.done:
+            own.run_epoch(lambda *_: None)
+        own.model.eval()
+        with torch.inference_mode(), own.autocast():
+            batches = own.validation_batches(np.arange(len(unknown.targets)), 32)
+            probabilities = torch.cat([own.model(shown).float().softmax(1) for shown, _ in batches]).numpy()
+        rows = table[table["fold"] == fold].reset_index(drop=True)[["dataset", "image_id", "label"]]
+        said.append(rows.join(pd.DataFrame(probabilities).add_prefix("p")))
+    return pd.concat(said, ignore_index=True)
+
+
+def main() -> None:
+    """Train, compare and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name, value in (("seeds", 10), ("photos", 500), ("size", 64), ("epochs", 10), ("folds", 3)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    given = parser.parse_args()
+    if not SHARED.is_dir():
+        sys.exit("the sample (../shared/data) is not here")
+    table = sample(given.photos, given.folds)
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = photos.cache_pixels(given.photos, given.size, Path(folder))
+        both: dict[str, list[pd.DataFrame]] = {"bfloat16": [], "float32": []}
+        for seed in range(given.seeds):
+            for precision, tables in both.items():
+                tables.append(out_of_fold(table, manifest, precision, seed, given.size, given.epochs))
+            print(f"seed {seed + 1} of {given.seeds}", flush=True)
+    result = comparisons.compare(*both.values(), table, CLASSES, seed=0)
+    files.write_json(ROOT / "benchmarks/results/learning.json", {**vars(given), **result})
+    for name, measured in result["metrics"].items():
+        print(name, *(f"{key} {value:.4f}" for key, value in measured.items()))
+
+
+if __name__ == "__main__":
+    main()

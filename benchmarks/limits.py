@@ -1,0 +1,70 @@
+"""What the machine can do at most: matrix products, copies of memory, bare decoding."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import simplejpeg
+import torch
+from measuring import rate
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+SIDE = 4096
+
+
+def best(step: Callable[[], int], rounds: int = 5) -> float:
+    """The best rate of some rounds: a limit is what nothing disturbed."""
+    step()
+    return max(rate(step, 0.5) for _ in range(rounds))
+
+
+@cache
+def matrix_product(dtype: torch.dtype) -> float:
+    """FLOP a second of a large matrix product."""
+    a, b = (torch.rand(SIDE, SIDE).to(dtype) for _ in range(2))
+    out = torch.empty(SIDE, SIDE, dtype=dtype)
+
+    def step() -> int:
+        torch.mm(a, b, out=out)
+        return 2 * SIDE**3
+
+    return best(step)
+
+
+@cache
+def memory_copy() -> float:
+    """Bytes a second, those read and those written counted, of a copy larger than any cache."""
+    source = torch.zeros(2**28, dtype=torch.uint8)
+    target = torch.empty_like(source)
+
+    def step() -> int:
+        target.copy_(source)
+        return 2 * source.numel()
+
+    return best(step)
+
+
+def bare_decode(photos: list[Path], reduced: bool) -> float:
+    """Photos a second that the decoder alone gets through on one core, from memory, whole or at half their size."""
+    contents = [path.read_bytes() for path in photos]
+    sides = [
+        tuple(-(-side // (1 + reduced)) for side in simplejpeg.decode_jpeg_header(content)[:2]) for content in contents
+    ]
+
+    def step() -> int:
+        for content, (height, width) in zip(contents, sides, strict=True):
+            simplejpeg.decode_jpeg(content, "RGB", min_width=width, min_height=height)
+        return len(contents)
+
+    return best(step, 3)
+
+
+def flops(model: nn.Module, size: int, training: bool) -> int:
+    """FLOP of one photo of `size` pixels a side: forward, or forward and backward."""
+    photo = torch.rand(2, 3, size, size)
+    with FlopCounterMode(display=False) as counter:
+        logits = model(photo)
+        if training:
+            logits.sum().backward()
+    return counter.get_total_flops() // 2

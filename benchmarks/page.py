@@ -1,0 +1,108 @@
+"""docs/performance.md from the measured files in benchmarks/results/."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from measuring import ROOT
+
+from manihot import files
+
+RESULTS = ROOT / "benchmarks/results"
+WHAT = {
+    "pixels_exact": "decode and resize to 224 px, per core, to one grey level of the study's pixels",
+    "pixels_fast": "the same, decoded at half size",
+    "pixels_two_cores": "two processes against one",
+    "feeding_224": "batches of 96 at 224 px, ready as float32",
+    "step_64": "training step of `small_cnn`, batch 32, 64 px",
+    "step_96": "the same, 96 px",
+    "step_224": "the same, 224 px",
+    "fold_96": "a fold (800 + 200 photos, 96 px, 10 epochs) as a process, pixels in the cache",
+    "fold_96/with_pixels": "the same, the pixels cached first",
+    "backbone_forward/efficientnet_b0": "forward pass at 224 px, bf16 against float32 inference mode",
+    "backbone_forward/resnet18": "the same",
+    "heads": "a head of resnet18, 600 photos, 10 epochs, pixels in the cache",
+    "boosting": "the nine XGBoost settings with a fifth of their trees, features stored",
+    "dry_run": "dry run of `config/cassava.yaml`, 21,397 photos",
+    "nothing_to_do": "a finished study of the same jobs, run again",
+    "report": "report of the published study's models on 21,397 photos, from its tables",
+    "report/size": "its size",
+    "memory/training": "peak besides mapped files, `small_cnn` on 21,397 photos of 224 px",
+    "memory/features": "the same, features of `efficientnet_b0`",
+    "study": "`benchmarks/study.yaml` from photos to report",
+}
+HEAD = """\
+# How fast it is
+
+`make bench` measures the study's own way (one photo at a time with Pillow, every epoch anew, PyTorch's defaults in
+float32, backbones run every epoch: `benchmarks/theirs.py`) against this project's, on the same photos and machine, in
+turns. Before it measures, it checks that both give the same pixels, the same loss curve and the same features. A ratio
+is the median of the pairs, with their range; the share is of what the machine would allow (a large bf16 matrix product,
+a copy of memory, the bare decoder, an empty workflow, a forward pass), measured in the same run. This page is written
+by `benchmarks/page.py` from `benchmarks/results/`; no number in it is typed in.
+"""
+LEARNING = """\
+## Whether bf16 learns as well
+
+`benchmarks/learning.py`: `small_cnn` on {photos} photos of the sample ({size} px, {epochs} epochs, {folds} folds) with
+{seeds} seeds, each in bf16 and in float32; out-of-fold predictions of the same photos, paired by seed, the 95 %
+interval over photos and seeds.
+
+| | bf16 | float32 | difference |
+|---|---|---|---|
+"""
+GROWTH = """\
+## Growth
+
+`benchmarks/growth.py`: drawn photos of 64 x 48 pixels through the catalog and the pixel cache on {cores} cores. Seconds
+of a stage are those of its jobs added up.
+
+| photos | shards | catalog, each | duplicates, each | pixels, each | peak memory | nothing to do | wall |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def line(row: Mapping[str, Any]) -> str:
+    """A measured row as a line of the table."""
+    ratio, theirs, share = "", "", ""
+    if row["ratio"] is not None:
+        theirs = f"{row['theirs']:.4g}"
+        ratio = f"**{row['ratio']:.2f}** ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
+    if row["limit_share"] is not None:
+        share = f"{row['limit_share']:.0%}"
+    cells = [f"`{row['key']}`", WHAT[row["key"]], theirs, f"{row['ours']:.4g}", row["unit"], ratio, row["pairs"], share]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def write() -> None:
+    """Write the page."""
+    text = [HEAD]
+    for path in sorted(RESULTS.glob("*-cores.json")):
+        record = files.read_json(path)
+        rows = sorted(record["rows"], key=lambda row: list(WHAT).index(row["key"]))
+        text.append(f"## {record['machine']}\n\nCommit {record['commit'][:10]}, torch {record['torch']}.\n")
+        head = ["key", "what", "theirs", "ours", "unit", "ratio (range)", "pairs", "share of the limit"]
+        text.append("\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *map(line, rows)]) + "\n")
+    if (RESULTS / "learning.json").exists():
+        record = files.read_json(RESULTS / "learning.json")
+        lines = [
+            f"| {name.replace('_', ' ')} | {m['model_value']:.4f} | {m['based_on_value']:.4f} "
+            f"| {m['difference']:+.4f} ({m['low']:+.4f} to {m['high']:+.4f}) |"
+            for name, m in record["metrics"].items()
+        ]
+        text.append(LEARNING.format(**record) + "\n".join(lines) + "\n")
+    if (RESULTS / "growth.json").exists():
+        record = files.read_json(RESULTS / "growth.json")
+        text.append(GROWTH.format(**record) + "\n".join(map(_growth, record["rows"])) + "\n")
+    (ROOT / "docs/performance.md").write_text("\n".join(text), encoding="utf-8")
+
+
+def _growth(row: Mapping[str, float]) -> str:
+    n = row["photos"]
+    stages = [f"{1000 * row[stage] / n:.2f} ms" for stage in ("catalog_shard", "build_catalog", "cache_pixels")]
+    memory = max(value for key, value in row.items() if key.endswith("_mb"))
+    cells = [f"{n:,}", row["shards"], *stages, f"{memory:,.0f} MB", f"{row['listing']:.1f} s", f"{row['wall']:.0f} s"]
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+if __name__ == "__main__":
+    write()

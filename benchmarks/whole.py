@@ -1,0 +1,248 @@
+"""Whole runs: a small study both ways, the report of a full one, the engine with nothing to do, and memory."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import photos
+import theirs
+import torch
+from measuring import ALLOCATOR, ROOT, SHARED, Row, row, seconds
+from sklearn.metrics import accuracy_score, confusion_matrix
+from sklearn.model_selection import KFold
+from torchvision.transforms import functional
+
+from manihot import files, reading
+from manihot.plan import Plan
+
+ALL, SIZE = 21_397, 224  # photos of the published study
+SAMPLE_STUDY = ROOT / "tests/studies/cassava.yaml"
+
+
+def snakemake(folder: Path, study: Path, *arguments: str) -> None:
+    """A run of a study in a folder of its own."""
+    command = [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)),
+        *("--workflow-profile", str(ROOT / "profiles/default"), "--cores", "2", "--configfile", str(study), *arguments),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr)
+
+
+def their_study(weights: Path) -> None:
+    """benchmarks/study.yaml as a script, the study's own way; prints the accuracies on both tests."""
+    table = pd.read_csv(SHARED / "cassava/train.csv").sample(frac=1, random_state=42)
+    rest = [(SHARED / "cassava/images" / name, label) for name, label in table.to_numpy()]
+    tests, pool = {"as found": rest[:100], "test": rest[100:200]}, rest[200:600]
+    answers: dict[str, list[np.ndarray]] = {name: [] for name in tests}
+    flips = [functional.hflip, functional.vflip]
+    features = theirs.features("mobilenet_v2", weights, rest[:600], 224)
+    x, y = features[200:], np.array([label for _, label in pool])
+    for known, unknown in KFold(5).split(pool):
+        training, validation = ([pool[i] for i in part] for part in (known, unknown))
+        model = theirs.fold(training, validation, 96, 8, 32, 5e-5)
+        for name, tested in tests.items():
+            for views in ([], flips):
+                batches = theirs.DataLoader(theirs.JpegFiles(tested, 96), 32)
+                answers[name].append(theirs.predict(model, batches, *views))
+        theirs.head("mobilenet_v2", weights, training, validation, 224, 8)
+        booster = theirs.boosted(x[known], y[known], 30, 4, 0.1)
+        answers["as found"].append(booster.predict_proba(features[:100]))
+    for name, tested in tests.items():
+        right = [label for _, label in tested]
+        answer = np.mean(answers[name], axis=0).argmax(1)
+        print(name, accuracy_score(right, answer), confusion_matrix(right, answer).tolist())
+
+
+def study() -> Row:
+    """Both ways once, end to end, from JPEG files, every cache included."""
+    weights = SHARED / "weights/mobilenet_v2-imagenet.pth"
+    command = [sys.executable, __file__, str(weights)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    slow = seconds(lambda: subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL))
+    with tempfile.TemporaryDirectory() as folder:
+        fast = seconds(lambda: snakemake(Path(folder), ROOT / "benchmarks/study.yaml", "results/report.html"))
+    return row("study", "s", [slow], [fast])
+
+
+def finished(folder: Path) -> Path:
+    """A folder in which the published study, cut down to the sample, has been run."""
+    if not (folder / "results/report.html").exists():
+        snakemake(folder, SAMPLE_STUDY, "results/report.html")
+    return folder
+
+
+def enlarge(source: Path, target: Path) -> None:
+    """A copy of a finished study with as many photos as the published one: each table's photos many times."""
+    shutil.copytree(source / "results", target / "results", ignore=shutil.ignore_patterns("state", "logs", "pixels"))
+    settings = files.read_json(target / "results/settings/build_report/all.json")
+    copies = -(-ALL // len(pd.read_csv(target / "results/catalog/cassava.csv")))
+    for path in (target / "results").rglob("*.csv"):
+        head = path.open().readline().strip().split(",")
+        if "image_id" in head and path.parts[-2] != "costs":
+            table = pd.read_csv(path, dtype="str", keep_default_na=False)
+            many = [table.assign(image_id=f"{copy}_" + table["image_id"]) for copy in range(copies)]
+            files.write_table(path, pd.concat(many, ignore_index=True))
+    for name, entry in settings["settings"]["datasets"].items():
+        folder = target / "photos" / name
+        folder.mkdir(parents=True)
+        root = source / entry["root"]
+        for path in root.rglob("*"):
+            place = folder / path.relative_to(root)
+            for copy in range(copies if path.is_file() else 0):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.with_name(f"{copy}_{place.name}").symlink_to(path.resolve())
+        entry["root"] = str(folder)
+    files.write_json(target / "settings.json", settings["settings"])
+
+
+def report(done: Path, pairs: int) -> Iterator[Row]:
+    """The report of as many photos as the study has, from its tables: seconds of the process, and its size."""
+    code = (
+        "import sys, json, pathlib; from manihot import report; report.build(pathlib.Path('results'), "
+        "pathlib.Path('report.html'), json.load(open('settings.json')), made='', commit='', versions={})"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        enlarge(done, Path(folder))
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+        command = [sys.executable, "-c", code]
+        taken = [
+            seconds(lambda: subprocess.run(command, cwd=folder, env=environment, check=True)) for _ in range(pairs)
+        ]
+        yield row("report", "s", [], taken)
+        yield row("report/size", "MB", [], [(Path(folder) / "report.html").stat().st_size / 1e6])
+
+
+def stand_in(folder: Path) -> Path:
+    """config/cassava.yaml in `folder`, with empty files where its photos belong."""
+    for name in ("cassava.yaml", "cassava-data.yaml", "published"):
+        (folder / "config").mkdir(exist_ok=True)
+        (folder / "config" / name).symlink_to(ROOT / "config" / name)
+    plan = Plan(reading.load(ROOT / "config/cassava.yaml"), ROOT)
+    published = SHARED.parent / "study"
+    for name, source in zip(plan.study.data, ("cassava_train.csv", "species_train.csv"), strict=True):
+        entry = plan.study.data[name]
+        root, prefix = folder / entry.photos, getattr(entry, "prefix", "") or ""
+        root.mkdir(parents=True, exist_ok=True)
+        header, *lines = (published / source).read_text().splitlines()
+        labels = folder / entry.labels
+        labels.write_text("\n".join([f"{entry.image_column},label", *(prefix + line for line in lines)]) + "\n")
+        for line in lines:
+            (root / line.split(",")[0]).touch()
+        if entry.class_names:
+            shutil.copy(SHARED / "cassava/label_num_to_disease_map.json", folder / entry.class_names)
+    return folder / "config/cassava.yaml"
+
+
+def engine(done: Path, pairs: int) -> Iterator[Row]:
+    """A dry run of the published study, and a run of the finished sample; the limit is an empty workflow."""
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder) / "Snakefile"
+        empty.write_text("rule all:\n    input: []\n")
+        command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", str(empty), "--directory", folder]
+        alone = min(seconds(lambda: subprocess.run(command, capture_output=True, check=True)) for _ in range(pairs))
+        copy = Path(folder) / "project"
+        for part in ("Snakefile", "workflow", "src", "profiles"):
+            copy.mkdir(exist_ok=True)
+            (copy / part).symlink_to(ROOT / part)
+        whole = stand_in(copy)
+        target = "results/report.html"
+        dry = [seconds(lambda: snakemake(copy, whole, "-n", "--quiet", "all", "--", target)) for _ in range(pairs)]
+        yield row("dry_run", "s", [], dry, alone)
+        again = [seconds(lambda: snakemake(done, SAMPLE_STUDY, "--", target)) for _ in range(pairs)]
+        yield row("nothing_to_do", "s", [], again, alone)
+
+
+def memory() -> Iterator[Row]:
+    """Peak memory of training on, and of features of, as many photos as the study has, without mapped files."""
+    for what in ("training", "features"):
+        command = [sys.executable, __file__, "memory", what]
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "GLIBC_TUNABLES": ALLOCATOR}
+        said = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        yield row(f"memory/{what}", "MB", [], [float(said.split()[-1])])
+
+
+class EnoughError(Exception):
+    """The peak has been reached: each later batch is as the ones before it."""
+
+
+def use_memory(what: str) -> None:
+    """Train or extract for a while over a cache of empty photos; prints the peak in MB."""
+    from features import drawn_weights
+    from training import recipe
+
+    from manihot import features, pixels, training
+    from manihot.state import State
+    from manihot.trainer import LabelledPhotos
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        array = folder / f"photos/{SIZE}px/0.npy"
+        array.parent.mkdir(parents=True)
+        np.lib.format.open_memmap(array, "w+", np.uint8, (ALL, SIZE, SIZE, 3))  # sparse: zeros that take no disk
+        ids = [f"{index}.jpg" for index in range(ALL)]
+        checksums = [zlib.crc32(bytes(SIZE * SIZE * 3))] * ALL
+        record = {"count": ALL, "checksums": checksums, "image_ids": ids, "statuses": ["ok"] * ALL}
+        manifest = array.with_suffix(".json")
+        files.write_json(manifest, record)
+        table = pd.DataFrame({"dataset": "photos", "image_id": ids, "shard": 0, "row": range(ALL), "status": "ok"})
+        table["label"] = (table["row"] % photos.CLASSES).astype("str")
+        peak, calls = 0.0, 0
+
+        def progress(*_: object) -> None:
+            nonlocal peak, calls
+            peak, calls = max(peak, anonymous()), calls + 1
+            if calls == (30 if what == "training" else 3):
+                raise EnoughError
+
+        labels = [str(label) for label in range(photos.CLASSES)]
+        try:
+            with State(folder / "state", what, {}, "", "") as state:
+                if what == "training":
+                    known = LabelledPhotos.of(table, labels, pixels.gather(table, table, [manifest], SIZE))
+                    none = LabelledPhotos(known.pixels[:0], known.targets[:0], known.keys[:0])
+                    training.train_fold(recipe(SIZE), "all", 0, len(labels), known, none, None, state, progress)
+                else:
+                    features.extract(
+                        state, drawn_weights("efficientnet_b0", folder), table,
+                        lambda rows: pixels.gather(rows, table, [manifest], SIZE), "identity",
+                        network="efficientnet_b0", size=SIZE, normalisation="none", batch_size=32, device="auto",
+                        gpu_slots=1, precision="auto", threads=torch.get_num_threads(), progress=progress,
+                    )  # fmt: skip
+        except EnoughError:
+            print(peak)
+
+
+def anonymous() -> float:
+    """Memory of this process that is not of mapped files, in MB."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("RssAnon:")[1].split()[0]) / 1000
+
+
+def rows(pairs: int, done: Path) -> Iterator[Row]:
+    """The rows of whole runs; `done` is where the sample study is finished, or will be."""
+    finished(done)
+    yield from engine(done, pairs)
+    yield from report(done, pairs)
+    yield from memory()
+    yield study()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """What a process of this module is started for."""
+    if arguments[0] == "memory":
+        use_memory(arguments[1])
+    else:
+        their_study(Path(arguments[0]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
