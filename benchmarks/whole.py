@@ -19,18 +19,18 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 from sklearn.model_selection import KFold
 from torchvision.transforms import functional
 
-from manihot import files, reading
-from manihot.plan import Plan
+from manihot import files
 
 ALL, SIZE = 21_397, 224  # photos of the published study
 SAMPLE_STUDY = ROOT / "tests/studies/cassava.yaml"
 
 
-def snakemake(folder: Path, study: Path, *arguments: str) -> None:
+def snakemake(folder: Path, study: Path, *arguments: str, project: Path = ROOT) -> None:
     """A run of a study in a folder of its own."""
     command = [
-        *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)),
-        *("--workflow-profile", str(ROOT / "profiles/default"), "--cores", "2", "--configfile", str(study), *arguments),
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--directory", str(folder)),
+        *("--workflow-profile", str(project / "profiles/default"), "--cores", "2"),
+        *("--configfile", str(study), *arguments),
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -122,24 +122,23 @@ def report(done: Path, pairs: int) -> Iterator[Row]:
 
 
 def stand_in(folder: Path) -> Path:
-    """config/cassava.yaml in `folder`, with empty files where its photos belong."""
-    for name in ("cassava.yaml", "cassava-data.yaml", "published"):
-        (folder / "config").mkdir(exist_ok=True)
-        (folder / "config" / name).symlink_to(ROOT / "config" / name)
-    plan = Plan(reading.load(ROOT / "config/cassava.yaml"), ROOT)
-    published = SHARED.parent / "study"
-    for name, source in zip(plan.study.data, ("cassava_train.csv", "species_train.csv"), strict=True):
-        entry = plan.study.data[name]
-        root, prefix = folder / entry.photos, getattr(entry, "prefix", "") or ""
-        root.mkdir(parents=True, exist_ok=True)
-        header, *lines = (published / source).read_text().splitlines()
-        labels = folder / entry.labels
-        labels.write_text("\n".join([f"{entry.image_column},label", *(prefix + line for line in lines)]) + "\n")
+    """A copy of the project whose config/cassava.yaml has empty files where its photos belong."""
+    shutil.copy(ROOT / "Snakefile", folder)
+    for part in ("config", "profiles", "src", "workflow"):
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    study = folder / "config/cassava.yaml"
+    for name, source, image_column, prefix in (
+        ("cassava", "cassava_train.csv", "image_id", ""), ("classify-leaves", "species_train.csv", "image", "images/")
+    ):  # fmt: skip
+        root = folder / "data" / name / (prefix or "train_images/")
+        root.mkdir(parents=True)
+        _, *lines = (SHARED.parent / "study" / source).read_text().splitlines()
+        labels = "\n".join([f"{image_column},label", *(prefix + line for line in lines)])
+        (folder / "data" / name / "train.csv").write_text(labels + "\n")
         for line in lines:
             (root / line.split(",")[0]).touch()
-        if entry.class_names:
-            shutil.copy(SHARED / "cassava/label_num_to_disease_map.json", folder / entry.class_names)
-    return folder / "config/cassava.yaml"
+    shutil.copy(SHARED / "cassava/label_num_to_disease_map.json", folder / "data/cassava")
+    return study
 
 
 def engine(done: Path, pairs: int) -> Iterator[Row]:
@@ -149,13 +148,11 @@ def engine(done: Path, pairs: int) -> Iterator[Row]:
         empty.write_text("rule all:\n    input: []\n")
         command = [sys.executable, "-m", "snakemake", "-n", "--snakefile", str(empty), "--directory", folder]
         alone = min(seconds(lambda: subprocess.run(command, capture_output=True, check=True)) for _ in range(pairs))
-        copy = Path(folder) / "project"
-        for part in ("Snakefile", "workflow", "src", "profiles"):
-            copy.mkdir(exist_ok=True)
-            (copy / part).symlink_to(ROOT / part)
+        copy, target = Path(folder) / "project", "results/report.html"
+        copy.mkdir()
         whole = stand_in(copy)
-        target = "results/report.html"
-        dry = [seconds(lambda: snakemake(copy, whole, "-n", "--quiet", "all", "--", target)) for _ in range(pairs)]
+        asked = (copy, whole, "-n", "--quiet", "all", "--", target)
+        dry = [seconds(lambda: snakemake(*asked, project=copy)) for _ in range(pairs)]
         yield row("dry_run", "s", [], dry, alone)
         again = [seconds(lambda: snakemake(done, SAMPLE_STUDY, "--", target)) for _ in range(pairs)]
         yield row("nothing_to_do", "s", [], again, alone)
