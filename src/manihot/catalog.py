@@ -1,6 +1,7 @@
 """What each photo is, and whether it can be used: every one opened, decoded, measured and made small."""
 
 import os
+import re
 import stat
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from manihot import files
 
@@ -20,8 +22,8 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP
 SMALLEST = 8  # pixels a side: less shows no leaf
 # Four channels of 16 bits need 8 bytes a pixel; metadata come on top.
 PIXEL_BYTES, METADATA_BYTES = 8, 10_000_000
-# Each scan of a progressive JPEG costs a pass over all pixels, and may be a few bytes; cameras and editors write ten.
-MAX_SCANS, SCAN_MARKER, BYTES_PER_CHANCE_MARKER = 50, b"\xff\xda", 10_000
+# Each scan of a JPEG costs a pass over all pixels, and may be a few bytes; cameras and editors write ten.
+MAX_SCANS = 50
 THUMBNAIL = 32
 
 # What brings a photo upright, by the EXIF orientation it has.
@@ -34,6 +36,9 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# A marker of a JPEG that a length follows: not a stuffed zero, a fill byte or a restart among a scan's bytes.
+_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+_END, _SCAN = b"\xd9", b"\xda"
 # The eight lowest frequencies of the discrete cosine transform (type II) of a thumbnail's side.
 _DCT = np.cos(np.pi / THUMBNAIL * np.outer(np.arange(8), np.arange(THUMBNAIL) + 0.5)).astype(np.float32)
 
@@ -158,8 +163,8 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
             with Image.open(path, formats=FORMATS) as image:
                 if min(image.size) < SMALLEST:
                     raise UnusableError(f"too small ({image.width}x{image.height} px)")
-                if image.info.get("progressive"):
-                    _check_scans(path)
+                if isinstance(image, JpegImageFile):
+                    _check_scans(image, path)
                 image.load()
                 turn = _UPRIGHT.get(orientation(image))
                 yield image.transpose(turn) if turn is not None else image
@@ -169,11 +174,18 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def _check_scans(path: Path) -> None:
-    content = path.read_bytes()
-    # What a phone appends (a second picture, a film) holds the marker's two bytes by chance.
-    if content.count(SCAN_MARKER) > MAX_SCANS + len(content) // BYTES_PER_CHANCE_MARKER:
-        raise UnusableError(f"more than {MAX_SCANS} scans")
+def _check_scans(image: JpegImageFile, path: Path) -> None:
+    """Count a JPEG's scans as its decoder finds them: not within metadata, nor behind the picture's end."""
+    content, place, scans = path.read_bytes(), 0, 0
+    while (marker := _MARKER.search(content, place)) and marker[1] != _END:
+        header = content[marker.end() : marker.end() + 3]
+        if marker[1] == _SCAN:
+            scans += 1
+            if not image.info.get("progressive") and header[2:] == bytes([image.layers]):
+                return  # all channels are in this scan: the decoder reads no other
+            if scans > MAX_SCANS:
+                raise UnusableError(f"more than {MAX_SCANS} scans")
+        place = marker.end() + int.from_bytes(header[:2], "big")
 
 
 def _reason(error: Exception, max_pixels: int) -> str:

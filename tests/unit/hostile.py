@@ -77,14 +77,32 @@ def tarred(*members: tuple[str, bytes, dict[str, Any]], mode: str = "w") -> byte
     return buffer.getvalue()
 
 
+SCAN, END = b"\xff\xda", b"\xff\xd9"
+
+
 def scans(repeats: int) -> bytes:
+    """A progressive JPEG whose last scan comes again and again."""
     whole = encoded("JPEG", Image.new("RGB", (800, 800)), progressive=True)
-    return whole[:-2] + whole[whole.rindex(b"\xff\xda") : -2] * repeats + b"\xff\xd9"
+    return whole[:-2] + whole[whole.rindex(SCAN) : -2] * repeats + END
+
+
+def scans_of_a_channel(repeats: int) -> bytes:
+    """A baseline JPEG whose scans hold one channel each, the first again and again."""
+    whole = encoded("JPEG", Image.new("RGB", (800, 800)))
+    channels = [SCAN + bytes([0, 8, 1, channel, table, 0, 63, 0, 0]) for channel, table in ((1, 0), (2, 17), (3, 17))]
+    return whole[: whole.index(SCAN)] + channels[0] * repeats + b"".join(channels) + END
+
+
+def no_scans(repeats: int) -> bytes:
+    """An honest progressive JPEG with the bytes of a scan's marker in a comment and behind its end; fill bytes."""
+    whole = encoded("JPEG", progressive=True, comment=SCAN * repeats)
+    return whole.replace(SCAN + b"\0", b"\xff" * repeats + SCAN + b"\0") + SCAN * repeats
 
 
 def photo_files() -> dict[str, tuple[bytes, str]]:
     """Photos by name: their bytes, and the status that the catalog gives them."""
     large, no_image, undecodable = f"larger than {MAX_PIXELS} pixels", "not an image", "cannot be decoded"
+    many_scans = "more than 50 scans"
     jpeg, wavelet = encoded("JPEG"), encoded("JPEG2000")
     tiff, canvas = encoded("TIFF"), encoded("WEBP", save_all=True, append_images=[picture().rotate(90)])
     sides, words = struct.pack("<HH", 65535, 65535), struct.pack(">II", 60000, 60000)
@@ -103,7 +121,10 @@ def photo_files() -> dict[str, tuple[bytes, str]]:
         "box-of-another-stream.jp2": (patched(patched(wavelet, b"\xff\x51", 6, words), b"\xff\x51", 22, words), undecodable),
         "text-bomb.png": (png(60, 40, chunk(b"zTXt", b"k\0\0" + squeezed)), undecodable),
         "profile-bomb.png": (png(60, 40, chunk(b"iCCP", b"k\0\0" + squeezed)), undecodable),
-        "scans.jpg": (scans(2000), "more than 50 scans"),
+        "scans.jpg": (scans(2000), many_scans),
+        "scans-and-padding.jpg": (scans(1000) + bytes(12_000_000), many_scans),
+        "scans-of-a-channel.jpg": (scans_of_a_channel(2000), many_scans),
+        "no-scans.jpg": (no_scans(1000), "ok"),
         "cut.jpg": (jpeg[: len(jpeg) // 2], "truncated"),
         "cut.png": (encoded("PNG")[:300], "truncated"),
         "giant-exif.jpg": (encoded("JPEG", exif=exif[:65000]), "ok"),

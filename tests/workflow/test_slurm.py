@@ -1,5 +1,6 @@
 """The tiny study on a real Slurm: who gets which device, what is asked for, what a lost job costs."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -13,7 +14,13 @@ import pytest
 import slurm_cluster
 from conftest import copy_project
 
+from manihot.state import LABEL, read_label
+from manihot.trainer import CHECKPOINT
+
 REASON = slurm_cluster.missing()
+# Long enough for a fold to be lost in its midst, even where a job takes seconds to hear of it.
+STUDY = "extends: tiny.yaml\nexperiments: {new_class: {epochs: 200}}\n"
+LONG_FOLD, COMMENT = "train_fold new_class 1", "rule_train_fold_wildcards_new_class_1"
 pytestmark = [pytest.mark.full, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
 
 
@@ -37,13 +44,14 @@ class Submission:
 def submission(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submission]:
     folder = tmp_path_factory.mktemp("slurm")
     project = copy_project(folder / "project").folder
+    (project / "tests" / "studies" / "longer.yaml").write_text(STUDY)
     # All that is a site's own is set in the profile.
     profile = project / "profiles" / "slurm" / "config.yaml"
     profile.write_text(profile.read_text().replace("# slurm_partition: main", "slurm_partition: main"))
     with slurm_cluster.slurm(folder):
         cancelled: list[str] = []
         done = threading.Event()
-        watcher = threading.Thread(target=_cancel_one_fold, args=(project, cancelled, done))
+        watcher = threading.Thread(target=_cancel_a_fold, args=(project, cancelled, done))
         watcher.start()
         first = _submit(project)
         done.set()
@@ -65,18 +73,19 @@ def _submit(project: Path) -> subprocess.CompletedProcess[str]:
     command = [
         *(sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm"),
         *("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10", "--retries", "1"),
-        *("--configfile", "tests/studies/tiny.yaml", "--config", "device=auto", "--", "results/report.html"),
+        *("--configfile", "tests/studies/longer.yaml", "--config", "device=auto", "--", "results/report.html"),
     ]
     return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=1200, stdin=subprocess.DEVNULL)
 
 
-def _cancel_one_fold(project: Path, cancelled: list[str], done: threading.Event) -> None:
-    """Cancel the first training job that has begun to write its log."""
+def _cancel_a_fold(project: Path, cancelled: list[str], done: threading.Event) -> None:
+    """Cancel the long fold when it has saved a checkpoint."""
     while not done.wait(0.1):
-        if not list(project.glob("results/logs/train_fold/*/*.log")):
+        checkpoints = project.glob(f"results/state/*/{CHECKPOINT}")
+        if not any(LONG_FOLD in read_label(path.with_name(LABEL)).get("jobs", []) for path in checkpoints):
             continue
         for job in slurm_cluster.jobs():
-            if job["Comment"].startswith("rule_train_fold") and job["JobState"] == "RUNNING":
+            if job["Comment"] == COMMENT and job["JobState"] == "RUNNING":
                 subprocess.run(["scancel", job["JobId"]], check=True)
                 cancelled.append(job["JobId"])
                 return
@@ -113,12 +122,20 @@ def test_each_fold_has_one_device_of_two_for_itself(submission: Submission) -> N
 
 
 def test_a_cancelled_fold_is_tried_again_with_more_memory_and_time(submission: Submission) -> None:
-    [lost] = [job for job in submission.jobs if job["JobId"] == submission.cancelled]
+    lost, again = (job for job in submission.jobs if job["Comment"] == COMMENT)
+    assert lost["JobId"] == submission.cancelled
     assert lost["JobState"] == "CANCELLED"
-    [again] = [job for job in submission.of("train_fold") if job["Comment"] == lost["Comment"] and job is not lost]
     assert again["JobState"] == "COMPLETED"
     assert int(again["MinMemoryNode"].rstrip("M")) == 2 * int(lost["MinMemoryNode"].rstrip("M"))
     assert _minutes(again["TimeLimit"]) == 2 * _minutes(lost["TimeLimit"])
+
+
+def test_a_cancelled_fold_goes_on_from_its_checkpoint(submission: Submission) -> None:
+    folder = submission.project / "results"
+    # The engine clears a job's log before it tries again.
+    again = (folder / "logs/train_fold/new_class/fold1.log").read_text()
+    assert re.search(r"fold 1: going on after epoch [1-9]", again), again[-4000:]
+    assert len((folder / "training/new_class/fold1/history.csv").read_text().splitlines()) == 1 + 200
 
 
 def test_what_a_job_says_is_in_the_log_of_its_rule(submission: Submission) -> None:
