@@ -37,8 +37,22 @@ HEAD = """\
 float32, backbones run every epoch: `benchmarks/theirs.py`) against this project's, on the same photos and machine, in
 turns. Before it measures, it checks that both give the same pixels, the same loss curve and the same features. A ratio
 is the median of the pairs, with their range; the share is of what the machine would allow (a large bf16 matrix product,
-a copy of memory, the bare decoder, an empty workflow, a forward pass), measured in the same run. This page is written
-by `benchmarks/page.py` from `benchmarks/results/`; no number in it is typed in.
+a copy of memory, the bare decoder, an empty workflow, a forward pass), measured in the same run. `benchmarks/page.py`
+writes this page; its tables come from `benchmarks/results/`.
+"""
+TRIED = """\
+## Tried and left out
+
+- **Pooling that keeps no input.** Max pooling's gradient needs only the places of the maxima, but PyTorch keeps the
+  input too: a function of our own should save 360 MB of `small_cnn`'s peak at 224 px and batch 32, and gave the same
+  weights to the last bit. With the system's allocator the peak resident memory fell from 2,361 to 2,032 MB; with the
+  workflow's allocator setting, which never gives memory back, it rose from 2,763 to 2,963 MB. Not kept.
+- **A tamer allocator.** One arena, or paddings of 16 or 64 MB in place of 256: peaks of 2,714 to 3,267 MB, no clear
+  gain. The setting buys its speed with some 400 MB; `GLIBC_TUNABLES=` in the environment takes it back.
+- **The decoder alone.** simplejpeg decodes to the same bytes as torchvision's decoder, a little faster; it serves both
+  kinds of decode.
+- **bf16 features for every backbone.** MobileNetV2's fall below a cosine of 0.9999 to float32: `precision: auto` tries
+  eight drawn photos and takes float32 where it must.
 """
 LEARNING = """\
 ## Whether bf16 learns as well
@@ -93,6 +107,7 @@ def write() -> None:
     if (RESULTS / "growth.json").exists():
         record = files.read_json(RESULTS / "growth.json")
         text.append(GROWTH.format(**record) + "\n".join(map(_growth, record["rows"])) + "\n")
+    text.append(TRIED)
     (ROOT / "docs/performance.md").write_text("\n".join(text), encoding="utf-8")
 
 
