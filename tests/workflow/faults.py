@@ -270,6 +270,12 @@ class PowerFails:
         Power("results", self.step)
 
 
+def power_fails_at_the_end() -> None:
+    """The fault of a job whose power fails when it has just ended."""
+    failing = Power("results")
+    os._exit = lambda status: failing.fail()  # type: ignore[assignment, return-value]
+
+
 def memory(pid: int) -> None:
     """Let a process have no more memory than it has."""
     size = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()

@@ -14,7 +14,18 @@ from pathlib import Path
 
 import pytest
 from conftest import Project
-from faults import STOPS, Job, PowerFails, count_steps, everything, flip, power, tell_and_fail, wait_for
+from faults import (
+    STOPS,
+    Job,
+    PowerFails,
+    count_steps,
+    everything,
+    flip,
+    power,
+    power_fails_at_the_end,
+    tell_and_fail,
+    wait_for,
+)
 
 from manihot import files
 
@@ -97,6 +108,18 @@ def test_the_power_may_fail_before_any_sync_or_renaming(project, rule, capsys):
         print(f"\n{rule}: the power failed before {len(range(1, steps + 1, max(1, steps // 40)))} of {steps} steps")
 
 
+@pytest.mark.parametrize("rule", [*STAGES, "predict_booster"])
+def test_what_an_ended_job_wrote_outlives_the_power(project, rule):
+    """The engine does not ask again: nothing may be on its way to the disk."""
+    job = Job(project.folder, rule)
+    job.forget()
+    assert job.run() == 0, job.story()
+    whole = job.results()
+    job.forget()
+    assert job.run(power_fails_at_the_end) == -signal.SIGKILL, job.story()
+    assert job.results() == whole and job.seconds() > 0
+
+
 @pytest.mark.parametrize("rule", ["train_fold", "cache_pixels", "fit_booster"])
 def test_what_was_kept_is_not_done_again(project, rule):
     """Stopped half-way by a lost power, a job says that it goes on where it was."""
@@ -109,6 +132,14 @@ def test_what_was_kept_is_not_done_again(project, rule):
     assert job.run() == 0
     first = next(re.finditer(r": (\d+)/(\d+)", job.log.read_text()))
     assert int(first[1]) > 0.2 * int(first[2]), job.story()
+
+
+def test_what_a_killed_job_left_of_its_results_is_removed(project):
+    job = Job(project.folder, "predict_booster")
+    for part in ("train", "test"):
+        (project.folder / job.name / f".{part}.csv.1.tmp").write_text("half a ta")
+    assert job.run() == 0, job.story()
+    assert not list((project.folder / job.name).glob(".*"))
 
 
 def test_a_full_disk_is_an_error_with_a_name(project, tmp_path):
@@ -162,21 +193,31 @@ def state_of(job: Job) -> Path:
     return next((job.folder / "results/state").glob("*/label.json")).parent
 
 
-@pytest.mark.parametrize("what", ["settings", "code", "data"])
-def test_state_of_others_is_noticed_and_not_used(project, what):
+@pytest.mark.parametrize(
+    ("what", "file", "change"),
+    [
+        ("settings", "results/settings/fit_booster/xgboost_1.json", lambda text: text.replace('"max_depth": 2', '"max_depth": 1')),
+        ("code", "workflow/scripts/fit_booster.py", lambda text: text + "other = True\n"),
+        ("data", "results/splits/main/squeezenet.csv", lambda text: text[: text.rindex("\n", 0, -1) + 1]),
+    ],
+    ids=["settings", "code", "data"],
+)  # fmt: skip
+def test_state_of_others_is_noticed_and_not_used(project, what, file, change):
     job = Job(project.folder, "fit_booster")
     job.forget()
     assert job.run() == 0
-    whole, own = job.results(), state_of(job)
-    other = Job(project.folder, "fit_booster", {"max_depth": 1} if what == "settings" else {})
-    label = own / "label.json"
-    if what != "settings":
-        label.write_text(re.sub(rf'("{what}": ")\w+', r"\1other", label.read_text()))
-        own.rename(own.with_name("0" * 32))
+    whole, path = job.results(), project.folder / file
+    as_it_was = path.read_text()
+    path.write_text(change(as_it_was))
+    assert path.read_text() != as_it_was
+    other = Job(project.folder, "fit_booster")
     other.log.unlink()
-    assert other.run() == 0
+    try:
+        assert other.run() == 0, other.story()
+    finally:
+        path.write_text(as_it_was)
     assert re.search(rf"results/state/\w+ is of other {what} and not used", other.log.read_text()), other.story()
-    assert (other.results() == whole) == (what != "settings")
+    assert (other.results() == whole) == (what == "code")
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "moved"])
