@@ -15,8 +15,10 @@ import photos
 import torch
 from measuring import Row, Way, rate, row, seconds, sides
 from numpy.typing import NDArray
+from PIL import Image
 from theirs import JpegFiles
 from torch.utils.data import DataLoader
+from torchvision.transforms import Resize
 
 from manihot import files, networks, pixel_cache
 from manihot import pixels as cached
@@ -28,8 +30,7 @@ Photo = tuple[Path, str]
 
 def theirs(photo: Photo) -> NDArray[np.uint8]:
     """The study's own pixels."""
-    values, _ = JpegFiles([(photo[0], 0)], SIZE)[0]
-    return (values * 255).round().byte().permute(1, 2, 0).numpy()
+    return np.asarray(Resize((SIZE, SIZE))(Image.open(photo[0]).convert("RGB")))
 
 
 def ours(photo: Photo, decode: str) -> NDArray[np.uint8]:
@@ -64,7 +65,11 @@ def check(shown: list[Photo]) -> None:
 
 
 def way(side: str, key: str) -> Way:
-    """Photos a second, ready as normalised float32 batches (key feeding_224)."""
+    """Photos a second: of a core (pixels_exact, pixels_fast), or ready as float32 batches (feeding_224)."""
+    if key != "feeding_224":
+        shown = [(path, files.sha256(path)) for path in photos.paths(PHOTOS)]
+        own = theirs if side == "theirs" else partial(ours, decode=key.split("_")[1])
+        return lambda: per_core(own, shown)
     if side == "theirs":
         batches = DataLoader(JpegFiles(photos.labelled(BATCH), SIZE), BATCH, shuffle=True)
         return lambda: rate(lambda: sum(len(targets) for _, targets in batches))
@@ -81,21 +86,18 @@ def rows(pairs: int) -> Iterator[Row]:
     """The rows of this stage."""
     shown = [(path, files.sha256(path)) for path in photos.paths(PHOTOS)]
     check(shown[:50])
-    decodes = {decode: partial(ours, decode=decode) for decode in ("exact", "fast")}
-    threads = torch.get_num_threads()
-    for decode, own in decodes.items():
-        both = [(per_core(theirs, shown), per_core(own, shown)) for _ in range(pairs)]
-        bare = limits.bare_decode(photos.paths(PHOTOS), decode == "fast")
-        yield row(f"pixels_{decode}", "photos/s a core", *zip(*both, strict=True), bare)
+    with sides("pixels") as measure:
+        for decode in ("exact", "fast"):
+            bare = limits.bare_decode(photos.paths(PHOTOS), decode == "fast")
+            yield row(f"pixels_{decode}", "photos/s a core", *measure(f"pixels_{decode}", pairs), bare)
+    exact = partial(ours, decode="exact")
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
-        list(pool.map(in_turn, [theirs] * 2, [shown[:4]] * 2))  # start both
+        list(pool.map(in_turn, [exact] * 2, [shown[:4]] * 2))  # start both
         alone, together = [], []
         for _ in range(pairs):
-            alone.append(PHOTOS / pool.submit(in_turn, decodes["exact"], shown).result())
-            spent = seconds(lambda: list(pool.map(in_turn, [decodes["exact"]] * 2, [shown] * 2)))
-            together.append(2 * PHOTOS / spent)
+            alone.append(PHOTOS / pool.submit(in_turn, exact, shown).result())
+            together.append(2 * PHOTOS / seconds(lambda: list(pool.map(in_turn, [exact] * 2, [shown] * 2))))
         yield row("pixels_two_cores", "photos/s", alone, together, 2 * max(alone))
-    torch.set_num_threads(threads)
     with sides("pixels") as measure:
         # A batch is read as bytes, written as float32, read again, and written once more in the network's layout.
         moved = SIZE * SIZE * 3 * (1 + 4 + 4 + 4)

@@ -38,12 +38,9 @@ class CachedPhotos:
         self._arrays.append(array)
 
     def __getitem__(self, asked: NDArray[np.int64] | slice) -> NDArray[np.uint8]:
-        array_of, row_of = self._array_of[asked], self._row_of[asked]
-        pixels = np.empty((len(row_of), *self.shape[1:]), np.uint8)
-        for number in np.unique(array_of):
-            chosen = array_of == number
-            pixels[chosen] = self._arrays[number][row_of[chosen]]
-        return pixels
+        places = zip(self._array_of[asked].tolist(), self._row_of[asked].tolist(), strict=True)
+        photos = [self._arrays[array][row] for array, row in places]
+        return np.stack(photos) if photos else np.empty((0, *self.shape[1:]), np.uint8)
 
 
 def gather(photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[StrPath], size: int) -> CachedPhotos:

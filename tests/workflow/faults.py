@@ -345,3 +345,10 @@ def everything(folder: Path) -> dict[str, str]:
         for path in results.rglob("*")
         if path.is_file() and path.relative_to(results).parts[0] not in left_out
     }
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of all that a run could touch."""
+    paths = [path for name in ("results", ".snakemake") for path in (folder / name).rglob("*") if path.is_file()]
+    ours = [path for path in paths if path.relative_to(folder).parts[:2] != (".snakemake", "log")]
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in ours}

@@ -1,0 +1,133 @@
+"""Nothing lost: two runs at once, a killed engine, a key pressed, one failing experiment."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from faults import tree, wait_for
+
+ENGINE = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", "tests/studies/tiny.yaml"]
+TRAINED = "results/training/balanced/fold1/weights.safetensors"
+
+
+@pytest.fixture
+def training(finished_copy):
+    """A run that is in the midst of training, in a group of processes of its own."""
+    finished_copy.edit(
+        "tests/studies/tiny.yaml", "balanced: {based_on: imbalanced,", "balanced: {based_on: imbalanced, epochs: 300,"
+    )
+    shutil.rmtree(finished_copy.folder / "results/state")
+    command = [*ENGINE, "--", TRAINED]
+    run = subprocess.Popen(
+        command,
+        cwd=finished_copy.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    run.checkpoint = lambda: list((finished_copy.folder / "results/state").glob("*/checkpoint"))
+    wait_for(lambda: run.checkpoint() or run.poll() is not None)
+    assert run.poll() is None, run.stdout.read()
+    yield run
+    if run.poll() is None:
+        os.killpg(run.pid, signal.SIGKILL)
+
+
+def children(run) -> list[int]:
+    """The processes of the run's group that live, but for the run itself."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == run.pid and fields[0] != "Z" and int(stat.parent.name) != run.pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def test_a_second_run_says_so_and_touches_nothing(finished_copy):
+    code = "import sys; from manihot.settings import take_folder; take_folder(); print('taken', flush=True); sys.stdin.read()"
+    environment = os.environ | {"PYTHONPATH": str(finished_copy.folder / "src")}
+    first = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=finished_copy.folder,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert first.stdout.readline() == b"taken\n"
+    # There would be much to do.
+    finished_copy.edit("tests/studies/tiny.yaml", "n_estimators: 4", "n_estimators: 5")
+    (finished_copy.folder / ".snakemake/locks").mkdir(exist_ok=True)
+    (finished_copy.folder / ".snakemake/locks/0.input.lock").write_text("of the first")
+    before = tree(finished_copy.folder)
+    for command in (ENGINE, [sys.executable, "-m", "manihot.prune"]):
+        second = subprocess.run(command, cwd=finished_copy.folder, env=environment, capture_output=True, text=True)
+        told = [
+            line
+            for line in (second.stdout + second.stderr).splitlines()
+            if not line.startswith("Using workflow specific profile")
+        ]
+        assert second.returncode and len(told) == 1, told
+        assert re.match(
+            rf"error: another run \(process {first.pid} on .*\) is working in this folder; nothing was touched", told[0]
+        )
+    assert tree(finished_copy.folder) == before
+    first.kill()
+    first.wait()
+
+
+def test_a_killed_engine_leaves_nothing_behind_and_the_same_command_goes_on(finished_copy, training):
+    orphans = children(training)
+    assert orphans
+    training.kill()
+    training.wait()
+    wait_for(lambda: not children(training), 20)
+    assert list((finished_copy.folder / ".snakemake/locks").iterdir())
+    log = finished_copy.folder / "results/logs/train_fold/balanced/fold1.log"
+    done = finished_copy.run("--", TRAINED)
+    assert re.search(r"going on after epoch [1-9]", log.read_text()), log.read_text()
+    assert "unlock" not in done.stdout + done.stderr
+    resumed = (finished_copy.folder / TRAINED).read_bytes()
+    (finished_copy.folder / TRAINED).unlink()
+    shutil.rmtree(finished_copy.folder / "results/state")
+    finished_copy.run("--", TRAINED)
+    assert (finished_copy.folder / TRAINED).read_bytes() == resumed
+
+
+def test_ctrl_c_ends_the_children(training):
+    assert children(training)
+    os.killpg(training.pid, signal.SIGINT)
+    training.wait(60)
+    wait_for(lambda: not children(training), 20)
+    assert training.returncode and training.checkpoint()
+
+
+def test_one_failing_experiment_leaves_the_others_and_a_partial_report(finished_copy):
+    (finished_copy.folder / "broken.pth").write_bytes(b"no weights")
+    finished_copy.edit("tests/studies/tiny.yaml", "weights: none, frozen", "weights: broken.pth, frozen")
+    finished_copy.edit("tests/studies/tiny.yaml", "n_estimators: 4", "n_estimators: 5")
+    results = finished_copy.folder / "results"
+    for name in ("training/frozen", "predictions/frozen", "scores/frozen"):
+        shutil.rmtree(results / name)
+    for name in ("summary.csv", "figures/curves/frozen.svg", "figures/confusion/frozen.svg"):
+        (results / name).unlink()
+    booster = (results / "features/boosting/xgboost_1/fold1.ubj").read_bytes()
+    wanted = [f"results/scores/{model}/test.json" for model in ("frozen", "xgboost_1")]
+    done = finished_copy.run("--", *wanted, check=False)
+    told = done.stdout + done.stderr
+    assert done.returncode
+    assert re.search(r"error: .*broken\.pth", told), told
+    assert not (results / "training/frozen/fold1/weights.safetensors").exists()
+    assert (results / "features/boosting/xgboost_1/fold1.ubj").read_bytes() != booster
+    assert (results / "scores/xgboost_1/test.json").exists()
+    finished_copy.run("--forcerun", "build_partial_report", "--", "results/partial_report.html")
+    text = (results / "partial_report.html").read_text()
+    assert "Not there yet: its scores, its confusion matrices, its learning curves" in text
