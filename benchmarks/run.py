@@ -3,7 +3,8 @@
     python benchmarks/run.py [pixels training features whole] [--pairs 5] [--finished FOLDER]
 
 Ratios say how many times better ours is, as the median of the pairs with their range; the share is of what this machine
-would allow. Results: benchmarks/results/{machine}.json and docs/performance.md.
+would allow. Results: benchmarks/results/{machine}.json, after each row, and docs/performance.md. Where only some stages
+are measured, the other rows stay.
 """
 
 import argparse
@@ -59,10 +60,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             done = whole.rows(given.pairs, given.finished or Path(folder)) if stage == "whole" else None
             for row in done or STAGES[stage](given.pairs):
-                measured[row.key] = asdict(row)
+                measured[row.key] = {**asdict(row), "commit": commit}
                 print(page.line(measured[row.key]), flush=True)
-    facts = {"machine": machine(), "commit": commit, "torch": torch.__version__, "rows": list(measured.values())}
-    files.write_json(target, facts)
+                facts = {"machine": machine(), "commit": commit, "torch": torch.__version__}
+                files.write_json(target, {**facts, "rows": list(measured.values())})
     page.write()
     print(f"written: {target.relative_to(ROOT)}, docs/performance.md")
 
