@@ -89,17 +89,16 @@ def enlarge(source: Path, target: Path) -> None:
         head = path.open().readline().strip().split(",")
         if "image_id" in head and path.parts[-2] != "costs":
             table = pd.read_csv(path, dtype="str", keep_default_na=False)
-            many = [table, *(table.assign(image_id=f"{copy}_" + table["image_id"]) for copy in range(1, copies))]
+            many = [table, *(table.assign(image_id=f"z{copy}_" + table["image_id"]) for copy in range(1, copies))]
             files.write_table(path, pd.concat(many, ignore_index=True))
     for name, entry in settings["settings"]["datasets"].items():
         folder = target / "photos" / name
-        folder.mkdir(parents=True)
-        root = source / entry["root"]
-        for path in root.rglob("*"):
-            place = folder / path.relative_to(root)
-            for copy in range(copies if path.is_file() else 0):
+        shutil.copytree(source / entry["root"], folder)
+        for path in [path for path in folder.rglob("*") if path.is_file()]:
+            for copy in range(1, copies):
+                place = folder / f"z{copy}_{path.relative_to(folder)}"
                 place.parent.mkdir(parents=True, exist_ok=True)
-                place.with_name(f"{copy}_{place.name}" if copy else place.name).symlink_to(path.resolve())
+                place.symlink_to(path)
         entry["root"] = str(folder)
     files.write_json(target / "settings.json", settings["settings"])
 
