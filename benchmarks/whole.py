@@ -69,14 +69,14 @@ def study() -> Row:
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     slow = seconds(lambda: subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL))
     with tempfile.TemporaryDirectory() as folder:
-        fast = seconds(lambda: snakemake(Path(folder), ROOT / "benchmarks/study.yaml", "results/report.html"))
+        fast = seconds(lambda: snakemake(Path(folder), ROOT / "benchmarks/study.yaml", "--", "results/report.html"))
     return row("study", "s", [slow], [fast])
 
 
 def finished(folder: Path) -> Path:
     """A folder in which the published study, cut down to the sample, has been run."""
     if not (folder / "results/report.html").exists():
-        snakemake(folder, SAMPLE_STUDY, "results/report.html")
+        snakemake(folder, SAMPLE_STUDY, "--", "results/report.html")
     return folder
 
 
