@@ -96,6 +96,8 @@ def write() -> None:
         text.append(f"## {record['machine']}\n\nCommit {record['commit'][:10]}, torch {record['torch']}.\n")
         head = ["key", "what", "theirs", "ours", "unit", "ratio (range)", "pairs", "share of the limit"]
         text.append("\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *map(line, rows)]) + "\n")
+        if missing := [f"`{key}`" for key in WHAT if key not in {row["key"] for row in rows}]:
+            text.append(f"Not measured here yet: {', '.join(missing)}.\n")
     if (RESULTS / "learning.json").exists():
         record = files.read_json(RESULTS / "learning.json")
         lines = [
