@@ -46,7 +46,7 @@ MOST_BYTES, MOST_VALUES, MOST_COMBINATIONS = 100_000, 50_000, 1000
 MOST_LETTERS, MOST_DIGITS = 200, 40  # of a key, of a number
 
 
-class _Loader(yaml.SafeLoader):
+class _StrictLoader(yaml.SafeLoader):
     """A safe loader whose keys are text, each given once, and that refuses what grows beyond its file."""
 
     def get_single_node(self) -> yaml.Node | None:
@@ -122,7 +122,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
             raise StudyError(f"{path}: extends itself; take the key `extends` out of one of the files")
         if path.stat().st_size > MOST_BYTES:
             raise StudyError(f"{path}: larger than {MOST_BYTES} bytes; a study file is a page or two of YAML")
-        raw = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # a SafeLoader
+        raw = _StrictLoader(path.read_text(encoding="utf-8-sig")).get_single_data()
     except FileNotFoundError:
         raise StudyError(f"{path}: no such study file") from None
     except (OSError, UnicodeDecodeError) as error:
