@@ -3,11 +3,15 @@
 Reads and checks the study, writes what each job depends on to results/settings/, and names the targets.
 """
 
+import gc
 import os
 import socket
 import sys
 from pathlib import Path
 
+# The graph's many objects live to the end: looking through them for garbage again and again is a tenth of a dry run.
+gc.freeze()
+gc.set_threshold(100_000)
 PROJECT = Path(workflow.basedir)
 sys.path.insert(0, str(PROJECT / "src"))
 

@@ -32,8 +32,9 @@ class Batches:
         normalisation: tuple[Sequence[float], Sequence[float]],
     ):
         self.pixels, self.device = pixels, device
-        mean, deviation = (torch.tensor(values, device=device)[:, None, None] for values in normalisation)
-        self.scale, self.shift = 1 / (255 * deviation), -mean / deviation
+        mean, deviation = (torch.tensor(values, device=device) for values in normalisation)
+        # Of a whole row of pixels: three values at a time would be as many short loops as there are pixels.
+        self.scale, self.shift = (x.repeat(pixels.shape[2]) for x in (1 / (255 * deviation), -mean / deviation))
         self.resident = self._copy() if self._fits() else None
 
     def __len__(self) -> int:
@@ -78,4 +79,7 @@ class Batches:
             photos = photos.float()
         else:
             photos = changes.rotate(changes.turn(photos, index).float(), index)
-        return photos.mul_(self.scale).add_(self.shift).contiguous(memory_format=torch.channels_last)
+        photos = photos.contiguous(memory_format=torch.channels_last)
+        rows = photos.permute(0, 2, 3, 1).view(-1, len(self.scale))
+        torch.addcmul(self.shift, rows, self.scale, out=rows)
+        return photos
