@@ -14,7 +14,7 @@ import theirs
 import torch
 from measuring import ROOT, Row, Way, rate, row, seconds, sides
 
-from manihot import boosting, features, heads, networks, parts, weights
+from manihot import boosting, device, features, heads, networks, parts, weights
 from manihot import pixels as cached
 from manihot.batches import Batches
 from manihot.state import State
@@ -138,7 +138,7 @@ def way(side: str, key: str) -> Way:
         def step() -> int:
             return sum(len(model(batch)) for batch in batches)
     else:
-        dtype = torch.bfloat16
+        dtype = device.precision("auto", CPU)
         ready = features.prepared(networks.feature_network(network, path), CPU, dtype)
 
         def step() -> int:
@@ -152,7 +152,7 @@ def rows(pairs: int) -> Iterator[Row]:
     """The rows of this stage."""
     with tempfile.TemporaryDirectory() as folder:
         check(Path(folder))
-        peak = limits.matrix_product(torch.bfloat16)
+        peak = limits.matrix_product(device.precision("auto", CPU))
         with sides("features") as measure:
             for network in FORWARDS:
                 key = f"backbone_forward/{network}"

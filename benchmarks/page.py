@@ -18,7 +18,7 @@ WHAT = {
     "step_224": "the same, 224 px",
     "fold_96": "a fold (800 + 200 photos, 96 px, 10 epochs) as a process, pixels in the cache",
     "fold_96/with_pixels": "the same, the pixels cached first",
-    "backbone_forward/efficientnet_b0": "forward pass at 224 px, bf16 against float32 inference mode",
+    "backbone_forward/efficientnet_b0": "forward pass at 224 px, against float32 inference mode",
     "backbone_forward/resnet18": "the same",
     "heads": "a head of resnet18, 600 photos, 10 epochs, pixels in the cache",
     "boosting": "the nine XGBoost settings with a fifth of their trees, features stored",
@@ -36,9 +36,9 @@ HEAD = """\
 `make bench` measures the study's own way (one photo at a time with Pillow, every epoch anew, PyTorch's defaults in
 float32, backbones run every epoch: `benchmarks/theirs.py`) against this project's, on the same photos and machine, in
 turns. Before it measures, it checks that both give the same pixels, the same loss curve and the same features. A ratio
-is the median of the pairs, with their range; the share is of what the machine would allow (a large bf16 matrix product,
-a copy of memory, the bare decoder, an empty workflow, a forward pass), measured in the same run. `benchmarks/page.py`
-writes this page; its tables come from `benchmarks/results/`.
+is the median of the pairs, with their range; the share is of what the machine would allow (a large matrix product in
+the precision taken, a copy of memory, the bare decoder, an empty workflow, a forward pass), measured in the same run.
+`benchmarks/page.py` writes this page; its tables come from `benchmarks/results/`.
 """
 TRIED = """\
 ## Tried and left out
@@ -96,7 +96,9 @@ def write() -> None:
     for path in sorted(RESULTS.glob("*-cores.json")):
         record = files.read_json(path)
         rows = sorted(record["rows"], key=lambda row: list(WHAT).index(row["key"]))
-        text.append(f"## {record['machine']}\n\nCommit {record['commit'][:10]}, torch {record['torch']}.\n")
+        text.append(
+            f"## {record['machine']}\n\nCommit {record['commit'][:10]}, torch {record['torch']}, {record['precision']}.\n"
+        )
         head = ["key", "what", "theirs", "ours", "unit", "ratio (range)", "pairs", "share of the limit"]
         text.append("\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *map(line, rows)]) + "\n")
         if missing := [f"`{key}`" for key in WHAT if key not in {row["key"] for row in rows}]:

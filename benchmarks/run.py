@@ -28,7 +28,7 @@ import pixels  # noqa: E402
 import training  # noqa: E402
 import whole  # noqa: E402
 
-from manihot import files  # noqa: E402
+from manihot import device, files  # noqa: E402
 
 STAGES = {"pixels": pixels.rows, "training": training.rows, "features": features.rows}
 
@@ -36,7 +36,8 @@ STAGES = {"pixels": pixels.rows, "training": training.rows, "features": features
 def machine() -> str:
     """The processor's name and cores, such as amd-epyc-9r14-2-cores."""
     names = re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text()) or [platform.machine()]
-    return "-".join(re.findall(r"[a-z0-9]+", names[0].lower())) + f"-{len(os.sched_getaffinity(0))}-cores"
+    name = re.sub(r"\((r|tm)\)", "", names[0].lower())
+    return "-".join(re.findall(r"[a-z0-9]+", name)) + f"-{len(os.sched_getaffinity(0))}-cores"
 
 
 def main() -> None:
@@ -62,7 +63,8 @@ def main() -> None:
             for row in done or STAGES[stage](given.pairs):
                 measured[row.key] = {**asdict(row), "commit": commit}
                 print(page.line(measured[row.key]), flush=True)
-                facts = {"machine": machine(), "commit": commit, "torch": torch.__version__}
+                taken = str(device.precision("auto", torch.device("cpu"))).removeprefix("torch.")
+                facts = {"machine": machine(), "commit": commit, "torch": torch.__version__, "precision": taken}
                 files.write_json(target, {**facts, "rows": list(measured.values())})
     page.write()
     print(f"written: {target.relative_to(ROOT)}, docs/performance.md")

@@ -15,7 +15,7 @@ import torch
 from measuring import ALLOCATOR, ROOT, Row, Way, rate, row, seconds, sides
 from torch import nn
 
-from manihot import parts, training
+from manihot import device, parts, training
 from manihot import pixels as cached
 from manihot.state import State
 from manihot.trainer import LabelledPhotos, Recipe, Trainer
@@ -109,7 +109,7 @@ def way(side: str, key: str) -> Way:
 def rows(pairs: int) -> Iterator[Row]:
     """The rows of this stage."""
     check()
-    peak = limits.matrix_product(torch.bfloat16)
+    peak = limits.matrix_product(device.precision("auto", torch.device("cpu")))
     with sides("training") as measure:
         for size in SIZES:
             each = limits.flops(theirs.small_cnn(size), size, training=True)

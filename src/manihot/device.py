@@ -45,22 +45,24 @@ def _cuda(index: int) -> torch.device:
 def precision(requested: str, device: torch.device) -> torch.dtype:
     """The number format of convolutions and matrix products; weights and losses stay float32.
 
-    `auto` is bfloat16 where the hardware computes in it (CUDA from capability 8.0, processors with
-    AVX512-BF16 or AMX), float32 elsewhere: what is emulated is slower than float32.
+    `auto` is bfloat16 where the hardware is fast in it (CUDA from capability 8.0, processors with AMX, AMD's
+    with AVX512-BF16), float32 elsewhere: what is emulated is slower than float32.
     """
     if requested != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[requested]
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
     else:
-        native = _cpu_computes_bfloat16()
+        native = _cpu_is_fast_in_bfloat16()
     return torch.bfloat16 if native else torch.float32
 
 
-def _cpu_computes_bfloat16() -> bool:
+def _cpu_is_fast_in_bfloat16() -> bool:
     if hasattr(torch.cpu, "get_capabilities"):
-        capabilities = torch.cpu.get_capabilities()
-        return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+        has = torch.cpu.get_capabilities().get
+        # Intel's Xeons since Sapphire Rapids (told by their FP16) are fast in AMX only: where a virtual machine hides
+        # it, a large product in AVX512-BF16 takes twice as long as in float32.
+        return has("amx_bf16", False) or (has("avx512_bf16", False) and not has("avx512_fp16", False))
     # torch before it had a public function for this
     private = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in private)

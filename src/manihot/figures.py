@@ -291,6 +291,40 @@ def costs(table: pd.DataFrame) -> str:
         )
 
 
+def memory(table: pd.DataFrame) -> str | None:
+    """Peak memory of a job against its batch size: `what,network,size,photos,device,batch_size,mb`.
+
+    A line for what ran at two or more batch sizes; None where nothing did.
+    """
+    keys = ["what", "network", "size", "photos", "device"]
+    lines = [
+        (f"{name[0]}, {name[1]}, {name[2]} px", name[4], rows.sort_values("batch_size"))
+        for name, rows in table.groupby(keys, dropna=False)
+        if rows["batch_size"].nunique() > 1
+    ]
+    if not lines:
+        return None
+    with canvas(2.7) as figure:
+        axes = figure.subplots()
+        for number, (name, device, rows) in enumerate(lines):
+            color = PALETTE[("first", "second", "third")[number % 3]]
+            style = ("-", "--", ":")[number // 3 % 3]
+            label = f"{name} ({'processor' if device == 'cpu' else device})"
+            axes.plot(rows["batch_size"], rows["mb"], style, marker="o", ms=3.5, lw=1.3, color=color, label=label)
+        axes.set(xlabel="batch size (photos)", ylabel="peak memory of a job (MB)")
+        axes.set_xlim(0)
+        axes.set_ylim(0)
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.grid(True)
+        figure.legend(loc="outside right upper")
+        ends = (
+            f"{name}: {rows['mb'].iloc[0]:,.0f} MB at {rows['batch_size'].iloc[0]:.0f} photos a batch, "
+            f"{rows['mb'].iloc[-1]:,.0f} MB at {rows['batch_size'].iloc[-1]:.0f}"
+            for name, _, rows in lines[:LISTED]
+        )
+        return render(figure, "Peak memory against batch size", f"{'; '.join(ends)}.")
+
+
 def label_order(label: str) -> tuple[int, float, str]:
     """Sort key of labels: numbers by value, before text."""
     return (0, float(label), "") if re.fullmatch(r"-?\d+", label) else (1, 0.0, label)

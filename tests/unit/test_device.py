@@ -97,10 +97,15 @@ def test_precision_follows_the_hardware(monkeypatch):
     for capability, expected in [((7, 5), torch.float32), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16)]:
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, found=capability: found)
         assert device.precision("auto", cuda) == expected
-    for found in (True, False):
-        capabilities = {"avx512_bf16": found}
+    amd, xeon = {"avx512_bf16": True, "avx512_fp16": False}, {"avx512_bf16": True, "avx512_fp16": True}
+    for capabilities, fast in [
+        (amd, True),
+        (xeon | {"amx_bf16": True}, True),
+        (xeon | {"amx_bf16": False}, False),  # hidden by a virtual machine
+        ({"avx512_bf16": False}, False),
+    ]:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=capabilities: known, raising=False)
-        assert device.precision("auto", cpu) == (torch.bfloat16 if found else torch.float32)
+        assert device.precision("auto", cpu) == (torch.bfloat16 if fast else torch.float32)
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
     assert device.precision("auto", cpu) == torch.bfloat16

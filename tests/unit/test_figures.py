@@ -93,3 +93,14 @@ def test_an_empty_comparison_is_said() -> None:
 def test_calibration_error_weighs_bins_by_their_photos() -> None:
     text = figures.calibration([0.5, 0.9], [0.7, 0.9], [30, 10], "m")
     assert "calibration error 0.150 over 40 photos" in svg.text_alternative(text)[1]
+
+
+def test_memory_is_drawn_where_a_batch_size_changes() -> None:
+    keys = ["what", "network", "size", "photos", "device", "batch_size", "mb"]
+    rows = [("training", "small_cnn", 224, 1000, "cpu", n, 50.0 * n + 100) for n in (96, 32, 64)]
+    alone = pd.DataFrame([("features", "resnet18", 224, None, "cpu", 256, 900.0)], columns=keys)
+    assert figures.memory(alone) is None
+    text = figures.memory(pd.concat([alone, pd.DataFrame(rows, columns=keys)]))
+    assert text is not None and svg.text_alternative(text)[1] == (
+        "training, small_cnn, 224 px: 1,700 MB at 32 photos a batch, 4,900 MB at 96."
+    )

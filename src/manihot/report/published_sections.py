@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from manihot.report.results import Results
+from manihot import figures
+from manihot.report.results import Results, chart
 from manihot.report.tables import ABSENT, Cell, Column, Table, columns, count, number
 
 TABLES = {
@@ -92,6 +93,7 @@ def conclusions(results: Results, study: Mapping[str, Any]) -> dict[str, Any] | 
         "values": values,
         "balancing": _balancing(content["balancing"]),
         "memory": _memory_table(measured),
+        "memory_figure": chart(drawn) if (drawn := figures.memory(measured)) else None,
     }
 
 
