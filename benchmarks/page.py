@@ -96,9 +96,8 @@ def write() -> None:
     for path in sorted(RESULTS.glob("*-cores.json")):
         record = files.read_json(path)
         rows = sorted(record["rows"], key=lambda row: list(WHAT).index(row["key"]))
-        text.append(
-            f"## {record['machine']}\n\nCommit {record['commit'][:10]}, torch {record['torch']}, {record['precision']}.\n"
-        )
+        made = f"Commit {record['commit'][:10]}, torch {record['torch']}, {record['precision']}."
+        text.append(f"## {record['machine']}\n\n{made}\n")
         head = ["key", "what", "theirs", "ours", "unit", "ratio (range)", "pairs", "share of the limit"]
         text.append("\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *map(line, rows)]) + "\n")
         if missing := [f"`{key}`" for key in WHAT if key not in {row["key"] for row in rows}]:
