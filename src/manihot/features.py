@@ -99,14 +99,13 @@ def extract(
 
 
 def prepared(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """A frozen network ready to run on `device`: unchanged in float32, else cast, with batch norms fused into
-    the convolutions before them (one rounding and one pass over memory less)."""
-    if dtype != torch.float32:
-        try:
-            model = fuse(model)
-        except Exception as error:  # torch.fx cannot trace every network; it then runs as it is
-            log.info("batch norms are not fused: %s", error)
-            model = copy.deepcopy(model)
+    """A copy of a frozen network ready to run on `device` in `dtype`: batch norms are fused into the convolutions
+    before them, which is a pass over memory and a rounding less."""
+    try:
+        model = fuse(model)
+    except Exception as error:  # torch.fx cannot trace every network; it then runs as it is
+        log.info("batch norms are not fused: %s", error)
+        model = copy.deepcopy(model)
     return model.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
