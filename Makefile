@@ -47,7 +47,7 @@ test-full: .venv/dev ## Run the tests with the long ones
 test-slurm: .venv/dev ## Run the tiny study on a Slurm that the tests start (Debian: slurm-wlm munge)
 	@$(PY) -m pytest tests/workflow/test_slurm.py -m full
 
-bench: .venv/run ## Measure the study's own way against this one, in about an hour
+bench: .venv/run ## Measure the study's own way against this one, in about two hours on two cores
 	@$(PY) benchmarks/run.py
 
 lint: .venv/dev ## Check style, format and types

@@ -1,10 +1,11 @@
-"""How catalog and pixels grow: drawn small photos through the workflow's own rules, a line a number of photos.
+"""How the stages grow: drawn small photos through the workflow's own rules, a line a number of photos.
 
     python benchmarks/growth.py [--photos 1000 10000 100000] [--cores 2] [--folder FOLDER]
 
-Each run draws its photos (64 x 48 pixels, all different), writes a study of them, and runs the rules up to the
-catalog and the pixels of every shard. It prints a row a run and writes benchmarks/results/growth.json. Seconds of a
-stage are those of its jobs added up; `listing` is a run with nothing to do, in which the main process lists all photos.
+Each run draws its photos (64 x 48 pixels, all different) and runs a study of them: first up to the catalog and the
+pixels of every shard, then, with two experiments of two folds and one epoch, up to the report. It prints a row a run
+and writes benchmarks/results/growth.json. Seconds of a stage are those of its jobs added up; `listing` is a run with
+nothing to do, in which the main process lists all photos.
 """
 
 import argparse
@@ -27,10 +28,21 @@ from manihot import files  # noqa: E402
 STUDY = """
 data: {{many: {{source: csv, photos: {folder}/photos, labels: {folder}/labels.csv}}}}
 photos: {{shards: {shards}}}
-splits: {{main: {{dataset: many, folds: 2, test: 10}}}}
-experiments: {{only: {{split: main, size: 32}}}}
+splits: {{main: {{dataset: many, folds: 2, test: {tested}, test_as_found: {tested}}}}}
+experiments:
+  one: {{split: main, draw: as_found, size: 32, batch_size: 128, epochs: 1, learning_rate: 1e-4}}
+  two: {{based_on: one, learning_rate: 1e-3}}
 """
-STAGES = ["catalog_shard", "build_catalog", "cache_pixels"]
+# Rules of each stage that is reported.
+STAGES = {
+    "catalog_shard": ["catalog_shard"],
+    "build_catalog": ["build_catalog"],
+    "cache_pixels": ["cache_pixels"],
+    "splits": ["split_photos", "draw_photos"],
+    "training": ["train_fold", "predict_fold"],
+    "scores": ["ensemble_folds", "score_model", "compare_models", "summarise_scores"],
+    "report": ["draw_exploration", "draw_curves", "draw_confusion", "draw_summary", "build_report"],
+}
 
 
 def draw(folder: Path, photos: int) -> None:
@@ -48,10 +60,8 @@ def draw(folder: Path, photos: int) -> None:
     files.write_rows(folder / "labels.csv", ["image_id", "label"], rows)
 
 
-def run(folder: Path, shards: int, cores: int) -> float:
-    """Seconds of a run up to the catalog and all pixels."""
-    (folder / "study.yaml").write_text(STUDY.format(folder=folder, shards=shards))
-    targets = ["results/catalog/many.csv", *(f"results/pixels/many/32px/{shard}.json" for shard in range(shards))]
+def run(folder: Path, cores: int, *targets: str) -> float:
+    """Seconds of a run up to the targets."""
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)),
         *("--cores", str(cores), "--configfile", str(folder / "study.yaml"), "--", *targets),
@@ -61,9 +71,10 @@ def run(folder: Path, shards: int, cores: int) -> float:
     return time.perf_counter() - start
 
 
-def costs(folder: Path, stage: str) -> tuple[float, float]:
-    """Seconds of a stage's jobs, added up, and the peak memory of one of them in MB."""
-    rows = [row for path in (folder / "results/costs" / stage).rglob("*.csv") for row in files.read_rows(path)]
+def costs(folder: Path, rules: list[str]) -> tuple[float, float]:
+    """Seconds of the jobs of some rules, added up, and the peak memory of one of them in MB."""
+    paths = [path for rule in rules for path in (folder / "results/costs" / rule).rglob("*.csv")]
+    rows = [row for path in paths for row in files.read_rows(path)]
     return sum(float(row["seconds"]) for row in rows), max(float(row["peak_memory_mb"]) for row in rows)
 
 
@@ -73,10 +84,14 @@ def measure(folder: Path, photos: int, cores: int) -> dict[str, float]:
     draw(folder, photos)
     drawing = time.perf_counter() - start
     shards = max(2, photos // 12_500)
-    row = {"photos": photos, "shards": shards, "drawing": drawing, "wall": run(folder, shards, cores)}
-    row["listing"] = run(folder, shards, cores)
-    for stage in STAGES:
-        row[stage], row[f"{stage}_mb"] = costs(folder, stage)
+    study = STUDY.format(folder=folder, shards=shards, tested=photos // 10)
+    (folder / "study.yaml").write_text(study)
+    cached = ["results/catalog/many.csv", *(f"results/pixels/many/32px/{shard}.json" for shard in range(shards))]
+    row = {"photos": photos, "shards": shards, "drawing": drawing, "wall": run(folder, cores, *cached)}
+    row["listing"] = run(folder, cores, *cached)
+    row["wall_report"] = run(folder, cores, "results/report.html")
+    for stage, rules in STAGES.items():
+        row[stage], row[f"{stage}_mb"] = costs(folder, rules)
     with (folder / "results/catalog/many/duplicates.csv").open() as pairs:
         row["pairs"] = sum(1 for _ in csv.reader(pairs)) - 1
     for name in ("catalog", "pixels"):

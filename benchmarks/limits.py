@@ -5,13 +5,13 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import simplejpeg
 import torch
 from measuring import rate
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 SIDE = 4096
+CPU = torch.device("cpu")
 
 
 def best(step: Callable[[], int], clock: Callable[[], float] = time.perf_counter) -> float:
@@ -21,14 +21,18 @@ def best(step: Callable[[], int], clock: Callable[[], float] = time.perf_counter
 
 
 @cache
-def matrix_product(dtype: torch.dtype) -> float:
+def matrix_product(dtype: torch.dtype, device: torch.device = CPU) -> float:
     """FLOP a second of a large matrix product."""
-    a, b = (torch.rand(SIDE, SIDE).to(dtype) for _ in range(2))
-    out = torch.empty(SIDE, SIDE, dtype=dtype)
+    a, b = (torch.rand(SIDE, SIDE, device=device).to(dtype) for _ in range(2))
+    out = torch.empty(SIDE, SIDE, dtype=dtype, device=device)
+    times = 1 if device == CPU else 100
 
     def step() -> int:
-        torch.mm(a, b, out=out)
-        return 2 * SIDE**3
+        for _ in range(times):
+            torch.mm(a, b, out=out)
+        if device != CPU:
+            torch.cuda.synchronize(device)
+        return times * 2 * SIDE**3
 
     return best(step)
 
@@ -48,6 +52,8 @@ def memory_copy() -> float:
 
 def bare_decode(photos: list[Path], reduced: bool) -> float:
     """Photos a second that the decoder alone gets through on one core, from memory, whole or at half their size."""
+    import simplejpeg  # not on every machine that the rest is measured on
+
     contents = [path.read_bytes() for path in photos]
     sides = [
         tuple(-(-side // (1 + reduced)) for side in simplejpeg.decode_jpeg_header(content)[:2]) for content in contents

@@ -149,7 +149,7 @@ class Trainer:
         """One pass over the training photos, validation after it, and a row of history.
 
         Raises:
-            StudyError: the loss is no longer a number, or the device has too little memory.
+            StudyError: the loss is no longer a number, the device has too little memory, or batch norm one photo.
         """
         epoch = len(self.history) + 1
         devices = [self.device] if self.device.type == "cuda" else []
@@ -162,6 +162,13 @@ class Trainer:
             raise StudyError(
                 f"{self.where}: a batch of {self.recipe.batch_size} does not fit into {self.device}: "
                 "lower batch_size, size or gpu_slots"
+            ) from error
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise StudyError(
+                f"{self.where}: the last batch is a single photo, whose maps at {self.recipe.size} px are single "
+                "pixels: batch norm has nothing to average: change batch_size, train_photos or size"
             ) from error
         self.history.append(row)
         log.info("%s: %s", self.where, row)

@@ -283,6 +283,12 @@ def test_too_little_memory_is_told(tmp_path, monkeypatch):
         run(tmp_path)
 
 
+def test_a_single_photo_that_batch_norm_cannot_take_is_told(tmp_path):
+    one_too_many = photos(5, 32)
+    with pytest.raises(StudyError, match="unit, fold 1: the last batch is a single photo, .* 32 px .* batch_size"):
+        run(tmp_path, recipe(network="resnet18", size=32, batch_size=4, augment={}), one_too_many)
+
+
 def test_checkpoints_may_not_take_over(tmp_path, monkeypatch):
     saved = []
     monkeypatch.setattr(training, "CHECKPOINT_SHARE", 0.0)

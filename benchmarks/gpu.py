@@ -1,0 +1,240 @@
+"""What a GPU gives, in absolute figures: training, features, five folds at once, small batches, and memory.
+
+    python benchmarks/gpu.py [--device cuda] [--size 224] [--seconds 5]
+
+Writes benchmarks/results/{device}.json after each row: its key, value and unit, and where there is a limit the share
+of it (of a large bf16 matrix product on the same device). Needs torch and torchvision only; `--device cpu --size 32
+--seconds 0.1` tries the program where there is no GPU, and writes nothing.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import limits
+import numpy as np
+import torch
+from measuring import ROOT, seconds
+from training import recipe
+
+from manihot import features, files, networks
+from manihot.batches import Batches
+from manihot.trainer import LabelledPhotos, Recipe, Trainer
+
+CLASSES, FOLDS = 5, 5
+TRAINED = (("small_cnn", 96), ("small_cnn", 256), ("resnet18", 128), ("efficientnet_b0", 128))
+EXTRACTED, FEATURE_BATCH = ("resnet18", "efficientnet_b0"), 256
+SMALL, REPLAYS, BATCHES = 32, 100, (32, 64, 96, 128, 256, 512, 1024)
+Row = dict[str, Any]
+
+
+def settings(network: str, size: int, batch: int, device: str) -> Recipe:
+    """A network trained whole."""
+    return replace(recipe(size), network=network, batch_size=batch, device=device, learning_rate=1e-4)
+
+
+def noise(count: int, size: int) -> np.ndarray:
+    """Photos uint8 [count, size, size, 3]: what they show takes no time."""
+    return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+
+
+def trainer(network: str, size: int, batch: int, device: torch.device, batches: int = 32) -> Trainer:
+    """A trainer on so many batches of noise, without validation."""
+    pixels = noise(batch * batches, size)
+    n = np.arange(len(pixels))
+    known = LabelledPhotos(pixels, n % CLASSES, n.astype(np.uint64))
+    nothing = LabelledPhotos(pixels[:0], n[:0], n[:0].astype(np.uint64))
+    return Trainer(settings(network, size, batch, device.type), "", 0, CLASSES, known, nothing, None, device)
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def epochs(own: Trainer, least: float) -> tuple[float, float]:
+    """Photos a second over whole epochs, and the share of that time for which the host gave out work.
+
+    Well below 1 the device is what takes the time, and the loop never waits for the host.
+    """
+    given: list[float] = []
+    own.run_epoch(lambda *_: None)
+    wait(own.device)
+    start, seen, busy = time.perf_counter(), 0, 0.0
+    while seen == 0 or time.perf_counter() - start < least:
+        begun = time.perf_counter()
+        own.run_epoch(lambda *_: given.append(time.perf_counter()))  # the last call comes before the host waits
+        busy += given[-1] - begun
+        seen += len(own.targets)
+    taken = time.perf_counter() - start
+    return seen / taken, busy / taken
+
+
+def training(device: torch.device, size: int, least: float, peak: float) -> Iterator[Row]:
+    """Photos a second in training."""
+    for network, batch in TRAINED:
+        own = trainer(network, size, batch, device)
+        work = limits.flops(networks.assemble(network, CLASSES, size, 0.3, None), size, training=True)
+        rate, host = epochs(own, least)
+        key = f"train/{network}/batch_{batch}"
+        yield {"key": key, "value": rate, "unit": "photos/s", "limit_share": rate * work / peak, "host_share": host}
+
+
+def extraction(device: torch.device, size: int, least: float, peak: float) -> Iterator[Row]:
+    """Photos a second through a frozen backbone."""
+    dtype = torch.bfloat16
+    for network in EXTRACTED:
+        model = networks.headless(networks.torchvision_network(network)).eval().requires_grad_(False)
+        work = limits.flops(model, size, training=False)
+        ready, batches = features.prepared(model, device, dtype), Batches(noise(1024, size), device, networks.IMAGENET)
+
+        def step() -> None:
+            features.forward(ready, batches, FEATURE_BATCH, "identity", dtype)  # noqa: B023 (called in this round)
+
+        rate = repeated(step, least) * len(batches)
+        yield {"key": f"features/{network}", "value": rate, "unit": "photos/s", "limit_share": rate * work / peak}
+
+
+def repeated(step: Callable[[], object], least: float) -> float:
+    """How often a second `step`, which waits for the device, can be done."""
+    step()
+    start, done = time.perf_counter(), 0
+    while done == 0 or time.perf_counter() - start < least:
+        step()
+        done += 1
+    return done / (time.perf_counter() - start)
+
+
+def small_batches(device: torch.device, size: int, least: float) -> Iterator[Row]:
+    """Batches of 32, where launches may be what takes the time: as it is, compiled, and as a CUDA graph."""
+    for resolution in (size, min(size, 64)):
+        work = f"small_batches/{resolution}px"
+        rate, host = epochs(trainer("small_cnn", resolution, SMALL, device), least)
+        yield {"key": f"{work}/eager", "value": rate, "unit": "photos/s", "host_share": host}
+        own = trainer("small_cnn", resolution, SMALL, device)
+        own.model = torch.compile(own.model, mode="reduce-overhead")
+        first = seconds(lambda: own.run_epoch(lambda *_: None))  # noqa: B023 (called in this round)
+        rate, host = epochs(own, least)
+        yield {"key": f"{work}/compiled", "value": rate, "unit": "photos/s", "host_share": host, "first_epoch_s": first}
+        if device.type == "cuda":
+            steps = captured(trainer("small_cnn", resolution, SMALL, device, batches=1))
+            rate = repeated(steps, least) * REPLAYS * SMALL
+            yield {"key": f"{work}/graph", "value": rate, "unit": "photos/s"}
+
+
+def captured(own: Trainer) -> Callable[[], None]:
+    """`REPLAYS` steps of training, each one CUDA graph, and then waiting for them."""
+    photos, index = next(own.train_batches(np.arange(len(own.targets)), SMALL))
+    optimizer = torch.optim.Adam(own.parameters, lr=1e-4, fused=True, capturable=True)
+    own.model.train()
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with own.autocast():
+            logits = own.model(photos)
+        own.loss(logits.float(), own.targets[index]).backward()
+        optimizer.step()
+
+    side = torch.cuda.Stream(own.device)
+    side.wait_stream(torch.cuda.current_stream(own.device))
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream(own.device).wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+
+    def replay() -> None:
+        for _ in range(REPLAYS):
+            graph.replay()
+        torch.cuda.synchronize(own.device)
+
+    return replay
+
+
+def folds(device: torch.device, size: int, count: int) -> Iterator[Row]:
+    """Five folds of small_cnn, a process each: one after another, and all at once on the one device."""
+
+    def start() -> subprocess.Popen:
+        command = [sys.executable, __file__, "--device", str(device), "--size", str(size), "--fold", str(count)]
+        return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT / "src")})
+
+    def one() -> None:
+        if start().wait():
+            sys.exit("a fold failed")
+
+    def together() -> None:
+        if any([process.wait() for process in [start() for _ in range(FOLDS)]]):
+            sys.exit("a fold failed")
+
+    for name, way in (("in_turn", lambda: [one() for _ in range(FOLDS)]), ("together", together)):
+        yield {"key": f"folds/{name}", "value": seconds(way), "unit": "s"}
+
+
+def fold(device: torch.device, size: int, count: int) -> None:
+    """One of the five: ten epochs of `count` photos."""
+    own = trainer("small_cnn", size, 50, device, batches=-(-count // 50))
+    for _ in range(10):
+        own.run_epoch(lambda *_: None)
+    wait(device)
+
+
+def memory(device: torch.device, size: int) -> Iterator[Row]:
+    """The peak that tensors take in a step of small_cnn, by batch size."""
+    for batch in BATCHES if device.type == "cuda" else ():
+        torch.cuda.reset_peak_memory_stats(device)
+        own = trainer("small_cnn", size, batch, device, batches=2)
+        own.run_epoch(lambda *_: None)
+        peak = torch.cuda.max_memory_allocated(device) / 2**20
+        del own
+        yield {"key": f"memory/batch_{batch}", "value": peak, "unit": "MB"}
+
+
+def measured(device: torch.device, size: int, least: float) -> Iterator[Row]:
+    """Every row."""
+    peak = limits.matrix_product(torch.bfloat16, device)
+    yield {"key": "matrix_product", "value": peak / 1e12, "unit": "TFLOP/s"}
+    yield from training(device, size, least, peak)
+    yield from extraction(device, size, least, peak)
+    yield from small_batches(device, size, least)
+    yield from folds(device, size, 1000 if device.type == "cuda" else 50)
+    yield from memory(device, size)
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", type=torch.device, default=torch.device("cuda"))
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long each rate is measured at least")
+    parser.add_argument("--fold", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # as the pipeline's own jobs
+    if given.fold:
+        fold(given.device, given.size, given.fold)
+        return
+    name = torch.cuda.get_device_name(given.device) if given.device.type == "cuda" else "trial"
+    parent = ROOT / "benchmarks/results" if given.device.type == "cuda" else Path(tempfile.mkdtemp())
+    target = parent / f"{'-'.join(re.findall('[a-z0-9]+', name.lower()))}.json"
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    rows: list[Row] = []
+    for row in measured(given.device, given.size, given.seconds):
+        rows.append(row)
+        print(*(f"{key} {value:.4g}" if isinstance(value, float) else value for key, value in row.items()), flush=True)
+        files.write_json(target, {"device": name, "torch": torch.__version__, "commit": commit, "rows": rows})
+    print(f"written: {target}")
+
+
+if __name__ == "__main__":
+    main()
