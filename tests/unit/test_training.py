@@ -286,7 +286,7 @@ def test_too_little_memory_is_told(tmp_path, monkeypatch):
 def test_a_single_photo_that_batch_norm_cannot_take_is_told(tmp_path):
     one_too_many = photos(5, 32)
     with pytest.raises(StudyError, match="unit, fold 1: the last batch is a single photo, .* 32 px .* batch_size"):
-        run(tmp_path, recipe(network="resnet18", size=32, batch_size=4, augment={}), one_too_many)
+        run(tmp_path, recipe(network="resnet18", size=32, batch_size=4, augment={}), train=one_too_many)
 
 
 def test_checkpoints_may_not_take_over(tmp_path, monkeypatch):
