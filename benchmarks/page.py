@@ -47,7 +47,7 @@ Two cores of a Xeon whose AMX instructions the virtual machine hides, torch 2.14
 
 - **Batches.** Of 20.7 ms for 96 photos at 224 px the gather took 1.1, the cast to float32 4.0, and scale and shift
   15.6: three values at a time, a loop of three a pixel. Scale and shift of a whole row of pixels should leave little
-  more than the passes over memory, some 7 ms: 7.4 were measured beside other work, 4.3 in the table's run.
+  more than the passes over memory, some 7 ms: 7.4 were measured.
 - **bf16.** This processor has the instructions and is slow in them: a large product at 165 GFLOP/s, 330 in float32;
   `small_cnn` at 64 / 96 / 224 px trained 153 / 69 / 12.6 photos/s in bf16 and 218 / 93 / 12.9 in float32. `precision:
   auto` takes float32 there now.
