@@ -8,7 +8,7 @@ import torch
 from manihot import augment
 from manihot.augment import Augmentation
 from manihot.batches import Batches
-from manihot.networks import PIXELS
+from manihot.networks import IMAGENET, PIXELS
 
 EVERYTHING = Augmentation(horizontal_flip=True, vertical_flip=True, right_angles=True, rotation=20.0)
 
@@ -41,6 +41,20 @@ def test_neither_batch_size_nor_order_changes_what_a_photo_gets():
     half = np.arange(0, 64, 2)
     alone = changed(5, np.arange(32), keys=KEYS[half], pixels=photos()[half])
     assert torch.equal(alone, expected[half])
+
+
+def test_every_channel_gets_its_own_mean_and_deviation():
+    pixels = photos(5)
+    expected = (pixels / 255 - IMAGENET[0]) / IMAGENET[1]
+    turned = Augmentation(horizontal_flip=True).draw(KEYS[:5], 5, 2)
+    batches = Batches(pixels, torch.device("cpu"), IMAGENET)
+    for changes in (None, turned):
+        for photo, index in batches(np.array([3, 0, 4, 1, 2]), 2, changes):
+            wanted = torch.from_numpy(expected[index.numpy()]).permute(0, 3, 1, 2)
+            if changes is not None:
+                wanted = changes.turn(wanted, index)
+            assert photo.is_contiguous(memory_format=torch.channels_last)
+            torch.testing.assert_close(photo.double(), wanted, atol=1e-5, rtol=0)
 
 
 def test_epoch_and_seed_change_it():
