@@ -1,6 +1,6 @@
 """Photos as bytes, given to a network as normalised batches on its device."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -64,6 +64,21 @@ class Batches:
             batch = slice(start, start + batch_size)
             index = places[batch]
             yield self._normalised(self._gather(order[batch], index), index, changes), index
+
+    def outputs(
+        self, function: Callable[[Tensor], Tensor], batch_size: int, changes: Changes | None = None
+    ) -> Tensor:
+        """What `function` makes of each batch [b, 3, size, size] of all photos in order, as one tensor [n, ...]."""
+        whole: Tensor | None = None
+        for photos, index in self(np.arange(len(self)), batch_size, changes):
+            made = function(photos)
+            # Taken whole at once: a small block kept of each batch would split what the batches leave free, and
+            # memory would grow by a batch each time.
+            whole = made.new_empty(len(self), *made.shape[1:]) if whole is None else whole
+            whole[index] = made
+        if whole is None:
+            raise ValueError("there are no photos")
+        return whole
 
     def _gather(self, rows: NDArray[np.int64], index: Tensor) -> Tensor:
         if self.resident is not None:

@@ -112,9 +112,8 @@ def prepared(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.M
 @torch.inference_mode()
 def forward(model: nn.Module, batches: Batches, batch_size: int, view: str, dtype: torch.dtype) -> NDArray[np.float32]:
     """Features of all photos of `batches` in one view, float32 [n, D]."""
-    order = np.arange(len(batches))
-    parts = [model(augment.view(photos.to(dtype), view)).float() for photos, _ in batches(order, batch_size)]
-    return torch.cat(parts).cpu().numpy()
+    made = batches.outputs(lambda photos: model(augment.view(photos.to(dtype), view)).float(), batch_size)
+    return made.cpu().numpy()
 
 
 def faithful(

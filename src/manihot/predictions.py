@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load
-from torch import nn
+from torch import Tensor, nn
 
 from manihot import device as machine
 from manihot import files, networks, parts
@@ -31,12 +31,12 @@ def predict(
 ) -> NDArray[np.float32]:
     """Probabilities float32 [n, classes] of all photos of `batches`: softmax, averaged over the views."""
     model.eval()
-    probabilities = []
+
+    def probabilities(photos: Tensor) -> Tensor:
+        return torch.stack([model(view(photos, name)).float().softmax(1) for name in views]).mean(0)
+
     with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
-        for photos, _ in batches(np.arange(len(batches)), batch_size, changes):
-            seen = [model(view(photos, name)).float().softmax(1) for name in views]
-            probabilities.append(torch.stack(seen).mean(0))
-    return torch.cat(probabilities).cpu().numpy()
+        return batches.outputs(probabilities, batch_size, changes).cpu().numpy()
 
 
 def load_network(network: str, weights: Path, sha256: str, classes: int, size: int) -> nn.Module:

@@ -216,8 +216,8 @@ class Trainer:
         augmentation = self.augmentation if self.recipe.flips_at_validation else augment.Augmentation()
         changes = augmentation.draw(self.validation.keys, self.seed, epoch, self.device)
         with self.autocast():
-            batches = self.validation_batches(np.arange(n), self.recipe.batch_size, changes)
-            logits = torch.cat([self.model(photos).float() for photos, _ in batches])
+            batches, size = self.validation_batches, self.recipe.batch_size
+            logits = batches.outputs(lambda photos: self.model(photos).float(), size, changes)
         accuracy = (logits.argmax(1) == self.validation_targets).double().mean()
         return {
             "validation_loss": self.loss(logits, self.validation_targets).item(),
