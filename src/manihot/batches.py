@@ -65,9 +65,7 @@ class Batches:
             index = places[batch]
             yield self._normalised(self._gather(order[batch], index), index, changes), index
 
-    def outputs(
-        self, function: Callable[[Tensor], Tensor], batch_size: int, changes: Changes | None = None
-    ) -> Tensor:
+    def outputs(self, function: Callable[[Tensor], Tensor], batch_size: int, changes: Changes | None = None) -> Tensor:
         """What `function` makes of each batch [b, 3, size, size] of all photos in order, as one tensor [n, ...]."""
         whole: Tensor | None = None
         for photos, index in self(np.arange(len(self)), batch_size, changes):

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights, list_models
 
+from manihot.blocks import Block
 from manihot.errors import StudyError
 
 Triple = tuple[float, float, float]
@@ -27,8 +28,8 @@ def small_cnn(classes: int, size: int, dropout: float) -> nn.Sequential:
     Three 3x3 convolutions (64, 128, 256), each with batch norm, ReLU and 2x2 pooling, one more 2x2 pooling,
     fully connected 256. 13,218,309 parameters at 5 classes and 224 px.
     """
-    features = _blocks(64, 128, 256)
-    features[-2] = nn.MaxPool2d(4)  # the last block's pooling and the one after it
+    # The last block's pooling and the one after it are one.
+    features = [Block(3, 64, pooling=2), Block(64, 128, pooling=2), Block(128, 256, pooling=4)]
     connected = _connected(256 * (size // 16) ** 2, 256, dropout=dropout, classes=classes)
     return nn.Sequential(*features, nn.Flatten(), *connected)
 
@@ -38,21 +39,12 @@ def vgg_small(classes: int, size: int, dropout: float) -> nn.Sequential:
 
     53,066,245 parameters at 5 classes and 224 px.
     """
-    features = _blocks(64, 128, 256, 512)
+    features = [Block(before, after, pooling=2) for before, after in pairwise((3, 64, 128, 256, 512))]
     connected = _connected(512 * (size // 16) ** 2, 512, 256, dropout=dropout, classes=classes)
     return nn.Sequential(*features, nn.Flatten(), *connected)
 
 
 OWN = {"small_cnn": small_cnn, "vgg_small": vgg_small}
-
-
-def _blocks(*channels: int) -> list[nn.Module]:
-    """Convolution, batch norm, pooling, ReLU: ReLU after pooling is equal to the last bit and less work."""
-    layers: list[nn.Module] = []
-    for before, after in pairwise((3, *channels)):
-        convolution = nn.Conv2d(before, after, kernel_size=3, padding=1)
-        layers += [convolution, nn.BatchNorm2d(after), nn.MaxPool2d(2), nn.ReLU()]
-    return layers
 
 
 def _connected(inputs: int, *widths: int, dropout: float, classes: int) -> list[nn.Module]:

@@ -1,0 +1,112 @@
+"""The block of our own networks: convolution, batch norm, max pooling, ReLU, in the fewest passes over memory.
+
+Batch norm is x -> a x + b in each channel, with a and b of the whole batch: where a > 0 it keeps the order, so the
+pooled output of batch norm is batch norm of the pooled input. Only pooled maps are normalised then, and batch norm's
+full output is neither written, read nor kept for the gradient: at 224 px a third of a training step's time on two
+cores, and half of its memory.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+aten = torch.ops.aten
+
+
+class Block(nn.Module):
+    """Maps [n, inputs, h, w] to [n, outputs, h // pooling, w // pooling]: 3x3 convolution, batch norm, pooling, ReLU.
+
+    ReLU after pooling is equal to ReLU before it, and less work.
+    """
+
+    def __init__(self, inputs: int, outputs: int, pooling: int):
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+        self.norm = nn.BatchNorm2d(outputs)
+        self.pooling = pooling
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """The block's output; in training the running mean and variance move on."""
+        convolution, norm = self.convolution, self.norm
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None and variance is not None and convolution.bias is not None
+        # A negative weight of batch norm would turn the order round: its channel is convolved with the sign changed.
+        sign = torch.where(norm.weight.detach() < 0, -1.0, 1.0).to(mean.dtype)
+        kernels, weight, mean = convolution.weight * sign.view(-1, 1, 1, 1), norm.weight * sign, mean * sign
+        convolved = functional.conv2d(maps, kernels, convolution.bias * sign, padding=1)
+        if not self.training:
+            pooled = functional.max_pool2d(convolved, self.pooling)
+            pooled = functional.batch_norm(pooled, mean, variance, weight, norm.bias, False, 0.0, norm.eps)
+            return pooled.relu_()
+        assert norm.momentum is not None and norm.num_batches_tracked is not None
+        if convolved.device.type == "cpu":
+            convolved = convolved.contiguous(memory_format=torch.channels_last)
+            pooled = _NormalisedMaxima.apply(
+                convolved, weight, norm.bias, mean, variance, norm.momentum, norm.eps, self.pooling
+            )
+        else:  # a GPU's libraries have kernels of their own
+            normalised = functional.batch_norm(
+                convolved, mean, variance, weight, norm.bias, True, norm.momentum, norm.eps
+            )
+            pooled = functional.max_pool2d(normalised, self.pooling)
+        norm.running_mean.copy_(mean * sign)  # type: ignore[union-attr]
+        norm.num_batches_tracked.add_(1)
+        return pooled.relu_()
+
+
+class _NormalisedMaxima(torch.autograd.Function):
+    """Max pooling of batch norm (weights >= 0) of maps in channels_last; moves running mean and variance on.
+
+    The gradient of batch norm's input x is, with the mean m and deviation s of its n values in a channel, and g the
+    gradient of the output (Ioffe and Szegedy, arXiv 1502.03167, section 3),
+
+        weight / s * (g - sum(g) / n - (x - m) / s * sum(g (x - m) / s) / n):
+
+    a line of x everywhere, and g at the maxima alone, which is where both sums are taken. It is written over x, so
+    that a graph can be walked back once.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, running_mean: Tensor, running_variance: Tensor,
+        momentum: float, eps: float, pooling: int,
+    ) -> Tensor:  # fmt: skip
+        mean, variance = aten.batch_norm_update_stats(x, running_mean, running_variance, momentum)
+        maxima, places = aten.max_pool2d_with_indices(x, pooling)
+        ctx.save_for_backward(x, maxima, places, weight, mean, variance)
+        ctx.eps = eps
+        return functional.batch_norm(maxima, mean, variance, weight, bias, False, 0.0, eps)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, maxima, places, weight, mean, variance = ctx.saved_tensors
+        # With mean and variance given: weight / s * g at the maxima, and both sums.
+        at_maxima, weighted_sum, plain_sum = aten.native_batch_norm_backward(
+            gradient, maxima, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
+        )
+        photos, channels, height, width = x.shape
+        n = photos * height * width
+        inverse = torch.rsqrt(variance + ctx.eps)
+        slope, start = -weight * inverse**2 * weighted_sum / n, -weight * inverse * plain_sum / n
+
+        def row(values: Tensor) -> Tensor:
+            return values.to(x.dtype).repeat(width)  # of a whole row of pixels: a channel's loop would be short
+
+        rows = x.permute(0, 2, 3, 1).view(-1, width * channels)
+        if x.dtype.itemsize < 4:
+            # The line's start would be rounded to few digits and shift the whole channel: x is centred before.
+            centre = mean.to(x.dtype)
+            rows.sub_(row(centre))
+            mean = mean - centre
+        torch.addcmul(row(start - slope * mean), rows, row(slope), out=rows)
+
+        def flat(maps: Tensor) -> Tensor:
+            return maps.permute(0, 2, 3, 1).reshape(photos, -1, channels)
+
+        # Windows do not overlap: no place comes twice.
+        flat(x).scatter_add_(1, flat(places), flat(at_maxima))
+        return x, weighted_sum, plain_sum, None, None, None, None, None
