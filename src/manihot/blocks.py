@@ -6,6 +6,7 @@ full output is neither written, read nor kept for the gradient: at 224 px a thir
 cores, and half of its memory.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,6 +15,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 aten = torch.ops.aten
+# Bytes of maps that are pooled at a time: few enough for the caches, enough to keep the cores busy.
+TOGETHER = 2**23
 
 
 class Block(nn.Module):
@@ -75,38 +78,53 @@ class _NormalisedMaxima(torch.autograd.Function):
         momentum: float, eps: float, pooling: int,
     ) -> Tensor:  # fmt: skip
         mean, variance = aten.batch_norm_update_stats(x, running_mean, running_variance, momentum)
-        maxima, places = aten.max_pool2d_with_indices(x, pooling)
-        ctx.save_for_backward(x, maxima, places, weight, mean, variance)
-        ctx.eps = eps
+        n, channels, height, width = x.shape
+        maxima = x.new_empty(n, height // pooling, width // pooling, channels).permute(0, 3, 1, 2)
+        for part, of_part in zip(_parts(x), maxima.split(_together(x)), strict=True):
+            of_part.copy_(functional.max_pool2d(part, pooling))
+        ctx.save_for_backward(x, maxima, weight, mean, variance)
+        ctx.eps, ctx.pooling = eps, pooling
         return functional.batch_norm(maxima, mean, variance, weight, bias, False, 0.0, eps)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, maxima, places, weight, mean, variance = ctx.saved_tensors
+        x, maxima, weight, mean, variance = ctx.saved_tensors
         # With mean and variance given: weight / s * g at the maxima, and both sums.
         at_maxima, weighted_sum, plain_sum = aten.native_batch_norm_backward(
             gradient, maxima, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
         )
-        photos, channels, height, width = x.shape
-        n = photos * height * width
+        channels, width = x.shape[1], x.shape[3]
+        n = x.numel() // channels
         inverse = torch.rsqrt(variance + ctx.eps)
         slope, start = -weight * inverse**2 * weighted_sum / n, -weight * inverse * plain_sum / n
 
         def row(values: Tensor) -> Tensor:
             return values.to(x.dtype).repeat(width)  # of a whole row of pixels: a channel's loop would be short
 
-        rows = x.permute(0, 2, 3, 1).view(-1, width * channels)
-        if x.dtype.itemsize < 4:
-            # The line's start would be rounded to few digits and shift the whole channel: x is centred before.
-            centre = mean.to(x.dtype)
-            rows.sub_(row(centre))
-            mean = mean - centre
-        torch.addcmul(row(start - slope * mean), rows, row(slope), out=rows)
-
-        def flat(maps: Tensor) -> Tensor:
-            return maps.permute(0, 2, 3, 1).reshape(photos, -1, channels)
-
-        # Windows do not overlap: no place comes twice.
-        flat(x).scatter_add_(1, flat(places), flat(at_maxima))
+        # In few digits the line's start would shift the whole channel: x is centred before.
+        centre = mean.to(x.dtype) if x.dtype.itemsize < 4 else torch.zeros_like(mean)
+        start, slope, centre = row(start - slope * (mean - centre)), row(slope), row(centre)
+        for part, of_part in zip(_parts(x), at_maxima.split(_together(x)), strict=True):
+            _, places = aten.max_pool2d_with_indices(part, ctx.pooling)
+            rows = part.permute(0, 2, 3, 1).view(-1, width * channels)
+            if x.dtype.itemsize < 4:
+                rows.sub_(centre)
+            torch.addcmul(start, rows, slope, out=rows)
+            # Windows do not overlap: no place comes twice.
+            _flat(part).scatter_add_(1, _flat(places), _flat(of_part))
         return x, weighted_sum, plain_sum, None, None, None, None, None
+
+
+def _together(x: Tensor) -> int:
+    """How many photos are pooled at a time: the places of the maxima are 64-bit integers, and never all in memory."""
+    return max(1, TOGETHER * len(x) // (x.numel() * x.itemsize))
+
+
+def _parts(x: Tensor) -> Sequence[Tensor]:
+    return x.split(_together(x))
+
+
+def _flat(maps: Tensor) -> Tensor:
+    """Maps in channels_last as [n, pixels, channels]."""
+    return maps.permute(0, 2, 3, 1).flatten(1, 2)

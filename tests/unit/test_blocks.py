@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from manihot import blocks
 from manihot.blocks import Block
 
 
@@ -87,3 +88,11 @@ def test_maps_of_another_layout_give_the_same():
     maps = torch.randn(2, 3, 8, 8)
     plain_layout = copy.deepcopy(block()).to(memory_format=torch.contiguous_format)
     torch.testing.assert_close(plain_layout(maps), block()(maps.contiguous(memory_format=torch.channels_last)))
+
+
+@pytest.mark.parametrize("together", [1, 3 * 8 * 64 * 4, 2**40])
+def test_photos_pooled_together_do_not_change_a_bit(monkeypatch, together):
+    maps, upstream = torch.randn(5, 3, 8, 8), torch.randn(5, 8, 4, 4)
+    usual = run(block(), maps, upstream)
+    monkeypatch.setattr(blocks, "TOGETHER", together)
+    assert all(map(torch.equal, run(block(), maps, upstream), usual))
