@@ -6,7 +6,7 @@ full output is neither written, read nor kept for the gradient: at 224 px a thir
 cores, and half of its memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -80,8 +80,8 @@ class _NormalisedMaxima(torch.autograd.Function):
         mean, variance = aten.batch_norm_update_stats(x, running_mean, running_variance, momentum)
         n, channels, height, width = x.shape
         maxima = x.new_empty(n, height // pooling, width // pooling, channels).permute(0, 3, 1, 2)
-        for part, of_part in zip(_parts(x), maxima.split(_together(x)), strict=True):
-            of_part.copy_(functional.max_pool2d(part, pooling))
+        for some, pooled in _together(x, maxima):
+            pooled.copy_(functional.max_pool2d(some, pooling))
         ctx.save_for_backward(x, maxima, weight, mean, variance)
         ctx.eps, ctx.pooling = eps, pooling
         return functional.batch_norm(maxima, mean, variance, weight, bias, False, 0.0, eps)
@@ -105,24 +105,21 @@ class _NormalisedMaxima(torch.autograd.Function):
         # In few digits the line's start would shift the whole channel: x is centred before.
         centre = mean.to(x.dtype) if x.dtype.itemsize < 4 else torch.zeros_like(mean)
         start, slope, centre = row(start - slope * (mean - centre)), row(slope), row(centre)
-        for part, of_part in zip(_parts(x), at_maxima.split(_together(x)), strict=True):
-            _, places = aten.max_pool2d_with_indices(part, ctx.pooling)
-            rows = part.permute(0, 2, 3, 1).view(-1, width * channels)
+        for some, gradients in _together(x, at_maxima):
+            _, places = aten.max_pool2d_with_indices(some, ctx.pooling)
+            rows = some.permute(0, 2, 3, 1).view(-1, width * channels)
             if x.dtype.itemsize < 4:
                 rows.sub_(centre)
             torch.addcmul(start, rows, slope, out=rows)
             # Windows do not overlap: no place comes twice.
-            _flat(part).scatter_add_(1, _flat(places), _flat(of_part))
+            _flat(some).scatter_add_(1, _flat(places), _flat(gradients))
         return x, weighted_sum, plain_sum, None, None, None, None, None
 
 
-def _together(x: Tensor) -> int:
-    """How many photos are pooled at a time: the places of the maxima are 64-bit integers, and never all in memory."""
-    return max(1, TOGETHER * len(x) // (x.numel() * x.itemsize))
-
-
-def _parts(x: Tensor) -> Sequence[Tensor]:
-    return x.split(_together(x))
+def _together(x: Tensor, pooled: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Both maps, some photos at a time: the places of maxima are 64-bit integers, and never all in memory."""
+    photos = max(1, TOGETHER * len(x) // (x.numel() * x.itemsize))
+    return zip(x.split(photos), pooled.split(photos), strict=True)
 
 
 def _flat(maps: Tensor) -> Tensor:

@@ -190,13 +190,15 @@ class Trainer:
             with self.autocast():
                 logits = self.model(photos)
             batch_loss = self.loss(logits.float(), targets)
-            self.optimizer.zero_grad(set_to_none=True)
             batch_loss.backward()
             self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
             # Sums stay on the device: reading one would make the host wait for it.
             loss_sum += batch_loss.detach() * len(index)
             correct += (logits.detach().argmax(1) == targets).sum()
             progress(step + 1, len(self.rates), self._summary())
+            # What outlives a step splits the memory that the next one's maps need whole.
+            del photos, logits, batch_loss
         loss = loss_sum.item() / n
         if not math.isfinite(loss):
             raise StudyError(
