@@ -60,9 +60,11 @@ Two cores of a Xeon whose AMX instructions the virtual machine hides, torch 2.14
 - **A training step at 224 px in float32.** Convolutions took 57 %, batch norm 30 % (bound by memory), filling gradients
   with zeros 6 %, pooling 4 %: the convolutions run at 80 % of the matrix product. Batch norm keeps the order in a
   channel, so pooling can come before it (`src/manihot/blocks.py`): of batch norm's nine passes over the full maps two
-  for its sums and two for its gradient are left, written over its input, and the zeros go. It should give 1.28 times; in
-  turns in one process 229 to 253 photos/s at 64 px, 102 to 113 at 96, and 13.4 to 19.3 at 224, a process each. In bf16
-  (on this processor) as fast as before. Peak memory of the same loop at 224 px fell from 4.6 to 2.3 GB, in bf16 to 1.7.
+  for its sums and two for its gradient are left, written over its input, and the zeros go. It should give 1.28 times;
+  in turns in one process 229 to 253 photos/s at 64 px, 102 to 113 at 96, and 13.4 to 19.3 at 224, a process each. In
+  bf16 (on this processor) as fast as before. Memory besides mapped files at 224 px fell from 4.6 to 2.0 to 2.6 GB (in
+  bf16 1.4): which, is chance: what outlives a step, such as gradients, splits what the next one's maps need whole.
+  Nothing does now: 2.0 to 2.1 GB in five runs.
 - **Places of the maxima.** PyTorch keeps them as 64-bit integers, half as many bytes as the maps: a few photos are
   pooled at a time and pooled again for the gradient. 8 to 64 MB of maps at a time, or all: no difference in speed.
 - **100,000 photos in gigabytes.** Some jobs of `benchmarks/growth.py` grew by a batch of photos a step from some step
@@ -75,8 +77,8 @@ Two cores of a Xeon whose AMX instructions the virtual machine hides, torch 2.14
 TRIED = """\
 ## Tried and left out
 
-- **Pooled maps and sums of PyTorch's own gradient.** Batch norm's own gradient in place of ours, from maxima spread over
-  a full map: 17.1 photos/s in place of 19.3 at 224 px, and 4.8 GB in place of 2.6.
+- **Pooled maps and sums of PyTorch's own gradient.** Batch norm's own gradient in place of ours, from maxima spread
+  over a full map: 17.1 photos/s in place of 19.3 at 224 px, and 4.8 GB in place of 2.6.
 - **A tamer allocator.** One arena, or paddings of 16 or 64 MB in place of 256: peaks of 2,714 to 3,267 MB, no clear
   gain. The setting buys its speed with some 400 MB; `GLIBC_TUNABLES=` in the environment takes it back. On the Xeon,
   ten steps at 224 px take 30 s and 2.7 to 2.9 GB with it, 38 s and 2.3 GB without, 38 s and 2.3 GB with huge pages
