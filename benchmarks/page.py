@@ -57,14 +57,16 @@ Two cores of a Xeon whose AMX instructions the virtual machine hides, torch 2.14
 - **A dry run.** 591 jobs: a second is Python and the engine starting, 0.25 s the digests of the code, 0.3 s the listing
   of photos, and the rest the engine's graph, whose objects the garbage collector looked through again and again:
   collecting rarely took 4.1 to 3.4 s and 7 MB more.
-- **A training step at 224 px in float32.** Convolutions took 57 %, batch norm 30 % (bound by memory), filling gradients
-  with zeros 6 %, pooling 4 %: the convolutions run at 80 % of the matrix product. Batch norm keeps the order in a
-  channel, so pooling can come before it (`src/manihot/blocks.py`): of batch norm's nine passes over the full maps two
-  for its sums and two for its gradient are left, written over its input, and the zeros go. It should give 1.28 times;
-  in turns in one process 229 to 253 photos/s at 64 px, 102 to 113 at 96, and 13.4 to 19.3 at 224, a process each. In
-  bf16 (on this processor) as fast as before. Memory besides mapped files at 224 px fell from 4.6 to 2.0 to 2.6 GB (in
-  bf16 1.4): which, is chance: what outlives a step, such as gradients, splits what the next one's maps need whole.
-  Nothing does now: 2.0 to 2.1 GB in five runs.
+- **A training step at 224 px in float32.** Convolutions took 57 %, batch norm 30 % (bound by memory), filling
+  gradients with zeros 6 %, pooling 4 %: the convolutions run at 80 % of the matrix product. Batch norm keeps the order
+  in a channel, so pooling can come before it (`src/manihot/blocks.py`): of batch norm's nine passes over the full maps
+  two for its sums and two for its gradient are left, written over its input, and the zeros go. It should give 1.28
+  times. Measured: in turns in one process 229 to 253 photos/s at 64 px, 102 to 113 at 96, and 13.4 to 19.3 at 224, a
+  process each. The rows above say less of it: the study's own way varies more on this shared machine (224 px: 4.8, 6.1
+  and 6.9 photos/s at three times), and two runs within one hour had ratios of 2.35, 2.00, 3.11 and 1.83, 2.13, 2.29.
+  In bf16 (on this processor) as fast as before. Memory besides mapped files at 224 px fell from 4.6 GB to between 2.0
+  and 2.6 (in bf16 1.4), by chance: what outlives a step, such as gradients, splits what the next one's maps need
+  whole. Nothing does now: 2.0 to 2.2 GB in four runs.
 - **Places of the maxima.** PyTorch keeps them as 64-bit integers, half as many bytes as the maps: a few photos are
   pooled at a time and pooled again for the gradient. 8 to 64 MB of maps at a time, or all: no difference in speed.
 - **100,000 photos in gigabytes.** Some jobs of `benchmarks/growth.py` grew by a batch of photos a step from some step
