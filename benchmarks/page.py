@@ -109,8 +109,8 @@ GROWTH = """\
 
 `benchmarks/growth.py`: drawn photos of 64 x 48 pixels through a study of two experiments (32 px, two folds, one epoch,
 two tests of a tenth of the photos) on {cores} cores. Seconds of a stage are those of its jobs added up; the last
-column is the whole, up to the report. The highest peak is a training or predicting job's; that of 100,000 photos is from
-before its cause was mended ("100,000 photos in gigabytes", below): 1.9 GB since.
+column is the whole, up to the report. The highest peak is a training or predicting job's; that of 100,000 photos is
+from before its cause was mended ("100,000 photos in gigabytes", below): 1.9 GB since.
 
 | photos | shards | catalog | duplicates | pixels | splits | scores | report | peak memory | nothing to do | wall |
 |---|---|---|---|---|---|---|---|---|---|---|

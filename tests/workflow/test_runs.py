@@ -30,6 +30,8 @@ def training(finished_copy):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # A shell starts what it puts into the background deaf to Ctrl-C, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     run.checkpoint = lambda: list((finished_copy.folder / "results/state").glob("*/checkpoint"))
     wait_for(lambda: run.checkpoint() or run.poll() is not None)
