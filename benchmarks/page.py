@@ -43,7 +43,8 @@ the precision taken, a copy of memory, the bare decoder, an empty workflow, a fo
 PROFILED = """\
 ## Profiled, and what came of it
 
-Two cores of a Xeon whose AMX instructions the virtual machine hides, torch 2.14.1.
+Two cores of a Xeon whose AMX instructions the virtual machine hides, torch 2.14.1. A figure here is of the code as it
+was when the change was made, read from that run's output; the tables above have no row of it.
 
 - **Batches.** Of 20.7 ms for 96 photos at 224 px the gather took 1.1, the cast to float32 4.0, and scale and shift
   15.6: three values at a time, a loop of three a pixel. Scale and shift of a whole row of pixels should leave little
@@ -79,16 +80,17 @@ Two cores of a Xeon whose AMX instructions the virtual machine hides, torch 2.14
 TRIED = """\
 ## Tried and left out
 
-- **Pooled maps and sums of PyTorch's own gradient.** Batch norm's own gradient in place of ours, from maxima spread
-  over a full map: 17.1 photos/s in place of 19.3 at 224 px, and 4.8 GB in place of 2.6.
+- **Pooled maps and sums of PyTorch's own gradient.** In a prototype, batch norm's own gradient in place of ours, from
+  maxima spread over a full map: 17.1 photos/s in place of 19.3 at 224 px, and 4.8 GB in place of 2.6.
 - **A tamer allocator.** One arena, or paddings of 16 or 64 MB in place of 256: peaks of 2,714 to 3,267 MB, no clear
   gain. The setting buys its speed with some 400 MB; `GLIBC_TUNABLES=` in the environment takes it back. On the Xeon,
-  ten steps at 224 px take 30 s and 2.7 to 2.9 GB with it, 38 s and 2.3 GB without, 38 s and 2.3 GB with huge pages
-  alone; 0.4 GB of each is torch and torchvision before the first photo. Optimizer sums laid out before the first
-  step, so that they do not split what the activations leave free: no gain.
+  before the blocks above, ten steps at 224 px took 30 s and 2.7 to 2.9 GB with it, 38 s and 2.3 GB without, 38 s and
+  2.3 GB with huge pages alone; 0.4 GB of each is torch and torchvision before the first photo. Optimizer sums laid out
+  before the first step, so that they do not split what the activations leave free: no gain.
 - **Where Pillow's time goes.** The table gives each way a process of its own, where the system's allocator soon keeps
   Pillow's buffers. In one process, in turns with the cache, they are mapped anew for each photo: Pillow 212 photos/s a
-  core, exact 566, fast 725, and ratios of 2.66 and 3.50 where the table has 1.67 and 2.21 (`process_time`, 7 rounds).
+  core, exact 566, fast 725, and ratios of 2.66 and 3.50 where the AMD machine's table has 1.67 and 2.21
+  (`process_time`, 7 rounds).
 - **The decoder alone.** simplejpeg decodes to the same bytes as torchvision's decoder, a little faster; it serves both
   kinds of decode.
 - **bf16 features for every backbone.** MobileNetV2's fall below a cosine of 0.9999 to float32: `precision: auto` tries

@@ -17,6 +17,8 @@ from torch.nn import functional
 aten = torch.ops.aten
 # Bytes of maps that are pooled at a time: few enough for the caches, enough to keep the cores busy.
 TOGETHER = 2**23
+# Where training takes the function below; a GPU's libraries have kernels of their own.
+FUSED_ON = {"cpu"}
 
 
 class Block(nn.Module):
@@ -45,12 +47,12 @@ class Block(nn.Module):
             pooled = functional.batch_norm(pooled, mean, variance, weight, norm.bias, False, 0.0, norm.eps)
             return pooled.relu_()
         assert norm.momentum is not None and norm.num_batches_tracked is not None
-        if convolved.device.type == "cpu":
+        if convolved.device.type in FUSED_ON:
             convolved = convolved.contiguous(memory_format=torch.channels_last)
             pooled = _NormalisedMaxima.apply(
                 convolved, weight, norm.bias, mean, variance, norm.momentum, norm.eps, self.pooling
             )
-        else:  # a GPU's libraries have kernels of their own
+        else:
             normalised = functional.batch_norm(
                 convolved, mean, variance, weight, norm.bias, True, norm.momentum, norm.eps
             )
@@ -103,12 +105,13 @@ class _NormalisedMaxima(torch.autograd.Function):
             return values.to(x.dtype).repeat(width)  # of a whole row of pixels: a channel's loop would be short
 
         # In few digits the line's start would shift the whole channel: x is centred before.
-        centre = mean.to(x.dtype) if x.dtype.itemsize < 4 else torch.zeros_like(mean)
+        few_digits = x.dtype.itemsize < 4
+        centre = mean.to(x.dtype) if few_digits else torch.zeros_like(mean)
         start, slope, centre = row(start - slope * (mean - centre)), row(slope), row(centre)
         for some, gradients in _together(x, at_maxima):
             _, places = aten.max_pool2d_with_indices(some, ctx.pooling)
             rows = some.permute(0, 2, 3, 1).view(-1, width * channels)
-            if x.dtype.itemsize < 4:
+            if few_digits:
                 rows.sub_(centre)
             torch.addcmul(start, rows, slope, out=rows)
             # Windows do not overlap: no place comes twice.

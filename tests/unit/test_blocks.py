@@ -96,3 +96,12 @@ def test_photos_pooled_together_do_not_change_a_bit(monkeypatch, together):
     usual = run(block(), maps, upstream)
     monkeypatch.setattr(blocks, "TOGETHER", together)
     assert all(map(torch.equal, run(block(), maps, upstream), usual))
+
+
+def test_the_layers_that_a_gpu_takes_are_the_same_block(monkeypatch):
+    ours = block().double()
+    plain = layers(ours)
+    monkeypatch.setattr(blocks, "FUSED_ON", set())
+    maps, upstream = torch.randn(4, 3, 9, 8).double(), torch.randn(4, 8, 4, 4).double()
+    for one, other in zip(run(ours, maps, upstream), run(plain, maps, upstream), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-7, atol=1e-9)
