@@ -19,26 +19,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gpu_steps
 import limits
 import numpy as np
 import torch
+import trainers
 from measuring import ROOT, seconds
-from training import recipe
+from torch import nn
 
 from manihot import features, files, networks
 from manihot.batches import Batches
-from manihot.trainer import LabelledPhotos, Recipe, Trainer
+from manihot.trainer import Recipe, Trainer
 
-CLASSES, FOLDS = 5, 5
+FOLDS = 5
 TRAINED = (("small_cnn", 96), ("small_cnn", 256), ("resnet18", 128), ("efficientnet_b0", 128))
 EXTRACTED, FEATURE_BATCH = ("resnet18", "efficientnet_b0"), 256
-SMALL, REPLAYS, BATCHES = 32, 100, (32, 64, 96, 128, 256, 512, 1024)
+BATCHES = (32, 64, 96, 128, 256, 512, 1024)
 Row = dict[str, Any]
 
 
 def settings(network: str, size: int, batch: int, device: str) -> Recipe:
     """A network trained whole."""
-    return replace(recipe(size), network=network, batch_size=batch, device=device, learning_rate=1e-4)
+    return replace(trainers.recipe(size), network=network, batch_size=batch, device=device, learning_rate=1e-4)
 
 
 def noise(count: int, size: int) -> np.ndarray:
@@ -47,12 +49,8 @@ def noise(count: int, size: int) -> np.ndarray:
 
 
 def trainer(network: str, size: int, batch: int, device: torch.device, batches: int = 32) -> Trainer:
-    """A trainer on so many batches of noise, without validation."""
-    pixels = noise(batch * batches, size)
-    n = np.arange(len(pixels))
-    known = LabelledPhotos(pixels, n % CLASSES, n.astype(np.uint64))
-    nothing = LabelledPhotos(pixels[:0], n[:0], n[:0].astype(np.uint64))
-    return Trainer(settings(network, size, batch, device.type), "", 0, CLASSES, known, nothing, None, device)
+    """A trainer on so many batches of noise."""
+    return trainers.trainer(noise(batch * batches, size), settings(network, size, batch, device.type), device)
 
 
 def wait(device: torch.device) -> None:
@@ -83,10 +81,12 @@ def training(device: torch.device, size: int, least: float, peak: float) -> Iter
     """Photos a second in training."""
     for network, batch in TRAINED:
         own = trainer(network, size, batch, device)
-        work = limits.flops(networks.assemble(network, CLASSES, size, 0.3, None), size, training=True)
+        work = limits.flops(networks.assemble(network, trainers.CLASSES, size, 0.3, None), size, training=True)
         rate, host = epochs(own, least)
-        key = f"train/{network}/batch_{batch}"
-        yield {"key": key, "value": rate, "unit": "photos/s", "limit_share": rate * work / peak, "host_share": host}
+        row = {"value": rate, "unit": "photos/s", "limit_share": rate * work / peak, "host_share": host}
+        if network not in networks.OWN:
+            row |= timm_beside(rate, network, size, batch, device, least, training=True)
+        yield {"key": f"train/{network}/batch_{batch}", **row}
 
 
 def extraction(device: torch.device, size: int, least: float, peak: float) -> Iterator[Row]:
@@ -101,7 +101,43 @@ def extraction(device: torch.device, size: int, least: float, peak: float) -> It
             features.forward(ready, batches, FEATURE_BATCH, "identity", dtype)  # noqa: B023 (called in this round)
 
         rate = repeated(step, least) * len(batches)
-        yield {"key": f"features/{network}", "value": rate, "unit": "photos/s", "limit_share": rate * work / peak}
+        row = {"value": rate, "unit": "photos/s", "limit_share": rate * work / peak}
+        row |= timm_beside(rate, network, size, FEATURE_BATCH, device, least, training=False)
+        yield {"key": f"features/{network}", **row}
+
+
+def timm_beside(
+    ours: float, network: str, size: int, batch: int, device: torch.device, least: float, training: bool
+) -> Row:
+    """What timm's network of that name does in timm's own manner of measuring: one batch of noise that lies on the
+    device as floats, in channels_last; training in autocast with SGD, inference wholly in bf16. Nothing where there
+    is no timm."""
+    try:
+        from timm import create_model
+    except ImportError:
+        return {}
+    model = create_model(network).to(device, memory_format=torch.channels_last).train(training)
+    photos = torch.randn(batch, 3, size, size, device=device).contiguous(memory_format=torch.channels_last)
+    targets = torch.zeros(batch, dtype=torch.int64, device=device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    if not training:
+        model, photos = model.bfloat16(), photos.bfloat16()
+
+    def train() -> None:
+        optimizer.zero_grad()
+        with torch.autocast(device.type, torch.bfloat16):
+            logits = model(photos)
+        nn.functional.cross_entropy(logits.float(), targets).backward()
+        optimizer.step()
+
+    def some() -> None:
+        with torch.inference_mode(not training):
+            for _ in range(10):
+                train() if training else model(photos)
+        wait(device)
+
+    theirs = repeated(some, least) * 10 * batch
+    return {"timm": theirs, "ratio": ours / theirs}
 
 
 def repeated(step: Callable[[], object], least: float) -> float:
@@ -112,54 +148,6 @@ def repeated(step: Callable[[], object], least: float) -> float:
         step()
         done += 1
     return done / (time.perf_counter() - start)
-
-
-def small_batches(device: torch.device, size: int, least: float) -> Iterator[Row]:
-    """Batches of 32, where launches may be what takes the time: as it is, compiled, and as a CUDA graph."""
-    for resolution in (size, min(size, 64)):
-        work = f"small_batches/{resolution}px"
-        rate, host = epochs(trainer("small_cnn", resolution, SMALL, device), least)
-        yield {"key": f"{work}/eager", "value": rate, "unit": "photos/s", "host_share": host}
-        own = trainer("small_cnn", resolution, SMALL, device)
-        own.model = torch.compile(own.model, mode="reduce-overhead")
-        first = seconds(lambda: own.run_epoch(lambda *_: None))  # noqa: B023 (called in this round)
-        rate, host = epochs(own, least)
-        yield {"key": f"{work}/compiled", "value": rate, "unit": "photos/s", "host_share": host, "first_epoch_s": first}
-        if device.type == "cuda":
-            steps = captured(trainer("small_cnn", resolution, SMALL, device, batches=1))
-            rate = repeated(steps, least) * REPLAYS * SMALL
-            yield {"key": f"{work}/graph", "value": rate, "unit": "photos/s"}
-
-
-def captured(own: Trainer) -> Callable[[], None]:
-    """`REPLAYS` steps of training, each one CUDA graph, and then waiting for them."""
-    photos, index = next(own.train_batches(np.arange(len(own.targets)), SMALL))
-    optimizer = torch.optim.Adam(own.parameters, lr=1e-4, fused=True, capturable=True)
-    own.model.train()
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        with own.autocast():
-            logits = own.model(photos)
-        own.loss(logits.float(), own.targets[index]).backward()
-        optimizer.step()
-
-    side = torch.cuda.Stream(own.device)
-    side.wait_stream(torch.cuda.current_stream(own.device))
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            step()
-    torch.cuda.current_stream(own.device).wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
-
-    def replay() -> None:
-        for _ in range(REPLAYS):
-            graph.replay()
-        torch.cuda.synchronize(own.device)
-
-    return replay
 
 
 def folds(device: torch.device, size: int, count: int) -> Iterator[Row]:
@@ -206,7 +194,12 @@ def measured(device: torch.device, size: int, least: float) -> Iterator[Row]:
     yield {"key": "matrix_product", "value": peak / 1e12, "unit": "TFLOP/s"}
     yield from training(device, size, least, peak)
     yield from extraction(device, size, least, peak)
-    yield from small_batches(device, size, least)
+    yield from gpu_steps.rows(
+        lambda size, batch, batches: trainer("small_cnn", size, batch, device, batches),
+        lambda own: epochs(own, least),
+        lambda step: repeated(step, least),
+        gpu_steps.SHAPES if device.type == "cuda" else ((size, 4),),
+    )
     yield from folds(device, size, 1000 if device.type == "cuda" else 50)
     yield from memory(device, size)
 

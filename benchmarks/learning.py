@@ -17,7 +17,7 @@ import photos
 import torch
 from measuring import ROOT, SHARED
 from sklearn.model_selection import StratifiedKFold
-from training import recipe
+from trainers import recipe
 
 from manihot import comparisons, files
 from manihot import pixels as cached

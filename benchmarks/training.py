@@ -14,39 +14,21 @@ import theirs
 import torch
 from measuring import ALLOCATOR, ROOT, Row, Way, rate, row, seconds, sides
 from torch import nn
+from trainers import BATCH, RATE, recipe, trainer
 
 from manihot import device, parts, training
 from manihot import pixels as cached
 from manihot.state import State
-from manihot.trainer import LabelledPhotos, Recipe, Trainer
+from manihot.trainer import LabelledPhotos
 
-BATCH, SIZES = 32, (64, 96, 224)
-FOLD, FOLD_SIZE, EPOCHS, RATE = 1000, 96, 10, 5e-5  # 800 photos train, 200 validate
-
-
-def recipe(size: int, precision: str = "auto", dropout: float = 0.3, epochs: int = 1000) -> Recipe:
-    """The study's balanced experiment at a size."""
-    return Recipe(
-        network="small_cnn", weights="none", frozen=False, frozen_mode="eval", normalisation="none",
-        size=size, batch_size=BATCH, epochs=epochs, learning_rate=RATE, optimizer="adam",
-        weight_decay=0.0, schedule="constant", warm_up=0.3, dropout=dropout, label_smoothing=0.0,
-        class_weights="none", augment={}, flips_at_validation=False, seed=0, repeat=0, device="auto",
-        precision=precision, threads=torch.get_num_threads(), gpu_slots=1,
-    )  # fmt: skip
-
-
-def trainer(pixels: np.ndarray, settings: Recipe) -> Trainer:
-    """A trainer without validation."""
-    n = np.arange(len(pixels))
-    known = LabelledPhotos(pixels, n % photos.CLASSES, n.astype(np.uint64))
-    nothing = LabelledPhotos(pixels[:0], n[:0], n[:0].astype(np.uint64))
-    return Trainer(settings, "benchmark", 0, photos.CLASSES, known, nothing, None, torch.device("cpu"))
+SIZES, CPU = (64, 96, 224), torch.device("cpu")
+FOLD, FOLD_SIZE, EPOCHS = 1000, 96, 10  # 800 photos train, 200 validate
 
 
 def check() -> None:
     """Ours in float32 has the loss curve of the plain network: ten steps."""
     pixels = np.random.default_rng(0).integers(0, 256, (BATCH, 32, 32, 3), dtype=np.uint8)
-    own = trainer(pixels, recipe(32, "float32", dropout=0.0))
+    own = trainer(pixels, recipe(32, "float32", dropout=0.0), CPU)
     model = theirs.small_cnn(32, dropout=0.0)
     model.load_state_dict(dict(zip(model.state_dict(), own.model.state_dict().values(), strict=True)))
     optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
@@ -87,7 +69,7 @@ def way(side: str, key: str) -> Way:
     """Photos a second of the training step at a size, both from decoded photos."""
     size = int(key.split("_")[1])
     if side == "ours":
-        own = trainer(photos.pixels(BATCH, size), recipe(size))
+        own = trainer(photos.pixels(BATCH, size), recipe(size), CPU)
 
         def step() -> int:
             own.run_epoch(lambda *_: None)
@@ -109,7 +91,7 @@ def way(side: str, key: str) -> Way:
 def rows(pairs: int) -> Iterator[Row]:
     """The rows of this stage."""
     check()
-    peak = limits.matrix_product(device.precision("auto", torch.device("cpu")))
+    peak = limits.matrix_product(device.precision("auto", CPU))
     with sides("training") as measure:
         for size in SIZES:
             each = limits.flops(theirs.small_cnn(size), size, training=True)

@@ -173,7 +173,7 @@ class EnoughError(Exception):
 def use_memory(what: str) -> None:
     """Train or extract for a while over a cache of empty photos; prints the peak in MB."""
     from features import drawn_weights
-    from training import recipe
+    from trainers import recipe
 
     from manihot import features, pixels, training
     from manihot.state import State

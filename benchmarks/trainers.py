@@ -1,0 +1,28 @@
+"""The trainer as it is measured: on a processor and on a GPU, of photos drawn or real. Needs torch alone."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manihot.trainer import LabelledPhotos, Recipe, Trainer
+
+CLASSES, BATCH, RATE = 5, 32, 5e-5
+
+
+def recipe(size: int, precision: str = "auto", dropout: float = 0.3, epochs: int = 1000) -> Recipe:
+    """The study's balanced experiment at a size."""
+    return Recipe(
+        network="small_cnn", weights="none", frozen=False, frozen_mode="eval", normalisation="none",
+        size=size, batch_size=BATCH, epochs=epochs, learning_rate=RATE, optimizer="adam",
+        weight_decay=0.0, schedule="constant", warm_up=0.3, dropout=dropout, label_smoothing=0.0,
+        class_weights="none", augment={}, flips_at_validation=False, seed=0, repeat=0, device="auto",
+        precision=precision, threads=torch.get_num_threads(), gpu_slots=1,
+    )  # fmt: skip
+
+
+def trainer(pixels: NDArray[np.uint8], settings: Recipe, device: torch.device) -> Trainer:
+    """A trainer of photos uint8 [n, size, size, 3] with the classes in turn, without validation."""
+    n = np.arange(len(pixels))
+    known = LabelledPhotos(pixels, n % CLASSES, n.astype(np.uint64))
+    nothing = LabelledPhotos(pixels[:0], n[:0], n[:0].astype(np.uint64))
+    return Trainer(settings, "benchmark", 0, CLASSES, known, nothing, None, device)
