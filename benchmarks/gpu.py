@@ -190,6 +190,10 @@ def memory(device: torch.device, size: int) -> Iterator[Row]:
 
 def measured(device: torch.device, size: int, least: float) -> Iterator[Row]:
     """Every row."""
+    command = [sys.executable, "-c", f"import torch, manihot.training, manihot.features; torch.zeros(1).to('{device}')"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    taken = seconds(lambda: subprocess.run(command, env=environment, check=True))
+    yield {"key": "job_start", "value": taken, "unit": "s"}
     peak = limits.matrix_product(torch.bfloat16, device)
     yield {"key": "matrix_product", "value": peak / 1e12, "unit": "TFLOP/s"}
     yield from training(device, size, least, peak)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import estimate
 from measuring import ROOT
 
 from manihot import files
@@ -22,6 +23,7 @@ WHAT = {
     "backbone_forward/resnet18": "the same",
     "heads": "a head of resnet18, 600 photos, 10 epochs, pixels in the cache",
     "boosting": "the nine XGBoost settings with a fifth of their trees, features stored",
+    "job_start": "what a job takes before its first photo: Python, torch and the package",
     "dry_run": "dry run of `config/cassava.yaml`, 21,397 photos",
     "nothing_to_do": "a finished study of the same jobs, run again",
     "report": "report of the published study's models on 21,397 photos, from its tables",
@@ -96,6 +98,20 @@ TRIED = """\
 - **bf16 features for every backbone.** MobileNetV2's fall below a cosine of 0.9999 to float32: `precision: auto` tries
   eight drawn photos and takes float32 where it must.
 """
+ESTIMATE = """\
+### How long the published study takes there
+
+`benchmarks/estimate.py`: `config/cassava.yaml`, 21,397 photos, from the rates above and from how much each stage has to
+do; not a run. In bold, the stage that holds it up.
+
+"""
+GPU = """\
+`benchmarks/gpu.py`: absolute figures; the share is of a large bf16 matrix product on the same device, the host's share
+the part of the time for which the loop was busy giving out work.
+
+| key | value | unit | share of the limit | host's share | first epoch, s | timm | ours to timm's |
+|---|---|---|---|---|---|---|---|
+"""
 LEARNING = """\
 ## Whether bf16 learns as well
 
@@ -133,7 +149,7 @@ def line(row: Mapping[str, Any]) -> str:
 
 def write() -> None:
     """Write the page."""
-    text = [HEAD]
+    text, measured = [HEAD], {}
     for path in sorted(RESULTS.glob("*-cores.json")):
         record = files.read_json(path)
         rows = sorted(record["rows"], key=lambda row: list(WHAT).index(row["key"]))
@@ -143,6 +159,19 @@ def write() -> None:
         text.append("\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|", *map(line, rows)]) + "\n")
         if missing := [f"`{key}`" for key in WHAT if key not in {row["key"] for row in rows}]:
             text.append(f"Not measured here yet: {', '.join(missing)}.\n")
+        known = {row["key"]: row for row in rows}
+        if set(known) >= estimate.NEEDS:
+            cores = int(record["machine"].split("-")[-2])
+            text += [ESTIMATE + estimate.table(estimate.estimated(known, cores)) + "\n"]
+            measured[record["machine"]] = known
+    for record in map(files.read_json, sorted(RESULTS.glob("*.json"))):
+        if "device" in record:
+            made = f"Commit {record['commit'][:10]}, torch {record['torch']}."
+            text += [f"## {record['device']}\n\n{made}\n\n{GPU}" + "\n".join(map(_gpu, record["rows"])) + "\n"]
+            for machine, rows in measured.items():
+                both = rows | {row["key"]: row for row in record["rows"]}
+                beside = f"What is a processor's, such as boosting, at the rates of two cores of {machine}.\n"
+                text += [ESTIMATE + beside, estimate.table(estimate.estimated(both, 2)) + "\n"]
     if (RESULTS / "learning.json").exists():
         record = files.read_json(RESULTS / "learning.json")
         lines = [
@@ -156,6 +185,13 @@ def write() -> None:
         text.append(GROWTH.format(**record) + "\n".join(map(_growth, record["rows"])) + "\n")
     text += [PROFILED, TRIED]
     (ROOT / "docs/performance.md").write_text("\n".join(text), encoding="utf-8")
+
+
+def _gpu(row: Mapping[str, Any]) -> str:
+    share = f"{row['limit_share']:.0%}" if "limit_share" in row else ""
+    others = [f"{row[key]:.3g}" if key in row else "" for key in ("host_share", "first_epoch_s", "timm", "ratio")]
+    cells = [f"`{row['key']}`", f"{row['value']:.4g}", row["unit"], share, *others]
+    return f"| {' | '.join(cells)} |"
 
 
 def _growth(row: Mapping[str, float]) -> str:

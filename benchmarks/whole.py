@@ -157,6 +157,14 @@ def engine(done: Path, pairs: int) -> Iterator[Row]:
         yield row("nothing_to_do", "s", [], again, alone)
 
 
+def job_start(pairs: int) -> Row:
+    """What each job that computes takes before its first photo: Python, torch and the package."""
+    command = [sys.executable, "-c", "import manihot.training, manihot.features"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    taken = [seconds(lambda: subprocess.run(command, env=environment, check=True)) for _ in range(pairs)]
+    return row("job_start", "s", [], taken)
+
+
 def memory() -> Iterator[Row]:
     """Peak memory of training on, and of features of, as many photos as the study has, without mapped files."""
     for what in ("training", "features"):
@@ -225,6 +233,7 @@ def anonymous() -> float:
 
 def rows(pairs: int, done: Path) -> Iterator[Row]:
     """The rows of whole runs; `done` is where the sample study is finished, or will be."""
+    yield job_start(pairs)
     finished(done)
     yield from engine(done, pairs)
     yield from report(done, pairs)
