@@ -115,9 +115,9 @@ the part of the time for which the loop was busy giving out work.
 LEARNING = """\
 ## Whether bf16 learns as well
 
-`benchmarks/learning.py`: `small_cnn` on {photos} photos of the sample ({size} px, {epochs} epochs, {folds} folds) with
-{seeds} seeds, each in bf16 and in float32; out-of-fold predictions of the same photos, paired by seed, the 95 %
-interval over photos and seeds.
+`benchmarks/learning.py`: `small_cnn` on {photos} photos of the sample, {per_class} a class ({size} px, {epochs} epochs,
+{folds} folds) with {seeds} seeds, each in bf16 and in float32; out-of-fold predictions of the same photos, paired by
+seed, the 95 % interval over photos and seeds.
 
 | | bf16 | float32 | difference |
 |---|---|---|---|
