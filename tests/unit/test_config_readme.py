@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -57,7 +58,7 @@ def value(cell: str) -> Any:
     if not cell.startswith("`"):
         return cell
     text = cell.strip("`")
-    read = reading.yaml.safe_load(text)
+    read = yaml.safe_load(text)
     return float(text) if isinstance(read, str) and study.NUMBER.fullmatch(text) else read
 
 
@@ -91,5 +92,5 @@ def test_the_protocols_are_as_they_are_set() -> None:
 
 def test_the_example_is_a_study() -> None:
     [example] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    built = reading.build(reading.yaml.safe_load(example), Path("example.yaml"))
+    built = reading.build(yaml.safe_load(example), Path("example.yaml"))
     assert list(built.experiments) == ["plain", "augmented"]

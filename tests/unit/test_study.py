@@ -9,6 +9,7 @@ from manihot import checks, reading
 from manihot.errors import StudyError
 from manihot.plan import Plan
 from manihot.reading import PROTOCOLS, build
+from manihot.study_files import merge
 
 FILE = Path("mine.yaml")
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ BASE = {
 
 
 def changed(**sections):
-    return build(reading.merge(copy.deepcopy(BASE), sections), FILE)
+    return build(merge(copy.deepcopy(BASE), sections), FILE)
 
 
 MISTAKES = {
