@@ -110,12 +110,15 @@ class _NormalisedMaxima(torch.autograd.Function):
         start, slope, centre = row(start - slope * (mean - centre)), row(slope), row(centre)
         for some, gradients in _together(x, at_maxima):
             _, places = aten.max_pool2d_with_indices(some, ctx.pooling)
+            window = [ctx.pooling, ctx.pooling]
+            spread = aten.max_pool2d_with_indices_backward(
+                gradients, some, window, window, [0, 0], [1, 1], False, places
+            )
             rows = some.permute(0, 2, 3, 1).view(-1, width * channels)
             if few_digits:
                 rows.sub_(centre)
             torch.addcmul(start, rows, slope, out=rows)
-            # Windows do not overlap: no place comes twice.
-            _flat(some).scatter_add_(1, _flat(places), _flat(gradients))
+            some.add_(spread)
         return x, weighted_sum, plain_sum, None, None, None, None, None
 
 
@@ -123,8 +126,3 @@ def _together(x: Tensor, pooled: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Both maps, some photos at a time: the places of maxima are 64-bit integers, and never all in memory."""
     photos = max(1, TOGETHER * len(x) // (x.numel() * x.itemsize))
     return zip(x.split(photos), pooled.split(photos), strict=True)
-
-
-def _flat(maps: Tensor) -> Tensor:
-    """Maps in channels_last as [n, pixels, channels]."""
-    return maps.permute(0, 2, 3, 1).flatten(1, 2)
