@@ -1,10 +1,11 @@
 """What a GPU gives, in absolute figures: training, features, five folds at once, small batches, and memory.
 
-    python benchmarks/gpu.py [--device cuda] [--size 224] [--seconds 5]
+    python benchmarks/gpu.py [start train features memory steps folds] [--device cuda] [--size 224] [--seconds 5]
 
 Writes benchmarks/results/{device}.json after each row: its key, value and unit, and where there is a limit the share
-of it (of a large bf16 matrix product on the same device). Needs torch and torchvision only; `--device cpu --size 32
---seconds 0.1` tries the program where there is no GPU, and writes nothing.
+of it (of a large bf16 matrix product on the same device); beside it timm's rate where timm is installed. Rows of
+stages that are not measured stay. Needs torch and torchvision only; `--device cpu --size 32 --seconds 0.1` tries the
+program where there is no GPU, and writes nothing.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from manihot.trainer import Recipe, Trainer
 FOLDS = 5
 TRAINED = (("small_cnn", 96), ("small_cnn", 256), ("resnet18", 128), ("efficientnet_b0", 128))
 EXTRACTED, FEATURE_BATCH = ("resnet18", "efficientnet_b0"), 256
+STAGES = ("start", "train", "features", "memory", "steps", "folds")
 BATCHES = (32, 64, 96, 128, 256, 512, 1024)
 Row = dict[str, Any]
 
@@ -188,48 +190,68 @@ def memory(device: torch.device, size: int) -> Iterator[Row]:
         yield {"key": f"memory/batch_{batch}", "value": peak, "unit": "MB"}
 
 
-def measured(device: torch.device, size: int, least: float) -> Iterator[Row]:
-    """Every row."""
+def start(device: torch.device) -> Iterator[Row]:
+    """What a job takes before its first photo."""
     command = [sys.executable, "-c", f"import torch, manihot.training, manihot.features; torch.zeros(1).to('{device}')"]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     taken = seconds(lambda: subprocess.run(command, env=environment, check=True))
     yield {"key": "job_start", "value": taken, "unit": "s"}
-    peak = limits.matrix_product(torch.bfloat16, device)
-    yield {"key": "matrix_product", "value": peak / 1e12, "unit": "TFLOP/s"}
-    yield from training(device, size, least, peak)
-    yield from extraction(device, size, least, peak)
+
+
+def steps(device: torch.device, size: int, least: float) -> Iterator[Row]:
+    """Ways of a step that might be faster."""
     yield from gpu_steps.rows(
         lambda size, batch, batches: trainer("small_cnn", size, batch, device, batches),
         lambda own: epochs(own, least),
         lambda step: repeated(step, least),
         gpu_steps.SHAPES if device.type == "cuda" else ((size, 4),),
     )
-    yield from folds(device, size, 1000 if device.type == "cuda" else 50)
-    yield from memory(device, size)
+
+
+def measured(stages: Sequence[str], device: torch.device, size: int, least: float) -> Iterator[Row]:
+    """The rows of these stages."""
+    peak = limits.matrix_product(torch.bfloat16, device)
+    yield {"key": "matrix_product", "value": peak / 1e12, "unit": "TFLOP/s"}
+    each: dict[str, Callable[[], Iterator[Row]]] = {
+        "start": lambda: start(device),
+        "train": lambda: training(device, size, least, peak),
+        "features": lambda: extraction(device, size, least, peak),
+        "memory": lambda: memory(device, size),
+        "steps": lambda: steps(device, size, least),
+        "folds": lambda: folds(device, size, 1000 if device.type == "cuda" else 50),
+    }
+    for stage in stages:
+        yield from each[stage]()
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stages", nargs="*", help=f"only these (default: all): {' '.join(STAGES)}")
     parser.add_argument("--device", type=torch.device, default=torch.device("cuda"))
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each rate is measured at least")
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks/results", help="folder of the JSON")
+    parser.add_argument("--commit", help="what is measured (default: what git says)")
     parser.add_argument("--fold", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
+    if unknown := set(given.stages) - set(STAGES):
+        parser.error(f"no stage {', '.join(unknown)}: choose from {', '.join(STAGES)}")
     if given.device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # as the pipeline's own jobs
     if given.fold:
         fold(given.device, given.size, given.fold)
         return
     name = torch.cuda.get_device_name(given.device) if given.device.type == "cuda" else "trial"
-    parent = ROOT / "benchmarks/results" if given.device.type == "cuda" else Path(tempfile.mkdtemp())
+    parent = given.results if given.device.type == "cuda" else Path(tempfile.mkdtemp())
     target = parent / f"{'-'.join(re.findall('[a-z0-9]+', name.lower()))}.json"
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    rows: list[Row] = []
-    for row in measured(given.device, given.size, given.seconds):
-        rows.append(row)
+    commit = given.commit or subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()
+    rows = {row["key"]: row for row in files.read_json(target)["rows"]} if target.exists() and given.stages else {}
+    for row in measured(given.stages or STAGES, given.device, given.size, given.seconds):
+        rows[row["key"]] = row
         print(*(f"{key} {value:.4g}" if isinstance(value, float) else value for key, value in row.items()), flush=True)
-        files.write_json(target, {"device": name, "torch": torch.__version__, "commit": commit, "rows": rows})
+        record = {"device": name, "torch": torch.__version__, "commit": commit, "rows": list(rows.values())}
+        files.write_json(target, record)
     print(f"written: {target}")
 
 
