@@ -20,40 +20,25 @@ REPLAYS = 100
 Row = dict[str, Any]
 
 
-def unbiased(block: Block, maps: Tensor) -> Tensor:
-    """The layers in training, but that batch norm's mean takes the convolution's bias away again: it is not added."""
-    norm = block.norm
-    convolved = functional.conv2d(maps, block.convolution.weight, padding=1)
-    statistics = (norm.running_mean, norm.running_var)
-    normalised = functional.batch_norm(convolved, *statistics, norm.weight, norm.bias, True, norm.momentum, norm.eps)
-    return functional.max_pool2d(normalised, block.pooling).relu_()
+def with_kernels(own: Trainer) -> None:
+    """A change of a trainer: its blocks train with the kernels of `block_kernels`. It has no validation."""
 
+    def forward(block: Block, maps: Tensor) -> Tensor:
+        norm = block.norm
+        return block_kernels.NormalisedMaxima.apply(
+            functional.conv2d(maps, block.convolution.weight, padding=1), block.convolution.bias, norm.weight,
+            norm.bias, norm.running_mean, norm.running_var, norm.momentum, norm.eps, block.pooling,
+        )  # fmt: skip
 
-def kernels(block: Block, maps: Tensor) -> Tensor:
-    """The same with the kernels of `block_kernels`."""
-    norm = block.norm
-    return block_kernels.NormalisedMaxima.apply(
-        functional.conv2d(maps, block.convolution.weight, padding=1), block.convolution.bias, norm.weight, norm.bias,
-        norm.running_mean, norm.running_var, norm.momentum, norm.eps, block.pooling,
-    )  # fmt: skip
-
-
-def with_blocks(forward: Callable[[Block, Tensor], Tensor]) -> Callable[[Trainer], None]:
-    """A change of a trainer: its blocks compute so. It has no validation, so only training is changed."""
-
-    def change(own: Trainer) -> None:
-        for block in own.model.modules():
-            if isinstance(block, Block):
-                block.forward = MethodType(forward, block)  # type: ignore[method-assign]
-
-    return change
+    for block in own.model.modules():
+        if isinstance(block, Block):
+            block.forward = MethodType(forward, block)  # type: ignore[method-assign]
 
 
 def compiled(mode: str) -> Callable[[Trainer], None]:
     """A change of a trainer: PyTorch compiles its network."""
 
     def change(own: Trainer) -> None:
-        with_blocks(unbiased)(own)
         torch._dynamo.reset()
         own.model = torch.compile(own.model, mode=mode)
 
@@ -62,8 +47,7 @@ def compiled(mode: str) -> Callable[[Trainer], None]:
 
 WAYS: dict[str, Callable[[Trainer], None]] = {
     "layers": lambda own: None,
-    "unbiased": with_blocks(unbiased),
-    "kernels": with_blocks(kernels),
+    "kernels": with_kernels,
     "compiled": compiled("default"),
     "compiled_with_graphs": compiled("reduce-overhead"),
 }
@@ -123,7 +107,7 @@ def rows(
             value, host = rate(own)
             key = f"blocks/{name}/{size}px/batch_{batch}"
             yield {"key": key, "value": value, "unit": "photos/s", "host_share": host, "first_epoch_s": first}
-        for name in ("unbiased", "kernels"):
+        for name in ("layers", "kernels"):
             own = make(size, batch, 1)
             if own.device.type == "cuda":
                 WAYS[name](own)

@@ -1,8 +1,8 @@
-"""Whether bf16 learns as well as float32: out-of-fold accuracy and log loss over seeds on the sample's photos.
+"""Whether bf16 learns as well as float32, and our block in it as PyTorch's layers: out of fold, over seeds.
 
     python benchmarks/learning.py [--seeds 10] [--per-class 100] [--size 64] [--epochs 20] [--folds 3]
 
-Both precisions train the same folds from the same seeds; writes benchmarks/results/learning.json.
+All train the same folds of the sample's photos from the same seeds; writes benchmarks/results/learning.json.
 """
 
 import argparse
@@ -19,12 +19,15 @@ from measuring import ROOT, SHARED
 from sklearn.model_selection import StratifiedKFold
 from trainers import recipe
 
-from manihot import comparisons, files
+from manihot import blocks, comparisons, files
 from manihot import pixels as cached
 from manihot.augment import derive
 from manihot.trainer import LabelledPhotos, Trainer
 
 ALL = 1500  # photos of the sample
+# What is trained: the precision, and whether in blocks of our own (or PyTorch's layers).
+WAYS = {"bf16": ("bfloat16", True), "float32": ("float32", True), "layers in bf16": ("bfloat16", False)}
+PAIRS = (("bf16", "float32"), ("bf16", "layers in bf16"), ("layers in bf16", "float32"))
 CLASSES = [{"label": str(label), "name": str(label)} for label in range(photos.CLASSES)]
 
 
@@ -74,15 +77,20 @@ def main() -> None:
     table = sample(given.per_class, given.folds)
     with tempfile.TemporaryDirectory() as folder:
         manifest = photos.cache_pixels(ALL, given.size, Path(folder))
-        both: dict[str, list[pd.DataFrame]] = {"bfloat16": [], "float32": []}
+        said: dict[str, list[pd.DataFrame]] = {name: [] for name in WAYS}
         for seed in range(given.seeds):
-            for precision, tables in both.items():
-                tables.append(out_of_fold(table, manifest, precision, seed, given.size, given.epochs))
+            for name, (precision, own_blocks) in WAYS.items():
+                blocks.FUSED_ON = {"cpu"} if own_blocks else set()
+                said[name].append(out_of_fold(table, manifest, precision, seed, given.size, given.epochs))
             print(f"seed {seed + 1} of {given.seeds}", flush=True)
-    result = comparisons.compare(*both.values(), table, CLASSES, seed=0)
-    files.write_json(ROOT / "benchmarks/results/learning.json", {**vars(given), "photos": len(table), **result})
-    for name, measured in result["metrics"].items():
-        print(name, *(f"{key} {value:.4f}" for key, value in measured.items()))
+    compared = []
+    for a, b in PAIRS:
+        result = comparisons.compare(said[a], said[b], table, CLASSES, seed=0)
+        compared.append({"way": a, "against": b, **result})
+        for name, measured in result["metrics"].items():
+            print(f"{a} against {b}:", name, *(f"{key} {value:.4f}" for key, value in measured.items()))
+    record = {**vars(given), "photos": len(table), "compared": compared}
+    files.write_json(ROOT / "benchmarks/results/learning.json", record)
 
 
 if __name__ == "__main__":

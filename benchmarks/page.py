@@ -124,12 +124,13 @@ LEARNING = """\
 ## Whether bf16 learns as well
 
 `benchmarks/learning.py`: `small_cnn` on {photos} photos of the sample, {per_class} a class ({size} px, {epochs} epochs,
-{folds} folds) with {seeds} seeds, each in bf16 and in float32; out-of-fold predictions of the same photos, paired by
-seed, the 95 % interval over photos and seeds. p is of a permutation test over photos, which takes the seeds as given:
-where it is small and the interval holds zero, these runs differ, and others might not.
+{folds} folds) with {seeds} seeds, each in bf16, in float32, and in bf16 with PyTorch's layers in place of our blocks;
+out-of-fold predictions of the same photos, paired by seed, the 95 % interval over photos and seeds. p is of a
+permutation test over photos, which takes the seeds as given: where it is small and the interval holds zero, these runs
+differ, and others might not.
 
-| | bf16 | float32 | difference | p |
-|---|---|---|---|---|
+| | | of the first | of the second | difference | p |
+|---|---|---|---|---|---|
 """
 GROWTH = """\
 ## Growth
@@ -183,9 +184,11 @@ def write() -> None:
     if (RESULTS / "learning.json").exists():
         record = files.read_json(RESULTS / "learning.json")
         lines = [
-            f"| {name.replace('_', ' ')} | {m['model_value']:.4f} | {m['based_on_value']:.4f} "
+            f"| {pair['way']} against {pair['against']} | {name.replace('_', ' ')} "
+            f"| {m['model_value']:.4f} | {m['based_on_value']:.4f} "
             f"| {m['difference']:+.4f} ({m['low']:+.4f} to {m['high']:+.4f}) | {m['p']:.4f} |"
-            for name, m in record["metrics"].items()
+            for pair in record["compared"]
+            for name, m in pair["metrics"].items()
         ]
         text.append(LEARNING.format(**record) + "\n".join(lines) + "\n")
     if (RESULTS / "growth.json").exists():
