@@ -102,10 +102,11 @@ class _NormalisedMaxima(torch.autograd.Function):
         def row(values: Tensor) -> Tensor:
             return values.to(x.dtype).repeat(width)  # of a whole row of pixels: a channel's loop would be short
 
-        # In few digits the line's start would shift the whole channel: x is centred before.
-        few_digits = x.dtype.itemsize < 4
-        centre = mean.to(x.dtype) if few_digits else torch.zeros_like(mean)
-        start, slope, centre = row(start - slope * (mean - centre)), row(slope), row(centre)
+        start = start - slope * mean
+        # In few digits the line is a little off, and would shift a channel as a whole: the maxima take that back.
+        off = start - start.to(x.dtype) + (slope - slope.to(x.dtype)) * mean
+        at_maxima.add_((off * (x.numel() / maxima.numel())).to(x.dtype).view(-1, 1, 1))
+        start, slope = row(start), row(slope)
         for some, gradients in _together(x, at_maxima):
             _, places = aten.max_pool2d_with_indices(some, ctx.pooling)
             window = [ctx.pooling, ctx.pooling]
@@ -113,8 +114,6 @@ class _NormalisedMaxima(torch.autograd.Function):
                 gradients, some, window, window, [0, 0], [1, 1], False, places
             )
             rows = some.permute(0, 2, 3, 1).view(-1, width * channels)
-            if few_digits:
-                rows.sub_(centre)
             torch.addcmul(start, rows, slope, out=rows)
             some.add_(spread)
         return x, None, None, weighted_sum, plain_sum, None, None, None

@@ -1,6 +1,6 @@
 """Gradient-boosted trees (XGBoost) on stored features."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -52,18 +52,22 @@ def fit(
         if len(validation):
             watched.append((_matrix(features, validation, labels, threads, train), "validation"))
         booster, history = _kept(state, settings)
-        rounds = _Rounds(state, history, n_estimators, learning_rate, progress)
-        if len(history) < n_estimators:
-            # One call: a second one would have XGBoost predict with all trees so far anew.
+        while len(history) < n_estimators:
+            rounds = min(ROUNDS_A_CHECKPOINT, n_estimators - len(history))
+            measured: dict[str, dict[str, list[float]]] = {}
             booster = xgboost.train(
                 settings,
                 train,
-                n_estimators - len(history),
+                rounds,
                 evals=watched,
+                evals_result=measured,
                 verbose_eval=False,
                 xgb_model=booster,
-                callbacks=[rounds],
             )
+            history += _rows(measured, rounds, len(history), learning_rate)
+            state.save("rounds.ubj", bytes(booster.save_raw("ubj")))
+            state.save_json("history.json", history)
+            progress(len(history), n_estimators, f"train accuracy {history[-1][2]:.3f}")
     assert booster is not None
     _write(state.folder, booster, history)
     return {"photos": len(training), "device": chosen, "precision": "float32"}
@@ -111,33 +115,13 @@ def _matrix(
     return xgboost.QuantileDMatrix(rows, label=target, nthread=threads, ref=reference)
 
 
-class _Rounds(xgboost.callback.TrainingCallback):
-    """Adds each round to `history`, and saves both it and the trees every `ROUNDS_A_CHECKPOINT` rounds."""
-
-    def __init__(
-        self,
-        state: State,
-        history: list[list[Any]],
-        n_estimators: int,
-        learning_rate: float,
-        progress: Callable[[int, int, str], None],
-    ):
-        super().__init__()
-        self.state, self.history, self.rounds = state, history, n_estimators
-        self.learning_rate, self.progress = learning_rate, progress
-
-    def after_iteration(self, model: xgboost.Booster, epoch: int, evals_log: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Called by XGBoost with what it measured so far; the answer is whether to stop."""
-        row: list[Any] = [len(self.history) + 1]  # `epoch` begins anew in a fit that goes on
-        for part in ("train", "validation"):
-            scores = evals_log.get(part)
-            row += [scores["mlogloss"][-1], 1 - scores["merror"][-1]] if scores else [None, None]
-        self.history.append([*row, self.learning_rate])
-        if len(self.history) % ROUNDS_A_CHECKPOINT == 0 or len(self.history) == self.rounds:
-            self.state.save("rounds.ubj", bytes(model.save_raw("ubj")))
-            self.state.save_json("history.json", self.history)
-            self.progress(len(self.history), self.rounds, f"train accuracy {self.history[-1][2]:.3f}")
-        return False
+def _rows(measured: dict[str, dict[str, list[float]]], rounds: int, done: int, rate: float) -> list[list[Any]]:
+    """Rows of history from what XGBoost measured in `rounds` rounds after the first `done`."""
+    columns: list[list[Any]] = []
+    for part in ("train", "validation"):
+        scores = measured.get(part, {"mlogloss": [None] * rounds, "merror": [None] * rounds})
+        columns += [scores["mlogloss"], [None if wrong is None else 1 - wrong for wrong in scores["merror"]]]
+    return [[done + row + 1, *(column[row] for column in columns), rate] for row in range(rounds)]
 
 
 def _kept(state: State, settings: dict[str, Any]) -> tuple[xgboost.Booster | None, list[list[Any]]]:

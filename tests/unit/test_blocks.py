@@ -53,7 +53,7 @@ def test_the_block_is_its_layers(photos, height, width, pooling, seed, levels):
         torch.testing.assert_close(ours.eval()(maps), plain.eval()(maps), rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 2), (torch.bfloat16, 1.25)])
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 2), (torch.bfloat16, 1.1)])
 def test_a_precision_is_as_near_to_float64_as_the_layers_are(dtype, allowed):
     ours = block(64, 128)
     with torch.no_grad():
