@@ -81,10 +81,11 @@ row of it.
   over the full maps each way, for rounding. It shows in the running mean alone now. On two cores of the AMD EPYC in
   float32 322 and 330 photos/s became 353 and 358 at 64 px, 149 and 151 became 168 and 165 at 96, 27.2 and 27.8 became
   30.8 and 30.5 at 224 (a process each, two runs); in bf16 no difference.
-- **Rounded gradients.** In bf16 batch norm's gradient, a line of the maps, was off by its rounded start: a shift of a
-  whole channel, which the weights' gradient feels. Maps were centred for that, a pass, and the rest was left: errors of
-  the weights' gradient 3 to 11 % above those of PyTorch's layers. The shift is known, and the maxima take it back: 0 to
-  3 % above, and 595 in place of 564 photos/s at 64 px, 280 in place of 267 at 96, 51.8 in place of 50.5 at 224.
+- **Rounded gradients.** In bf16 batch norm's gradient, a line of the maps, is off by the rounding of its start: a shift
+  of a whole channel, which the weights' gradient feels. Maps were centred for that, a pass over them. The shift is
+  known, and the maxima take it back: errors of the weights' gradient 0 to 5 % above those of PyTorch's layers (centred,
+  0 to 7 %; with neither, up to 2.7 times), and 595 in place of 564 photos/s at 64 px, 280 in place of 267 at 96, 51.8
+  in place of 50.5 at 224 (two cores of the AMD EPYC, a process each, two runs).
 - **Places of the maxima.** PyTorch keeps them as 64-bit integers, half as many bytes as the maps: a few photos are
   pooled at a time and pooled again for the gradient. 8 to 64 MB of maps at a time, or all: no difference in speed.
 - **100,000 photos in gigabytes.** Some jobs of `benchmarks/growth.py` grew by a batch of photos a step from some step
