@@ -9,6 +9,7 @@ from pathlib import Path
 
 import limits
 import numpy as np
+import pandas as pd
 import photos
 import theirs
 import torch
@@ -50,7 +51,7 @@ def extracted(folder: Path, network: str, manifest: Path, count: int, precision:
 
 
 def check(folder: Path) -> None:
-    """Of the same pixels both ways give the same float32 features, to 1e-5 of the largest."""
+    """Of the same pixels both ways give the same float32 features, to 1e-5 of the largest; of these the same trees."""
     manifest = photos.cache_pixels(16, SIZE, folder)
     shown = torch.from_numpy(np.load(manifest.with_suffix(".npy"))).permute(0, 3, 1, 2) / 255
     for network in FORWARDS:
@@ -62,6 +63,10 @@ def check(folder: Path) -> None:
             sys.exit(f"{network}: float32 features are off by {off:.1e}: nothing is measured")
         cosine = (exact * fast).sum(1) / (np.linalg.norm(exact, axis=1) * np.linalg.norm(fast, axis=1))
         print(f"{network}: float32 features equal to {off:.1e}, bfloat16 at a cosine of {cosine.min():.6f}", flush=True)
+    stored = extracted(folder, HEAD, photos.cache_pixels(BOOSTED, SIZE, folder), BOOSTED)
+    if not np.array_equal(their_trees(stored, 0), our_trees(stored, 0)):
+        sys.exit("the trees of both ways answer differently: nothing is measured")
+    print("boosted trees: equal answers", flush=True)
 
 
 def settings() -> list[tuple[int, int, float]]:
@@ -73,29 +78,36 @@ def settings() -> list[tuple[int, int, float]]:
         ]
 
 
+@cache
+def boosted_photos() -> pd.DataFrame:
+    """The photos of `boosting`."""
+    return photos.cataloged(BOOSTED)
+
+
+def their_trees(path: Path, place: int) -> np.ndarray:
+    """Probabilities of all photos by a model of one of the settings, the study's own way."""
+    x, y = np.load(path), np.arange(BOOSTED) % photos.CLASSES
+    known = parts.training_rows(boosted_photos(), 2).index
+    return theirs.boosted(x[known], y[known], *settings()[place]).predict_proba(x)
+
+
+def our_trees(path: Path, place: int) -> np.ndarray:
+    """The same, as the stages fit and predict."""
+    table, (trees, depth, learning_rate) = boosted_photos(), settings()[place]
+    with tempfile.TemporaryDirectory() as folder, State(folder, "fit_booster", {}, "", "") as state:
+        boosting.fit(
+            state, [path], parts.training_rows(table, 2), LABELS, 0,
+            n_estimators=trees, max_depth=depth, learning_rate=learning_rate, seed=0, device="cpu",
+            gpu_slots=1, threads=torch.get_num_threads(), progress=lambda *_: None,
+        )  # fmt: skip
+        model = state.folder / "booster.ubj"
+        return boosting.predict(model, model.with_name("model.json"), [path], table, torch.get_num_threads())
+
+
 def boosted(side: str, path: Path) -> float:
     """Seconds of the nine settings, from the stored features to the predictions."""
-    table = photos.cataloged(BOOSTED)
-    known, y = parts.training_rows(table, 2), np.arange(BOOSTED) % photos.CLASSES
-
-    def their_way() -> None:
-        for setting in settings():
-            x = np.load(path)
-            theirs.boosted(x[known.index], y[known.index], *setting).predict_proba(x)
-
-    def our_way() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            for place, (trees, depth, learning_rate) in enumerate(settings()):
-                with State(folder, "fit_booster", {"setting": place}, "", "") as state:
-                    boosting.fit(
-                        state, [path], known, LABELS, 0,
-                        n_estimators=trees, max_depth=depth, learning_rate=learning_rate, seed=0, device="cpu",
-                        gpu_slots=1, threads=torch.get_num_threads(), progress=lambda *_: None,
-                    )  # fmt: skip
-                    model = state.folder / "booster.ubj"
-                    boosting.predict(model, model.with_name("model.json"), [path], table, torch.get_num_threads())
-
-    return seconds(their_way if side == "theirs" else our_way)
+    fit = their_trees if side == "theirs" else our_trees
+    return seconds(lambda: [fit(path, place) for place in range(len(settings()))])
 
 
 def headed(side: str, folder: Path, manifest: Path) -> float:
