@@ -4,7 +4,7 @@
 
 Later files go before earlier ones: a GPU's rates after those of a processor. A network or size that was not measured
 is taken at the FLOP/s of the one that was; boosting at the histogram updates a second of the `boosting` row, whose few
-photos make it slow: at most.
+photos make it slow: at most. The small study of the row `study` is reckoned in the same way, beside what it took.
 """
 
 import argparse
@@ -22,15 +22,12 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from manihot import files, networks, reading  # noqa: E402
 from manihot.plan import Plan  # noqa: E402
-from manihot.study import Learning, Study  # noqa: E402
+from manihot.study import Drawing, Learning, Study  # noqa: E402
 
-STUDY = ROOT / "config/cassava.yaml"
-PHOTOS = {"cassava": 21_397, "species": 120}  # of the second data set the one class that is taken
-CLASSES, WIDTHS = 5, {"efficientnet_b0": 1280}
-# The nine settings with a fifth of their trees on the features of resnet18: benchmarks/features.py.
-BOOSTED_UPDATES = 480 * 512 * CLASSES
-
-
+PUBLISHED, SMALL = ROOT / "config/cassava.yaml", ROOT / "benchmarks/study.yaml"
+# Photos of a study's data sets; of the published one's second the one class that is taken.
+PHOTOS = {PUBLISHED: {"cassava": 21_397, "species": 120}, SMALL: {"cassava": 1500}}
+CLASSES, WIDTHS = 5, {"efficientnet_b0": 1280, "mobilenet_v2": 1280}
 NEEDS = {
     "job_start", "pixels_exact", "step_224", "boosting",
     "backbone_forward/efficientnet_b0", "backbone_forward/resnet18",
@@ -75,19 +72,19 @@ def flops(network: str, size: int, training: bool) -> int:
     return limits.flops(networks.assemble(network, CLASSES, size, 0.3, None), size, training)
 
 
-def stages(rates: Rates, cores: int) -> Iterator[Stage]:
-    """Every rule of the study that works on photos; the others are a start each."""
-    study = reading.load(STUDY)
+def stages(rates: Rates, cores: int, path: Path = PUBLISHED) -> Iterator[Stage]:
+    """Every rule of a study that works on photos; the others are a start each."""
+    study, photos = reading.load(path), PHOTOS[path]
     plan = Plan(study, ROOT)
     counted = {"cache_pixels", "train_fold", "check_overfit", "predict_fold", "extract_features", "fit_booster"}
     sizes = {dataset: plan.sizes(dataset) for dataset in plan.datasets}
-    cached = sum(PHOTOS[dataset] * len(of) for dataset, of in sizes.items())
+    cached = sum(photos[dataset] * len(of) for dataset, of in sizes.items())
     shards = study.photos.shards * sum(map(len, sizes.values()))
     yield Stage("cache_pixels", shards, cached / (rates.value("pixels_exact") * cores))
     folds = {name: model.folds for name, model in plan.models.items()}
     work, predicted = 0.0, 0.0
     for name, entry in study.experiments.items():
-        trained, held_out = shown(study, name)
+        trained, held_out = shown(study, entry, photos)
         each = entry.epochs * (trained * flops(entry.network, entry.size, True) + held_out * forward(entry))
         work += len(folds[name]) * each / rates.training()
         split = study.splits[entry.split]
@@ -104,10 +101,10 @@ def stages(rates: Rates, cores: int) -> Iterator[Stage]:
         views = len(backbone.head.views) if backbone.head else 1
         for dataset in plan.datasets_of(backbone.split):
             files_of_features += views
-            passes = PHOTOS[dataset] * views
+            passes = photos[dataset] * views
             looked += passes * flops(backbone.network, backbone.size, False) / rates.forward(backbone.network)
     yield Stage("extract_features", files_of_features, looked)
-    yield Stage("fit_booster", sum(len(folds[name]) for name in study.boosting), boosting(study, folds, rates))
+    yield Stage("fit_booster", sum(len(folds[name]) for name in study.boosting), boosting(study, folds, rates, photos))
     yield Stage(
         "all others", sum(jobs_of(rule, name, plan) for rule, name, _ in plan.settings() if rule not in counted), 0
     )
@@ -125,39 +122,44 @@ def forward(entry: Learning) -> int:
     return flops(entry.network, entry.size, False)
 
 
-def shown(study: Study, name: str) -> tuple[float, float]:
-    """How many photos a fold of an experiment trains on and validates."""
-    entry = study.experiments[name]
+def shown(study: Study, entry: Drawing, photos: Mapping[str, int]) -> tuple[float, float]:
+    """How many photos a fold trains on and validates."""
     split = study.splits[entry.split]
-    pool = PHOTOS["cassava"] - split.test - split.test_as_found
+    pool = photos[split.dataset] - split.test - split.test_as_found
     drawn = min(pool, (entry.per_class or split.per_class or pool) * CLASSES)
     count = entry.train_photos or (drawn if entry.draw == "balanced" else pool)
     return count * (1 - 1 / split.folds), count / split.folds
 
 
-def boosting(study: Study, folds: Mapping[str, tuple[int, ...]], rates: Rates) -> float:
+def boosting(study: Study, folds: Mapping[str, tuple[int, ...]], rates: Rates, photos: Mapping[str, int]) -> float:
     """Seconds of the boosters: a tree and class goes over every photo's features once a level."""
     asked = 0.0
-    measured = 0.0
     for name, booster in study.boosting.items():
         backbone = study.backbones[booster.backbone]
-        split = study.splits[backbone.split]
-        pool = min(PHOTOS["cassava"] - split.test - split.test_as_found, (split.per_class or 10**9) * CLASSES)
+        trained, _ = shown(study, backbone, photos)
         levels = booster.n_estimators * booster.max_depth
-        asked += len(folds[name]) * levels * CLASSES * pool * (1 - 1 / split.folds) * WIDTHS[backbone.network]
-        measured += 0.2 * levels * BOOSTED_UPDATES
+        asked += len(folds[name]) * levels * trained * WIDTHS[backbone.network]
+    # The row: the nine published settings with a fifth of their trees, 480 photos' features of resnet18.
+    settings = files.read_rows(ROOT / "config/published/xgboost.csv")
+    measured = 0.2 * sum(int(row["n_estimators"]) * int(row["max_depth"]) for row in settings) * 480 * 512
     return asked / measured * rates.value("boosting")
 
 
-def estimated(rows: Mapping[str, Mapping[str, Any]], cores: int) -> list[Stage]:
+def estimated(rows: Mapping[str, Mapping[str, Any]], cores: int, path: Path = PUBLISHED) -> list[Stage]:
     """The stages with what starting their jobs takes."""
     rates = Rates(rows)
-    start = rates.value("job_start")
-    # Jobs of two threads follow one another on two cores; the small ones run beside one another.
+    start, together = rates.value("job_start"), max(1, cores // reading.load(path).threads)
+    # As many jobs that compute start at once as the cores have room for; of the small ones one on each.
     return [
-        Stage(stage.rule, stage.jobs, stage.seconds + stage.jobs * start / (cores if not stage.seconds else 1))
-        for stage in stages(rates, cores)
+        Stage(stage.rule, stage.jobs, stage.seconds + stage.jobs * start / (together if stage.seconds else cores))
+        for stage in stages(rates, cores, path)
     ]
+
+
+def beside_a_run(rows: Mapping[str, Mapping[str, Any]], cores: int) -> str:
+    """A sentence on the small study: what this reckoning gives, and what it took."""
+    reckoned = sum(stage.seconds for stage in estimated(rows, cores, SMALL))
+    return f"`benchmarks/study.yaml`, reckoned so: {reckoned:.0f} s. It took {rows['study']['ours']:.0f}."
 
 
 def table(found: list[Stage]) -> str:
@@ -184,6 +186,8 @@ def main() -> None:
     given = parser.parse_args()
     rows = {row["key"]: row for path in given.results for row in files.read_json(path)["rows"]}
     print(table(estimated(rows, given.cores)))
+    if "study" in rows:
+        print(beside_a_run(rows, given.cores))
 
 
 if __name__ == "__main__":

@@ -183,6 +183,8 @@ def write() -> None:
         if set(known) >= estimate.NEEDS:
             cores = int(record["machine"].split("-")[-2])
             text += [ESTIMATE + estimate.table(estimate.estimated(known, cores)) + "\n"]
+            if "study" in known:
+                text.append(estimate.beside_a_run(known, cores) + "\n")
             measured[record["machine"]] = known
     for record in map(files.read_json, sorted(RESULTS.glob("*.json"))):
         if "device" in record:
