@@ -84,7 +84,7 @@ row of it.
 - **Rounded gradients.** In bf16 batch norm's gradient, a line of the maps, is off by the rounding of its start: a shift
   of a whole channel, which the weights' gradient feels. Maps were centred for that, a pass over them. The shift is
   known, and the maxima take it back: errors of the weights' gradient 0 to 5 % above those of PyTorch's layers (centred,
-  0 to 7 %; with neither, up to 2.7 times), and 595 in place of 564 photos/s at 64 px, 280 in place of 267 at 96, 51.8
+  0 to 7 %; with neither, up to 2.8 times), and 595 in place of 564 photos/s at 64 px, 280 in place of 267 at 96, 51.8
   in place of 50.5 at 224 (two cores of the AMD EPYC, a process each, two runs).
 - **Places of the maxima.** PyTorch keeps them as 64-bit integers, half as many bytes as the maps: a few photos are
   pooled at a time and pooled again for the gradient. 8 to 64 MB of maps at a time, or all: no difference in speed.
