@@ -74,9 +74,9 @@ row of it.
 - **The gradient at the maxima.** On two cores of the AMD EPYC (bf16) scattering it into the line took 90 of 740 ms of
   a step at 224 px, and PyTorch's own layers were faster as a whole: 48 photos/s against 53, at 1.4 GB against 2.6.
   Spread over a map of zeros by pooling's own gradient and added, in the caches: 50 photos/s, 266 in place of 250 at
-  96 px, 556 in place of 532 at 64; in float32 no difference. PyTorch's layers are still 6 to 8 % faster there, and are
-  not taken for their memory. Without the allocator's setting they are a fifth slower than the block: they touch more
-  pages.
+  96 px, 556 in place of 532 at 64; in float32 no difference. PyTorch's layers were then 6 to 8 % faster there, and
+  are not taken for their memory. Without the allocator's setting they were a fifth slower than the block: they touch
+  more pages.
 - **The convolution's bias.** Batch norm takes it away again: added before it and its gradient summed, it costs a pass
   over the full maps each way, for rounding. It shows in the running mean alone now. On two cores of the AMD EPYC in
   float32 322 and 330 photos/s became 353 and 358 at 64 px, 149 and 151 became 168 and 165 at 96, 27.2 and 27.8 became
@@ -97,6 +97,8 @@ row of it.
 """
 TRIED = """\
 ## Tried and left out
+
+Figures here too are of the code as it was, or of a prototype that was not kept, read from that run's output.
 
 - **Pooled maps and sums of PyTorch's own gradient.** In a prototype, batch norm's own gradient in place of ours, from
   maxima spread over a full map: 17.1 photos/s in place of 19.3 at 224 px, and 4.8 GB in place of 2.6.

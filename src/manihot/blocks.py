@@ -2,8 +2,7 @@
 
 Batch norm is x -> a x + b in each channel, with a and b of the whole batch: where a > 0 it keeps the order, so the
 pooled output of batch norm is batch norm of the pooled input. Only pooled maps are normalised then, and batch norm's
-full output is neither written, read nor kept for the gradient: at 224 px a third of a training step's time on two
-cores, and half of its memory.
+full output is neither written, read nor kept for the gradient (docs/performance.md has what that gives).
 """
 
 from collections.abc import Iterator
@@ -102,7 +101,7 @@ class _NormalisedMaxima(torch.autograd.Function):
         def row(values: Tensor) -> Tensor:
             return values.to(x.dtype).repeat(width)  # of a whole row of pixels: a channel's loop would be short
 
-        start = start - slope * mean
+        start -= slope * mean
         # In few digits the line is a little off, and would shift a channel as a whole: the maxima take that back.
         off = start - start.to(x.dtype) + (slope - slope.to(x.dtype)) * mean
         at_maxima.add_((off * (x.numel() / maxima.numel())).to(x.dtype).view(-1, 1, 1))
