@@ -15,9 +15,11 @@ import theirs
 import torch
 from measuring import ROOT, Row, Way, rate, row, seconds, sides
 
-from manihot import boosting, device, features, heads, networks, parts, weights
+from manihot import boosting, bundle, device, features, heads, networks, weights
 from manihot import pixels as cached
 from manihot.batches import Batches
+from manihot.folds import Fold
+from manihot.gpus import Compute
 from manihot.state import State
 
 SIZE, BATCH = 224, 32
@@ -26,7 +28,7 @@ FORWARDS, FORWARD_PHOTOS = ("efficientnet_b0", "resnet18"), 96
 BOOSTED, TREES = 600, 0.2  # photos; a share of the published settings' trees
 CPU = torch.device("cpu")
 KINDS = ("float32", "bfloat16")
-LABELS = [str(label) for label in range(photos.CLASSES)]
+CLASSES = [{"label": str(label), "name": str(label)} for label in range(photos.CLASSES)]
 
 
 @cache
@@ -42,10 +44,9 @@ def extracted(folder: Path, network: str, manifest: Path, count: int, precision:
     table = photos.cataloged(count)
     with State(folder, "extract_features", {"network": network, "precision": precision}, "", "") as state:
         features.extract(
-            state, drawn_weights(network, folder), table,
+            state, features.Backbone(networks.Input(network, SIZE, "none"), drawn_weights(network, folder), BATCH), table,
             lambda rows: cached.gather(rows, table, [manifest], SIZE), "identity",
-            network=network, size=SIZE, normalisation="none", batch_size=BATCH, device="cpu", gpu_slots=1,
-            precision=precision, threads=torch.get_num_threads(), progress=lambda *_: None,
+            Compute("cpu", precision, torch.get_num_threads()), lambda *_: None,
         )  # fmt: skip
         return state.folder / "features.npy"
 
@@ -87,7 +88,7 @@ def boosted_photos() -> pd.DataFrame:
 def their_trees(path: Path, place: int) -> np.ndarray:
     """Probabilities of all photos by a model of one of the settings, the study's own way."""
     x, y = np.load(path), np.arange(BOOSTED) % photos.CLASSES
-    known = parts.training_rows(boosted_photos(), 2).index
+    known = Fold(2, boosted_photos(), CLASSES).training.index
     return theirs.boosted(x[known], y[known], *settings()[place]).predict_proba(x)
 
 
@@ -95,13 +96,12 @@ def our_trees(path: Path, place: int) -> np.ndarray:
     """The same, as the stages fit and predict."""
     table, (trees, depth, learning_rate) = boosted_photos(), settings()[place]
     with tempfile.TemporaryDirectory() as folder, State(folder, "fit_booster", {}, "", "") as state:
-        boosting.fit(
-            state, [path], parts.training_rows(table, 2), LABELS, 0,
-            n_estimators=trees, max_depth=depth, learning_rate=learning_rate, seed=0, device="cpu",
-            gpu_slots=1, threads=torch.get_num_threads(), progress=lambda *_: None,
-        )  # fmt: skip
-        model = state.folder / "booster.ubj"
-        return boosting.predict(model, model.with_name("model.json"), [path], table, torch.get_num_threads())
+        fold = Fold(0, Fold(2, table, CLASSES).training, CLASSES)
+        recipe = boosting.Recipe(trees, depth, learning_rate, seed=0)
+        compute = Compute("cpu", threads=torch.get_num_threads())
+        boosting.fit(state, [path], fold, recipe, compute, lambda *_: None)
+        fitted = bundle.read(state.folder / bundle.RECORD)
+        return boosting.predict(fitted, [path], table, torch.get_num_threads())
 
 
 def boosted(side: str, path: Path) -> float:
@@ -121,11 +121,9 @@ def headed(side: str, folder: Path, manifest: Path) -> float:
         with tempfile.TemporaryDirectory() as own:
             drawn_weights.cache_clear()
             stored = extracted(Path(own), HEAD, manifest, HEAD_PHOTOS)
-            heads.fit(
-                Path(own), [stored], photos.cataloged(HEAD_PHOTOS), LABELS, 0,
-                views=["identity"], epochs=HEAD_EPOCHS, batch_size=BATCH, learning_rate=1e-3, weight_decay=0.0,
-                seed=0, threads=torch.get_num_threads(),
-            )  # fmt: skip
+            fold = Fold(0, photos.cataloged(HEAD_PHOTOS), CLASSES)
+            recipe = heads.Recipe(["identity"], HEAD_EPOCHS, BATCH, learning_rate=1e-3, weight_decay=0.0, seed=0)
+            heads.fit(Path(own), [stored], fold, recipe, torch.get_num_threads())
 
     return seconds(our_way)
 

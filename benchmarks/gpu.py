@@ -30,7 +30,9 @@ from torch import nn
 
 from manihot import features, files, networks
 from manihot.batches import Batches
-from manihot.trainer import Recipe, Trainer
+from manihot.gpus import Compute
+from manihot.recipe import Recipe
+from manihot.trainer import Trainer
 
 FOLDS = 5
 TRAINED = (("small_cnn", 96), ("small_cnn", 256), ("resnet18", 128), ("efficientnet_b0", 128))
@@ -42,7 +44,8 @@ Row = dict[str, Any]
 
 def settings(network: str, size: int, batch: int, device: str) -> Recipe:
     """A network trained whole."""
-    return replace(trainers.recipe(size), network=network, batch_size=batch, device=device, learning_rate=1e-4)
+    plain = trainers.recipe(size, network=network)
+    return replace(plain, batch_size=batch, compute=Compute(device), learning_rate=1e-4)
 
 
 def noise(count: int, size: int) -> np.ndarray:

@@ -4,19 +4,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manihot.trainer import LabelledPhotos, Recipe, Trainer
+from manihot.gpus import Compute
+from manihot.networks import Input
+from manihot.recipe import Recipe
+from manihot.trainer import LabelledPhotos, Trainer
 
 CLASSES, BATCH, RATE = 5, 32, 5e-5
 
 
-def recipe(size: int, precision: str = "auto", dropout: float = 0.3, epochs: int = 1000) -> Recipe:
+def recipe(
+    size: int, precision: str = "auto", dropout: float = 0.3, epochs: int = 1000, network: str = "small_cnn"
+) -> Recipe:
     """The study's balanced experiment at a size."""
     return Recipe(
-        network="small_cnn", weights="none", frozen=False, frozen_mode="eval", normalisation="none",
-        size=size, batch_size=BATCH, epochs=epochs, learning_rate=RATE, optimizer="adam",
+        input=Input(network, size, "none"), compute=Compute("auto", precision, torch.get_num_threads()),
+        weights="none", frozen=False, frozen_mode="eval", batch_size=BATCH, epochs=epochs, learning_rate=RATE, optimizer="adam",
         weight_decay=0.0, schedule="constant", warm_up=0.3, dropout=dropout, label_smoothing=0.0,
-        class_weights="none", augment={}, flips_at_validation=False, seed=0, repeat=0, device="auto",
-        precision=precision, threads=torch.get_num_threads(), gpu_slots=1,
+        class_weights="none", augment={}, flips_at_validation=False, seed=0, repeat=0,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import limits
 import numpy as np
+import pandas as pd
 import photos
 import theirs
 import torch
@@ -16,10 +17,10 @@ from measuring import ALLOCATOR, ROOT, Row, Way, rate, row, seconds, sides
 from torch import nn
 from trainers import BATCH, RATE, recipe, trainer
 
-from manihot import device, parts, training
+from manihot import device, training
 from manihot import pixels as cached
+from manihot.folds import Fold
 from manihot.state import State
-from manihot.trainer import LabelledPhotos
 
 SIZES, CPU = (64, 96, 224), torch.device("cpu")
 FOLD, FOLD_SIZE, EPOCHS = 1000, 96, 10  # 800 photos train, 200 validate
@@ -49,20 +50,27 @@ def check() -> None:
 def fold(side: str, folder: Path, cached_in: Path | None) -> None:
     """A fold of the imbalanced experiment from beginning to end, its process included."""
     table = photos.cataloged(FOLD)
-    known, unknown = parts.training_rows(table, 2), parts.validation_rows(table, 2)
+    photos_of = Fold(2, table, [{"label": str(label), "name": str(label)} for label in range(photos.CLASSES)])
     if side == "theirs":
         whole = photos.labelled(FOLD)
         model = theirs.fold(
-            [whole[i] for i in known.index], [whole[i] for i in unknown.index], FOLD_SIZE, EPOCHS, BATCH, RATE
+            [whole[i] for i in photos_of.training.index],
+            [whole[i] for i in photos_of.validation.index],
+            FOLD_SIZE,
+            EPOCHS,
+            BATCH,
+            RATE,
         )
         torch.save(model.state_dict(), folder / "model.pt")
         return
     manifest = cached_in or photos.cache_pixels(FOLD, FOLD_SIZE, folder)
-    labels = [str(label) for label in range(photos.CLASSES)]
-    both = [LabelledPhotos.of(p, labels, cached.gather(p, table, [manifest], FOLD_SIZE)) for p in (known, unknown)]
+
+    def gather(rows: pd.DataFrame) -> cached.CachedPhotos:
+        return cached.gather(rows, table, [manifest], FOLD_SIZE)
+
     with State(folder / "state", "train_fold", {}, "", "") as state:
         settings = recipe(FOLD_SIZE, epochs=EPOCHS)
-        training.train_fold(settings, "fold", 2, len(labels), *both, None, state, lambda *_: None)
+        training.train_fold(settings, "fold", photos_of, gather, None, state, lambda *_: None)
 
 
 def way(side: str, key: str) -> Way:

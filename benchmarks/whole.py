@@ -184,8 +184,10 @@ def use_memory(what: str) -> None:
     from trainers import recipe
 
     from manihot import features, pixels, training
+    from manihot.folds import Fold
+    from manihot.gpus import Compute
+    from manihot.networks import Input
     from manihot.state import State
-    from manihot.trainer import LabelledPhotos
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -207,20 +209,21 @@ def use_memory(what: str) -> None:
             if calls == (30 if what == "training" else 3):
                 raise EnoughError
 
-        labels = [str(label) for label in range(photos.CLASSES)]
+        classes = [{"label": str(label), "name": str(label)} for label in range(photos.CLASSES)]
+
+        def gather(rows: pd.DataFrame) -> pixels.CachedPhotos:
+            return pixels.gather(rows, table, [manifest], SIZE)
+
         try:
             with State(folder / "state", what, {}, "", "") as state:
                 if what == "training":
-                    known = LabelledPhotos.of(table, labels, pixels.gather(table, table, [manifest], SIZE))
-                    none = LabelledPhotos(known.pixels[:0], known.targets[:0], known.keys[:0])
-                    training.train_fold(recipe(SIZE), "all", 0, len(labels), known, none, None, state, progress)
+                    fold = Fold(0, table, classes)
+                    training.train_fold(recipe(SIZE), "all", fold, gather, None, state, progress)
                 else:
-                    features.extract(
-                        state, drawn_weights("efficientnet_b0", folder), table,
-                        lambda rows: pixels.gather(rows, table, [manifest], SIZE), "identity",
-                        network="efficientnet_b0", size=SIZE, normalisation="none", batch_size=32, device="auto",
-                        gpu_slots=1, precision="auto", threads=torch.get_num_threads(), progress=progress,
-                    )  # fmt: skip
+                    seen, name = Input("efficientnet_b0", SIZE, "none"), drawn_weights("efficientnet_b0", folder)
+                    backbone = features.Backbone(seen, name, batch_size=32)
+                    compute = Compute(threads=torch.get_num_threads())
+                    features.extract(state, backbone, table, gather, "identity", compute, progress)
         except EnoughError:
             print(peak)
 

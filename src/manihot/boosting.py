@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ import pandas as pd
 import xgboost
 from numpy.typing import NDArray
 
-from manihot import feature_table, files, gpus, parts
+from manihot import bundle, feature_table, files, gpus
+from manihot.bundle import Bundle
 from manihot.errors import StudyError
+from manihot.folds import Fold
+from manihot.gpus import Compute
 from manihot.state import State
 
 HISTORY = ["round", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
@@ -20,20 +24,22 @@ HISTORY = ["round", "train_loss", "train_accuracy", "validation_loss", "validati
 ROUNDS_A_CHECKPOINT = 25
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How trees are boosted; all of XGBoost's other settings keep their defaults."""
+
+    n_estimators: int
+    max_depth: int
+    learning_rate: float
+    seed: int
+
+
 def fit(
     state: State,
     features: Sequence[str | PathLike[str]],
-    draw: pd.DataFrame,
-    labels: Sequence[str],
-    fold: int,
-    *,
-    n_estimators: int,
-    max_depth: int,
-    learning_rate: float,
-    seed: int,
-    device: str,
-    gpu_slots: int,
-    threads: int,
+    fold: Fold,
+    recipe: Recipe,
+    compute: Compute,
     progress: Callable[[int, int, str], None],
 ) -> dict[str, Any]:
     """Fit trees to the classes' softmax; returns what it cost.
@@ -42,18 +48,18 @@ def fit(
     `parameters` counts the trees' thresholds and leaf values. Goes on from the rounds that the state holds.
 
     Raises:
-        StudyError: damaged features, or `device` is cuda and there is none.
+        StudyError: damaged features, or cuda is asked for and there is none.
     """
-    training, validation = parts.training_rows(draw, fold), parts.validation_rows(draw, fold)
-    with _device(device, gpu_slots) as chosen:
-        settings = parameters(len(labels), max_depth, learning_rate, seed, chosen, threads)
-        train = _matrix(features, training, labels, threads)
+    training, validation = fold.training, fold.validation
+    with _device(compute) as device:
+        settings = parameters(len(fold.classes), recipe, device, compute.threads)
+        train = _matrix(features, fold, training, compute.threads)
         watched = [(train, "train")]
         if len(validation):
-            watched.append((_matrix(features, validation, labels, threads, train), "validation"))
+            watched.append((_matrix(features, fold, validation, compute.threads, train), "validation"))
         booster, history = _kept(state, settings)
-        while len(history) < n_estimators:
-            rounds = min(ROUNDS_A_CHECKPOINT, n_estimators - len(history))
+        while len(history) < recipe.n_estimators:
+            rounds = min(ROUNDS_A_CHECKPOINT, recipe.n_estimators - len(history))
             measured: dict[str, dict[str, list[float]]] = {}
             booster = xgboost.train(
                 settings,
@@ -64,40 +70,39 @@ def fit(
                 verbose_eval=False,
                 xgb_model=booster,
             )
-            history += _rows(measured, rounds, len(history), learning_rate)
+            history += _rows(measured, rounds, len(history), recipe.learning_rate)
             state.save("rounds.ubj", bytes(booster.save_raw("ubj")))
             state.save_json("history.json", history)
-            progress(len(history), n_estimators, f"train accuracy {history[-1][2]:.3f}")
+            progress(len(history), recipe.n_estimators, f"train accuracy {history[-1][2]:.3f}")
     assert booster is not None
-    _write(state.folder, booster, history)
-    return {"photos": len(training), "device": chosen, "precision": "float32"}
+    files.write_table(state.folder / "history.csv", pd.DataFrame(history, columns=HISTORY))
+    _save(state.folder, booster, fold, feature_table.facts(features[0])["backbone"])
+    return {"photos": len(training), "device": device, "precision": "float32"}
 
 
 @contextmanager
-def _device(requested: str, gpu_slots: int) -> Iterator[str]:
+def _device(compute: Compute) -> Iterator[str]:
     """XGBoost's name of the device to fit on; `auto` is a GPU where there is one that it can use."""
     found = gpus.count() if xgboost.build_info()["USE_CUDA"] else 0
-    if requested == "cuda" and not found:
+    if compute.device == "cuda" and not found:
         raise StudyError("device is cuda, but no CUDA device is visible here: set device to auto or cpu")
-    if requested == "cpu" or not found:
+    if compute.device == "cpu" or not found:
         yield "cpu"
         return
-    with gpus.leased(found, gpu_slots) as index:
+    with gpus.leased(found, compute.gpu_slots) as index:
         yield f"cuda:{index}"
 
 
-def parameters(
-    classes: int, max_depth: int, learning_rate: float, seed: int, device: str, threads: int
-) -> dict[str, Any]:
-    """XGBoost's parameters of these settings; all others keep XGBoost's defaults."""
+def parameters(classes: int, recipe: Recipe, device: str, threads: int) -> dict[str, Any]:
+    """XGBoost's parameters of a recipe; all others keep XGBoost's defaults."""
     return {
         "objective": "multi:softprob",
         "num_class": classes,
         "eval_metric": ["mlogloss", "merror"],
         "tree_method": "hist",
-        "max_depth": max_depth,
-        "learning_rate": learning_rate,
-        "seed": seed,
+        "max_depth": recipe.max_depth,
+        "learning_rate": recipe.learning_rate,
+        "seed": recipe.seed,
         "device": device,
         "nthread": threads,
     }
@@ -105,13 +110,13 @@ def parameters(
 
 def _matrix(
     features: Sequence[str | PathLike[str]],
+    fold: Fold,
     photos: pd.DataFrame,
-    labels: Sequence[str],
     threads: int,
     reference: xgboost.DMatrix | None = None,
 ) -> xgboost.QuantileDMatrix:
     """The features and class indices of `photos`, binned as those of `reference` where there is one."""
-    rows, target = feature_table.select(features, photos), parts.targets(photos, labels)
+    rows, target = feature_table.select(features, photos), fold.targets(photos)
     return xgboost.QuantileDMatrix(rows, label=target, nthread=threads, ref=reference)
 
 
@@ -134,33 +139,21 @@ def _kept(state: State, settings: dict[str, Any]) -> tuple[xgboost.Booster | Non
     return booster[: len(history)] if history else None, history
 
 
-def _write(folder: Path, booster: xgboost.Booster, history: list[list[Any]]) -> None:
-    files.write_bytes(folder / "booster.ubj", bytes(booster.save_raw("ubj")))
-    files.write_table(folder / "history.csv", pd.DataFrame(history, columns=HISTORY))
+def _save(folder: Path, booster: xgboost.Booster, fold: Fold, backbone: dict[str, Any]) -> None:
     trees = booster.get_dump()
     nodes = sum(tree.count("\n") for tree in trees)
-    model = {
-        "booster": "xgboost",
-        "trees": len(trees),
-        "parameters": nodes,
-        "trainable": nodes,
-        "precision": "float32",
-        "sha256": files.sha256(folder / "booster.ubj"),
-    }
-    files.write_json(folder / "model.json", model)
+    counts = {"parameters": nodes, "trainable": nodes, "trees": len(trees)}
+    record = bundle.describe("boosting", fold, backbone, counts, "float32", backbone=backbone)
+    bundle.save(folder, record, bytes(booster.save_raw("ubj")))
 
 
 def predict(
-    booster: str | PathLike[str],
-    model: str | PathLike[str],
-    features: Sequence[str | PathLike[str]],
-    photos: pd.DataFrame,
-    threads: int,
+    trees: Bundle, features: Sequence[str | PathLike[str]], photos: pd.DataFrame, threads: int
 ) -> NDArray[np.float32]:
-    """Probabilities of the classes for `photos`, float32 [n, K]; `model` is the path of its model.json.
+    """Probabilities of the classes for `photos`, float32 [n, K].
 
     Raises:
         StudyError: a damaged file.
     """
-    trees = xgboost.Booster({"nthread": threads}, model_file=bytearray(parts.fitted(booster, model)))
-    return trees.inplace_predict(feature_table.select(features, photos))
+    booster = xgboost.Booster({"nthread": threads}, model_file=bytearray(trees.weights()))
+    return booster.inplace_predict(feature_table.select(features, photos))

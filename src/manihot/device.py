@@ -8,29 +8,30 @@ import torch
 
 from manihot import gpus
 from manihot.errors import StudyError
+from manihot.gpus import Compute
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def choose(device: str, gpu_slots: int) -> Iterator[torch.device]:
-    """The device a job may use in the context; `device` is `auto` (CUDA where there is one), `cpu` or `cuda`.
+def choose(compute: Compute) -> Iterator[torch.device]:
+    """The device a job may use in the context.
 
     A single device in CUDA_VISIBLE_DEVICES is the scheduler's choice and taken; of several that are visible
-    one is leased, which at most `gpu_slots` jobs of this user on this machine hold at a time.
+    one is leased, which at most `compute.gpu_slots` jobs of this user on this machine hold at a time.
 
     Raises:
         StudyError: `cuda` is asked for and there is none.
     """
-    if device == "cpu" or not torch.cuda.is_available():
-        if device == "cuda":
+    if compute.device == "cpu" or not torch.cuda.is_available():
+        if compute.device == "cuda":
             raise StudyError("device is cuda, but no CUDA device is visible here: set device to auto or cpu")
-        log.info("device: cpu%s", " (no CUDA device is visible)" if device == "auto" else "")
+        log.info("device: cpu%s", " (no CUDA device is visible)" if compute.device == "auto" else "")
         yield torch.device("cpu")
         return
     # Photos of one size: the fastest convolution is worth looking for once.
     torch.backends.cudnn.benchmark = True
-    with gpus.leased(torch.cuda.device_count(), gpu_slots) as index:
+    with gpus.leased(torch.cuda.device_count(), compute.gpu_slots) as index:
         yield _cuda(index)
 
 

@@ -4,6 +4,7 @@ import copy
 import io
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from torch import nn
 from torch.fx.experimental.optimization import fuse
 from torch.nn import functional
 
-from manihot import augment, feature_table, networks
+from manihot import augment, feature_table, files, networks
 from manihot import device as machine
 from manihot.batches import Batches, Photos
 from manihot.errors import StudyError
+from manihot.gpus import Compute
+from manihot.networks import Input
 from manihot.state import State
 
 log = logging.getLogger(__name__)
@@ -28,21 +31,22 @@ BLOCK = 512
 FAITHFUL = 0.9999
 
 
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen network: what it sees, the file of its weights, and how many photos it takes at a time."""
+
+    input: Input
+    weights: Path
+    batch_size: int
+
+
 def extract(
     state: State,
-    weights: Path,
+    backbone: Backbone,
     catalog: pd.DataFrame,
     gather: Callable[[pd.DataFrame], Photos],
     view: str,
-    *,
-    network: str,
-    size: int,
-    normalisation: str,
-    batch_size: int,
-    device: str,
-    gpu_slots: int,
-    precision: str,
-    threads: int,
+    compute: Compute,
     progress: Callable[[int, int, str], None],
 ) -> dict[str, Any]:
     """Features of every photo of one data set's catalog in one view; returns what it cost.
@@ -54,20 +58,21 @@ def extract(
     Raises:
         StudyError: weights of another network, damaged pixels, or features that are not finite.
     """
-    torch.set_num_threads(threads)
-    model = networks.feature_network(network, weights)
+    torch.set_num_threads(compute.threads)
+    network, batch_size = backbone.input.network, backbone.batch_size
+    model = networks.feature_network(network, backbone.weights)
     usable = np.flatnonzero(catalog["status"] == "ok")
-    channels = networks.normalisation(network, normalisation)
-    with machine.choose(device, gpu_slots) as chosen:
-        dtype = machine.precision(precision, chosen)
-        if precision == "auto" and not faithful(model, size, channels, chosen, dtype):
+    channels = backbone.input.channels()
+    with machine.choose(compute) as chosen:
+        dtype = machine.precision(compute.precision, chosen)
+        if compute.precision == "auto" and not faithful(model, backbone.input.size, channels, chosen, dtype):
             log.info("%s in %s is not faithful enough: its features are computed in float32", network, dtype)
             dtype = torch.float32
-        backbone = prepared(model, chosen, dtype)
+        ready = prepared(model, chosen, dtype)
 
         def run(rows: pd.DataFrame) -> NDArray[np.float32]:
             batches = Batches(gather(rows), chosen, channels)
-            features = forward(backbone, batches, batch_size, view, dtype)
+            features = forward(ready, batches, batch_size, view, dtype)
             if not np.isfinite(features).all():
                 raise StudyError(f"{network} gives features that are not finite: set precision to float32")
             return features
@@ -86,14 +91,13 @@ def extract(
                 yield index, np.load(io.BytesIO(kept))
                 progress(start + len(index), len(usable), "")
 
-        facts = {
-            "dataset": str(catalog["dataset"].iloc[0]),
-            "view": view,
-            "network": network,
-            "size": size,
+        record = {
+            **backbone.input.record(),
             "parameters": networks.parameter_counts(model)["parameters"],
             "precision": str(dtype).removeprefix("torch."),
+            "weights": {"path": str(backbone.weights), "sha256": files.sha256(backbone.weights)},
         }
+        facts = {"dataset": str(catalog["dataset"].iloc[0]), "view": view, "backbone": record}
         feature_table.write(state.folder / "features.npy", catalog["image_id"].tolist(), blocks(), facts)
         return {"photos": len(usable), **machine.costs(chosen, dtype)}
 

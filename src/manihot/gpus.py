@@ -6,10 +6,25 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+
+@dataclass(frozen=True)
+class Compute:
+    """What a job computes on.
+
+    `device` is `auto` (a GPU where there is one), `cpu` or `cuda`; `precision` `auto`, `float32` or `bfloat16`;
+    `threads` those of the processor; `gpu_slots` how many jobs may share a GPU.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int = 1
+    gpu_slots: int = 1
 
 
 def count() -> int:

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,57 +15,60 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from manihot import augment, feature_table, files, parts
+from manihot import augment, bundle, feature_table, files
+from manihot.bundle import Bundle
+from manihot.folds import Fold
 
 HISTORY = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How a head is fitted: by Adam on photos in one of `views`, drawn anew for each photo and epoch."""
+
+    views: Sequence[str]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    seed: int
+
+
 def fit(
-    folder: Path,
-    features: Sequence[str | PathLike[str]],
-    draw: pd.DataFrame,
-    labels: Sequence[str],
-    fold: int,
-    *,
-    views: Sequence[str],
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
-    seed: int,
-    threads: int,
+    folder: Path, features: Sequence[str | PathLike[str]], fold: Fold, recipe: Recipe, threads: int
 ) -> dict[str, Any]:
     """Fit the last layer of the features' network by Adam and cross-entropy; returns what it cost.
 
     Writes to `folder`: weights.safetensors (`weight` [K, D] and `bias` [K], float32), history.csv (an epoch
-    a row) and model.json. Each epoch takes each photo in one of `views` (random flips: identity and hflip);
-    validation is on the photo as it is.
+    a row) and model.json. Each epoch takes each photo in one of the recipe's views (random flips: identity and
+    hflip); validation is on the photo as it is.
 
     Raises:
         StudyError: damaged features.
     """
     torch.set_num_threads(threads)
-    training, validation = parts.training_rows(draw, fold), parts.validation_rows(draw, fold)
-    x = torch.stack([_tensor(features, training, view) for view in views], dim=1)
-    y = torch.from_numpy(parts.targets(training, labels))
-    held_out = _tensor(features, validation), torch.from_numpy(parts.targets(validation, labels))
-    own_seed = augment.derive(seed, fold, zlib.crc32(b"head"))
-    layer = _initial(x.shape[2], len(labels), own_seed)
-    optimizer = torch.optim.Adam(layer.parameters(), lr=learning_rate, weight_decay=weight_decay)
+    training, validation = fold.training, fold.validation
+    x = torch.stack([_tensor(features, training, view) for view in recipe.views], dim=1)
+    y = torch.from_numpy(fold.targets(training))
+    held_out = _tensor(features, validation), torch.from_numpy(fold.targets(validation))
+    seed = augment.derive(recipe.seed, fold.number, zlib.crc32(b"head"))
+    layer = _initial(x.shape[2], len(fold.classes), seed)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     history = []
-    for epoch in range(1, epochs + 1):
-        shown = x[torch.arange(len(x)), _views(training, len(views), own_seed, epoch)]
+    for epoch in range(1, recipe.epochs + 1):
+        shown = x[torch.arange(len(x)), _views(training, len(recipe.views), seed, epoch)]
         sums = torch.zeros(2, dtype=torch.float64)
-        for batch in torch.from_numpy(augment.random_order(own_seed, epoch, len(x))).split(batch_size):
+        for batch in torch.from_numpy(augment.random_order(seed, epoch, len(x))).split(recipe.batch_size):
             logits = layer(shown[batch])
             optimizer.zero_grad()
             functional.cross_entropy(logits, y[batch]).backward()
             optimizer.step()
             sums += _measure(logits, y[batch])
         measured = (sums / len(y)).tolist() + _validate(layer, *held_out)
-        history.append([epoch, *measured, learning_rate])
-    _write(folder, layer, history, feature_table.facts(features[0]))
-    return {"photos": len(training) * epochs, "device": "cpu", "precision": "float32"}
+        history.append([epoch, *measured, recipe.learning_rate])
+    files.write_table(folder / "history.csv", pd.DataFrame(history, columns=HISTORY))
+    _save(folder, layer, fold, feature_table.facts(features[0])["backbone"])
+    return {"photos": len(training) * recipe.epochs, "device": "cpu", "precision": "float32"}
 
 
 def _tensor(features: Sequence[str | PathLike[str]], photos: pd.DataFrame, view: str = "identity") -> Tensor:
@@ -95,35 +99,24 @@ def _validate(layer: nn.Linear, x: Tensor, y: Tensor) -> list[float | None]:
     return (_measure(layer(x), y) / len(y)).tolist() if len(y) else [None, None]
 
 
-def _write(folder: Path, layer: nn.Linear, history: list[list[Any]], backbone: dict[str, Any]) -> None:
-    content = save({name: value.detach() for name, value in sorted(layer.state_dict().items())})
-    files.write_bytes(folder / "weights.safetensors", content)
-    files.write_table(folder / "history.csv", pd.DataFrame(history, columns=HISTORY))
+def _save(folder: Path, layer: nn.Linear, fold: Fold, backbone: dict[str, Any]) -> None:
     trainable = sum(parameter.numel() for parameter in layer.parameters())
-    model = {
-        "network": backbone["network"],
-        "parameters": backbone["parameters"] + trainable,
-        "trainable": trainable,
-        "precision": backbone["precision"],
-        "sha256": files.sha256(folder / "weights.safetensors"),
-    }
-    files.write_json(folder / "model.json", model)
+    counts = {"parameters": backbone["parameters"] + trainable, "trainable": trainable}
+    record = bundle.describe("head", fold, backbone, counts, backbone["precision"], backbone=backbone)
+    content = save({name: value.detach() for name, value in sorted(layer.state_dict().items())})
+    bundle.save(folder, record, content)
 
 
 def predict(
-    weights: str | PathLike[str],
-    model: str | PathLike[str],
-    features: Sequence[str | PathLike[str]],
-    photos: pd.DataFrame,
-    threads: int,
+    head: Bundle, features: Sequence[str | PathLike[str]], photos: pd.DataFrame, threads: int
 ) -> NDArray[np.float32]:
-    """Probabilities of the classes for `photos`, float32 [n, K]; `model` is the path of model.json.
+    """Probabilities of the classes for `photos`, float32 [n, K].
 
     Raises:
         StudyError: a damaged file.
     """
     torch.set_num_threads(threads)
-    layer = load(parts.fitted(weights, model))
+    layer = load(head.weights())
     with torch.inference_mode():
         logits = functional.linear(_tensor(features, photos), layer["weight"], layer["bias"])
         return logits.softmax(dim=1).numpy()

@@ -3,9 +3,10 @@
 import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torchvision
@@ -20,6 +21,29 @@ from manihot.errors import StudyError
 Triple = tuple[float, float, float]
 IMAGENET: tuple[Triple, Triple] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 PIXELS: tuple[Triple, Triple] = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Input:
+    """Which network sees what: square photos of `size` pixels a side, `decode`d exactly or fast.
+
+    `normalisation` is `weights`, `standard` or `none` (see `normalisation` below).
+    """
+
+    network: str
+    size: int
+    normalisation: str
+    decode: str = "exact"
+
+    def channels(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Mean and standard deviation of the three channels of pixels 0..1."""
+        return normalisation(self.network, self.normalisation)
+
+    def record(self) -> dict[str, Any]:
+        """What a model's record says of it: the network's name, and `input` with size, decode, mean and std."""
+        mean, std = self.channels()
+        seen = {"size": self.size, "decode": self.decode, "mean": list(mean), "std": list(std)}
+        return {"network": self.network, "input": seen}
 
 
 def small_cnn(classes: int, size: int, dropout: float) -> nn.Sequential:

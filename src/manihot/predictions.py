@@ -1,8 +1,7 @@
 """A trained network's class probabilities, and the tables that later stages know it by."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,13 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from manihot import device as machine
-from manihot import files, networks, parts
+from manihot import files, networks
 from manihot.augment import Augmentation, Changes, derive, photo_keys, view
 from manihot.batches import Batches, Photos
-from manihot.errors import StudyError
+from manihot.bundle import Bundle
+from manihot.folds import Fold
+from manihot.gpus import Compute
+from manihot.part_tables import part_tables
 from manihot.state import State
 
 
@@ -39,67 +41,64 @@ def predict(
         return batches.outputs(probabilities, batch_size, changes).cpu().numpy()
 
 
-def load_network(network: str, weights: Path, sha256: str, classes: int, size: int) -> nn.Module:
-    """The network that training wrote to `weights`, in eval mode.
+def load_network(fitted: Bundle) -> nn.Module:
+    """The network that training wrote, in eval mode: photos [n, 3, size, size] to logits [n, K].
 
     Raises:
-        StudyError: the file is not the one training wrote.
+        StudyError: its weights are not those that its record names.
     """
-    content = weights.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise StudyError(f"{weights} is damaged: delete {weights} and run the same command again")
-    model = networks.build(network, classes, size, dropout=0.0, weights=None, frozen=False, seed=0)
-    model.load_state_dict(load(content))
+    network, size = fitted.record["network"], fitted.record["input"]["size"]
+    content = load(fitted.weights())
+    model = networks.build(network, len(fitted.labels), size, dropout=0.0, weights=None, frozen=False, seed=0)
+    model.load_state_dict(content)
     return model.eval()
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """How photos are shown to a network: in each of `views`, `batch_size` at a time.
+
+    Validation photos get the random changes `validation_augment` from `seed`: the published way of judging the
+    backbones; {} are none.
+    """
+
+    views: Sequence[str]
+    batch_size: int
+    validation_augment: Mapping[str, Any]
+    seed: int
 
 
 def predict_fold(
     state: State,
-    weights: Path,
-    sha256: str,
-    fold: int,
-    labels: Sequence[str],
-    draw: pd.DataFrame,
+    fitted: Bundle,
+    fold: Fold,
     split: pd.DataFrame,
     gather: Callable[[pd.DataFrame], Photos],
-    *,
-    network: str,
-    normalisation: str,
-    size: int,
-    batch_size: int,
-    views: Sequence[str],
-    augment: Mapping[str, Any],
-    flips_at_validation: bool,
-    seed: int,
-    device: str,
-    gpu_slots: int,
-    precision: str,
-    threads: int,
+    viewing: Viewing,
+    compute: Compute,
 ) -> dict[str, Any]:
     """Write the four parts' tables of a fold's network to the state's folder; returns what it cost.
 
-    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of `draw` or `split`. Where
-    `flips_at_validation`, the validation photos are changed at random as in training: the published way of
-    judging the backbones.
+    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the fold's photos or of `split`.
 
     Raises:
         StudyError: damaged weights or pixels, or no device.
     """
-    torch.set_num_threads(threads)
-    model = load_network(network, weights, sha256, len(labels), size)
-    augmentation = Augmentation(**augment) if flips_at_validation else Augmentation()
-    with machine.choose(device, gpu_slots) as chosen:
-        dtype = machine.precision(precision, chosen)
+    torch.set_num_threads(compute.threads)
+    model = load_network(fitted)
+    augmentation = Augmentation(**viewing.validation_augment)
+    with machine.choose(compute) as chosen:
+        dtype = machine.precision(compute.precision, chosen)
         model.to(chosen)
 
-        def probabilities(rows: pd.DataFrame) -> NDArray[np.float32]:
-            batches = Batches(gather(rows), chosen, networks.normalisation(network, normalisation))
+        def probabilities(part: str, rows: pd.DataFrame) -> NDArray[np.float32]:
+            batches = Batches(gather(rows), chosen, fitted.normalisation)
             changes = None
-            if "role" in rows and (rows["role"] == "pool").all():  # the validation part
-                changes = augmentation.draw(photo_keys(rows), derive(seed, fold), 0, chosen)
-            return predict(model, batches, views, batch_size, dtype, changes)
+            if part == "validation":
+                changes = augmentation.draw(photo_keys(rows), derive(viewing.seed, fold.number), 0, chosen)
+            return predict(model, batches, viewing.views, viewing.batch_size, dtype, changes)
 
-        tables = parts.part_tables(draw, split, fold, labels, probabilities)
+        tables = part_tables(fold, split, probabilities)
         cost = machine.costs(chosen, dtype)
     for part, table in tables.items():
         files.write_table(state.folder / f"{part}.csv", table)

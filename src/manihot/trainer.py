@@ -14,48 +14,19 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load, save
-from torch import Tensor, nn
-from torch.optim.lr_scheduler import OneCycleLR
+from torch import Tensor
 
-from manihot import augment, networks, parts
+from manihot import augment, losses, networks
 from manihot.batches import Batches, Photos
 from manihot.device import precision
 from manihot.errors import StudyError
+from manihot.folds import targets
+from manihot.recipe import Recipe, rates
 from manihot.state import State
 
 log = logging.getLogger(__name__)
 CHECKPOINT = "checkpoint"
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The settings of an experiment (config/README.md explains each)."""
-
-    network: str
-    weights: str
-    frozen: bool
-    frozen_mode: str
-    normalisation: str
-    size: int
-    batch_size: int
-    epochs: int
-    learning_rate: float
-    optimizer: str
-    weight_decay: float
-    schedule: str
-    warm_up: float
-    dropout: float
-    label_smoothing: float
-    class_weights: str
-    augment: Mapping[str, Any]
-    flips_at_validation: bool
-    seed: int
-    repeat: int
-    device: str
-    precision: str
-    threads: int
-    gpu_slots: int
 
 
 @dataclass(frozen=True)
@@ -69,30 +40,7 @@ class LabelledPhotos:
     @classmethod
     def of(cls, photos: pd.DataFrame, labels: Sequence[str], pixels: Photos) -> "LabelledPhotos":
         """The photos of a table with their pixels; `labels` gives the order of the classes."""
-        return cls(pixels, parts.targets(photos, labels), augment.photo_keys(photos))
-
-
-def rates(recipe: Recipe, steps: int) -> list[tuple[float, float]]:
-    """Learning rate and Adam's first beta of each of `steps` batches, as torch's OneCycleLR gives them."""
-    optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))], lr=recipe.learning_rate)
-    if recipe.schedule == "constant":
-        return [(recipe.learning_rate, optimizer.defaults["betas"][0])] * steps
-    peak, warm_up = recipe.learning_rate, recipe.warm_up
-    schedule = OneCycleLR(optimizer, peak, total_steps=steps, pct_start=warm_up, anneal_strategy="cos")
-    values = []
-    for step in range(steps):
-        group = optimizer.param_groups[0]
-        values.append((float(group["lr"]), float(group["betas"][0])))
-        optimizer.step()
-        if step < steps - 1:
-            schedule.step()
-    return values
-
-
-def class_weights(targets: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
-    """n / (K n_k) for each class, float32 [K]: every class weighs the same, a photo 1 on average."""
-    counts = np.bincount(targets, minlength=classes)
-    return (len(targets) / (classes * np.maximum(counts, 1))).astype(np.float32)
+        return cls(pixels, targets(photos, labels), augment.photo_keys(photos))
 
 
 class Trainer:
@@ -113,24 +61,23 @@ class Trainer:
         device: torch.device,
     ):
         self.recipe, self.where, self.seed, self.device = recipe, where, seed, device
-        self.dtype = precision(recipe.precision, device)
+        self.dtype = precision(recipe.compute.precision, device)
         self.training, self.validation = training, validation
-        normalisation = networks.normalisation(recipe.network, recipe.normalisation)
-        self.train_batches = Batches(training.pixels, device, normalisation)
-        self.validation_batches = Batches(validation.pixels, device, normalisation)
+        channels = recipe.input.channels()
+        self.train_batches = Batches(training.pixels, device, channels)
+        self.validation_batches = Batches(validation.pixels, device, channels)
         self.targets = torch.from_numpy(training.targets).to(device)
         self.validation_targets = torch.from_numpy(validation.targets).to(device)
         self.model = networks.build(
-            recipe.network, classes, recipe.size, recipe.dropout, weights, recipe.frozen,
+            recipe.input.network, classes, recipe.input.size, recipe.dropout, weights, recipe.frozen,
             augment.derive(seed, zlib.crc32(b"initial weights")),
         ).to(device)  # fmt: skip
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
         self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = kind(self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
-        weight = None
-        if recipe.class_weights == "balanced":
-            weight = torch.from_numpy(class_weights(training.targets, classes)).to(device)
-        self.loss = nn.CrossEntropyLoss(weight, label_smoothing=recipe.label_smoothing)
+        self.loss = losses.cross_entropy(
+            recipe.class_weights, recipe.label_smoothing, training.targets, classes, device
+        )
         self.augmentation = augment.Augmentation(**recipe.augment)
         self.steps = math.ceil(len(training.targets) / recipe.batch_size)
         self.rates = rates(recipe, recipe.epochs * self.steps)
@@ -167,7 +114,7 @@ class Trainer:
             if "more than 1 value per channel" not in str(error):
                 raise
             raise StudyError(
-                f"{self.where}: the last batch is a single photo, whose maps at {self.recipe.size} px are single "
+                f"{self.where}: the last batch is a single photo, whose maps at {self.recipe.input.size} px are single "
                 "pixels: batch norm has nothing to average: change batch_size, train_photos or size"
             ) from error
         self.history.append(row)

@@ -1,8 +1,8 @@
 """Training of a fold, and the check that a network can learn at all."""
 
-import hashlib
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from manihot import files, networks
+from manihot import bundle, files, networks
 from manihot.augment import derive
+from manihot.batches import Photos
 from manihot.device import choose, costs
+from manihot.folds import Fold
+from manihot.recipe import Recipe
 from manihot.state import State
-from manihot.trainer import CHECKPOINT, LabelledPhotos, Progress, Recipe, Trainer
+from manihot.trainer import CHECKPOINT, LabelledPhotos, Progress, Trainer
 
 HISTORY = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
 # Checkpoints may take this share of the time: a GPU has several epochs a second, and a checkpoint 160 MB.
@@ -24,39 +27,41 @@ CHECKPOINT_SHARE = 0.1
 def train_fold(
     recipe: Recipe,
     experiment: str,
-    fold: int,
-    classes: int,
-    training: LabelledPhotos,
-    validation: LabelledPhotos,
+    fold: Fold,
+    gather: Callable[[pd.DataFrame], Photos],
     weights: Path | None,
     state: State,
     progress: Progress,
 ) -> dict[str, Any]:
     """Train a fold into `state.folder`: weights.safetensors, history.csv, model.json; returns what it cost.
 
-    Goes on from the last checkpoint in `state`; on a CPU the files are the same as without interruption.
-    `weights` is the file of a published network's weights.
+    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the fold's photos. Goes on from the last
+    checkpoint in `state`; on a CPU the files are the same as without interruption. `weights` is the file of a
+    published network's weights.
 
     Raises:
         StudyError: the loss is no longer a number, or network, weights or device do not suit the recipe.
     """
-    torch.set_num_threads(recipe.threads)
-    seed = derive(recipe.seed, recipe.repeat, fold)
-    with choose(recipe.device, recipe.gpu_slots) as device:
-        where = f"experiment {experiment}, fold {fold}"
-        trainer = Trainer(recipe, where, seed, classes, training, validation, weights, device)
+    torch.set_num_threads(recipe.compute.threads)
+    seed = derive(recipe.seed, recipe.repeat, fold.number)
+    known, unknown = (LabelledPhotos.of(rows, fold.labels, gather(rows)) for rows in (fold.training, fold.validation))
+    with choose(recipe.compute) as device:
+        where = f"experiment {experiment}, fold {fold.number}"
+        trainer = Trainer(recipe, where, seed, len(fold.classes), known, unknown, weights, device)
         epochs = _run(trainer, state, progress)
         cost = costs(device, trainer.dtype)
         content = trainer.weights()
-    files.write_bytes(state.folder / "weights.safetensors", content)
-    facts = {
-        "network": recipe.network,
-        "precision": cost["precision"],
-        "sha256": hashlib.sha256(content).hexdigest(),
-        **networks.parameter_counts(trainer.model),
-    }
-    files.write_json(state.folder / "model.json", facts)
-    return {**cost, "photos": epochs * len(training.targets)}
+    weighed = trainer.loss.weight
+    record = bundle.describe(
+        "network",
+        fold,
+        recipe.input.record(),
+        networks.parameter_counts(trainer.model),
+        str(cost["precision"]),
+        None if weighed is None else weighed.tolist(),
+    )
+    bundle.save(state.folder, record, content)
+    return {**cost, "photos": epochs * len(known.targets)}
 
 
 def check_overfit(
@@ -73,9 +78,9 @@ def check_overfit(
     Writes history.csv and result.json (the best training accuracy, its epoch, whether it is 1) to
     `state.folder`.
     """
-    torch.set_num_threads(recipe.threads)
+    torch.set_num_threads(recipe.compute.threads)
     nothing = LabelledPhotos(photos.pixels[:0], photos.targets[:0], photos.keys[:0])
-    with choose(recipe.device, recipe.gpu_slots) as device:
+    with choose(recipe.compute) as device:
         seed = derive(recipe.seed, recipe.repeat)
         trainer = Trainer(recipe, f"overfit check {check}", seed, classes, photos, nothing, weights, device)
         epochs = _run(trainer, state, progress, enough=1.0)

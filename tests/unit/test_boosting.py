@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,20 +11,16 @@ import pandas as pd
 import pytest
 import xgboost
 
-from manihot import boosting, feature_table, files, gpus
+from manihot import boosting, bundle, feature_table, files, gpus
 from manihot.errors import StudyError
+from manihot.folds import Fold
+from manihot.gpus import Compute
 from manihot.state import State
 
 LABELS = ["a", "b", "c", "absent"]
-SETTINGS = {
-    "n_estimators": 12,
-    "max_depth": 3,
-    "learning_rate": 0.3,
-    "seed": 7,
-    "device": "cpu",
-    "gpu_slots": 1,
-    "threads": 1,
-}
+CLASSES = [{"label": label, "name": label} for label in LABELS]
+RECIPE = boosting.Recipe(n_estimators=12, max_depth=3, learning_rate=0.3, seed=7)
+BACKBONE = {"network": "net", "input": {}, "weights": {"path": "net.safetensors", "sha256": "0" * 64}}
 
 
 @pytest.fixture
@@ -33,7 +30,10 @@ def stored(tmp_path):
     ids, classes = [f"{index}.jpg" for index in range(90)], np.arange(90) % 3
     rows = (random.normal(size=(3, 8))[classes] + random.normal(size=(90, 8))).astype(np.float32)
     feature_table.write(
-        tmp_path / "identity.npy", ids, [(np.arange(90), rows)], {"dataset": "leaves", "view": "identity"}
+        tmp_path / "identity.npy",
+        ids,
+        [(np.arange(90), rows)],
+        {"dataset": "leaves", "view": "identity", "backbone": BACKBONE},
     )
     draw = pd.DataFrame({"dataset": "leaves", "image_id": ids, "label": [LABELS[c] for c in classes]})
     draw["fold"] = pd.array(np.arange(90) // 3 % 3 + 1, "Int64")
@@ -43,12 +43,12 @@ def stored(tmp_path):
 def fit(root, stored, fold=1, progress=lambda *_: None, **settings):
     arrays, draw = stored
     with State(root, "fit_booster", {}, "", "") as state:
-        boosting.fit(state, arrays, draw, LABELS, fold, progress=progress, **{**SETTINGS, **settings})
+        boosting.fit(state, arrays, Fold(fold, draw, CLASSES), replace(RECIPE, **settings), Compute("cpu"), progress)
         return state.folder
 
 
 def predict(folder, stored, photos):
-    return boosting.predict(folder / "booster.ubj", folder / "model.json", stored[0], photos, threads=1)
+    return boosting.predict(bundle.read(folder / "model.json"), stored[0], photos, threads=1)
 
 
 def test_the_trees_are_xgboosts_own(tmp_path, stored, monkeypatch):
@@ -84,7 +84,8 @@ def test_its_size_is_told(tmp_path, stored):
     folder = fit(tmp_path, stored)
     trees = xgboost.Booster(model_file=folder / "booster.ubj").trees_to_dataframe()
     model = files.read_json(folder / "model.json")
-    assert model["trees"] == 12 * 4 and model["parameters"] == len(trees) and model["booster"] == "xgboost"
+    assert model["trees"] == 12 * 4 and model["parameters"] == len(trees) and model["kind"] == "boosting"
+    assert model["backbone"] == BACKBONE and model["class_shares"] == [1 / 3, 1 / 3, 1 / 3, 0]
 
 
 @pytest.mark.parametrize("left_behind", [False, True])
@@ -148,11 +149,11 @@ def test_a_gpu_is_taken_where_there_is_one(monkeypatch, tmp_path, requested, fou
     if named:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     folder = tmp_path / f"manihot-devices-{os.getuid()}"
-    with gpus.lease((named or "0").split(",")[:1], 1, folder), boosting._device(requested, 1) as device:
+    with gpus.lease((named or "0").split(",")[:1], 1, folder), boosting._device(Compute(requested)) as device:
         assert device == expected
 
 
 def test_cuda_without_a_device_is_an_error(monkeypatch):
     monkeypatch.setattr(gpus, "count", lambda: 0)
     with pytest.raises(StudyError, match="device is cuda, but no CUDA device is visible"):
-        boosting._device("cuda", 1).__enter__()
+        boosting._device(Compute("cuda")).__enter__()

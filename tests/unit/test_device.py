@@ -10,6 +10,7 @@ import torch
 
 from manihot import device, gpus
 from manihot.errors import StudyError
+from manihot.gpus import Compute
 
 FAST = 0.02
 
@@ -67,10 +68,10 @@ def test_a_killed_job_gives_its_device_back(tmp_path):
 
 def test_without_cuda_auto_is_the_cpu_and_cuda_an_error(monkeypatch, caplog):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with caplog.at_level("INFO"), device.choose("auto", 1) as chosen:
+    with caplog.at_level("INFO"), device.choose(Compute("auto")) as chosen:
         assert chosen == torch.device("cpu")
     assert "no CUDA device is visible" in caplog.text
-    with pytest.raises(StudyError, match="set device to auto or cpu"), device.choose("cuda", 1):
+    with pytest.raises(StudyError, match="set device to auto or cpu"), device.choose(Compute("cuda")):
         pass
 
 
@@ -86,7 +87,7 @@ def test_the_schedulers_device_is_taken_and_others_are_leased(monkeypatch, tmp_p
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setattr(gpus.time, "sleep", lambda _: pytest.fail("waits for a device"))
     folder = tmp_path / f"manihot-devices-{os.getuid()}"
-    with gpus.lease((visible or "0").split(","), 1, folder), device.choose("auto", 1) as chosen:
+    with gpus.lease((visible or "0").split(","), 1, folder), device.choose(Compute("auto")) as chosen:
         assert chosen == torch.device("cuda", expected)
 
 

@@ -12,20 +12,13 @@ from torch import nn
 from manihot import feature_table, features, files, networks, weights
 from manihot.batches import Batches
 from manihot.errors import StudyError
+from manihot.gpus import Compute
+from manihot.networks import Input
 from manihot.state import State
 
 SIZE = 64
 CPU = torch.device("cpu")
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "data" / "weights"
-SETTINGS = {
-    "size": SIZE,
-    "normalisation": "none",
-    "batch_size": 4,
-    "device": "cpu",
-    "gpu_slots": 1,
-    "precision": "float32",
-    "threads": 1,
-}
 
 
 def photos(n, seed=0):
@@ -49,8 +42,18 @@ def catalog():
     return pd.DataFrame({"dataset": "leaves", "image_id": ids, "status": status})
 
 
-def extract(root, path, catalog, network="squeezenet1_1", view="identity", stop_after=None, **settings):
+def extract(
+    root,
+    path,
+    catalog,
+    network="squeezenet1_1",
+    view="identity",
+    stop_after=None,
+    normalisation="none",
+    precision="float32",
+):
     """Extract as a job would; returns the array, the indices of the photos read, and the files' bytes."""
+    backbone = features.Backbone(Input(network, SIZE, normalisation), path, batch_size=4)
     pixels, read = photos(len(catalog)), []
 
     def gather(rows):
@@ -60,16 +63,7 @@ def extract(root, path, catalog, network="squeezenet1_1", view="identity", stop_
         return pixels[rows.index]
 
     with State(root, "extract_features", {}, "", "") as state:
-        features.extract(
-            state,
-            path,
-            catalog,
-            gather,
-            view,
-            network=network,
-            progress=lambda *_: None,
-            **{**SETTINGS, **settings},
-        )
+        features.extract(state, backbone, catalog, gather, view, Compute("cpu", precision), lambda *_: None)
         files_made = {name: (state.folder / name).read_bytes() for name in ("features.npy", "features.json")}
         state.finish("features.npy", "features.json")
         return state.folder / "features.npy", read, files_made
@@ -111,7 +105,7 @@ def exact_and_auto(root, path, catalog, monkeypatch, **options):
     monkeypatch.setattr(features.machine, "precision", lambda name, _: getattr(torch, name.replace("auto", "bfloat16")))
     arrays = [extract(root / name, path, catalog, precision=name, **options)[0] for name in ("float32", "auto")]
     exact, auto = (np.delete(np.load(array), 5, 0).astype(np.float64) for array in arrays)
-    return exact, auto, feature_table.facts(arrays[1])["precision"]
+    return exact, auto, feature_table.facts(arrays[1])["backbone"]["precision"]
 
 
 def cosine(a, b):
@@ -157,7 +151,12 @@ def test_every_photo_of_the_catalog_has_a_row(tmp_path, untrained, catalog):
     expected = own_features("squeezenet1_1", untrained, photos(19))
     np.testing.assert_allclose(np.delete(rows, 5, 0), np.delete(expected, 5, 0), atol=1e-5, rtol=1e-5)
     facts = feature_table.facts(array)
-    assert facts["parameters"] == 722_496 and facts["view"] == "identity" and facts["precision"] == "float32"
+    assert facts["view"] == "identity"
+    backbone = facts["backbone"]
+    assert backbone["parameters"] == 722_496 and backbone["precision"] == "float32"
+    assert backbone["network"] == "squeezenet1_1"
+    assert backbone["input"] == {"size": SIZE, "decode": "exact", "mean": [0.0] * 3, "std": [1.0] * 3}
+    assert backbone["weights"] == {"path": str(untrained), "sha256": files.sha256(untrained)}
 
 
 def test_a_view_is_what_the_network_sees_of_the_photo_turned(tmp_path, untrained, catalog):

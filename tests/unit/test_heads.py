@@ -1,24 +1,24 @@
 """Linear heads: what torch's own loop over a linear layer gives, on the photos of the other folds only."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from manihot import augment, feature_table, files, heads
+from manihot import augment, bundle, feature_table, files, heads
 from manihot.errors import StudyError
+from manihot.folds import Fold
 
 WIDTH, LABELS = 6, ["a", "b", "c"]
-SETTINGS = {
-    "views": ["identity"],
-    "epochs": 4,
-    "batch_size": 16,
-    "learning_rate": 1e-2,
-    "weight_decay": 0.0,
-    "seed": 7,
-    "threads": 1,
-}
+CLASSES = [{"label": label, "name": label.upper()} for label in LABELS]
+RECIPE = heads.Recipe(views=["identity"], epochs=4, batch_size=16, learning_rate=1e-2, weight_decay=0.0, seed=7)
+BACKBONE = {
+    "network": "net", "input": {"size": 32, "decode": "exact", "mean": [0.0] * 3, "std": [1.0] * 3},
+    "parameters": 1000, "precision": "float32", "weights": {"path": "net.safetensors", "sha256": "0" * 64},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -31,13 +31,7 @@ def stored(tmp_path):
     arrays = []
     for view in ("identity", "hflip"):
         rows = (centres[classes] + random.normal(size=(60, WIDTH))).astype(np.float32)
-        facts = {
-            "dataset": "leaves",
-            "view": view,
-            "network": "net",
-            "parameters": 1000,
-            "precision": "float32",
-        }
+        facts = {"dataset": "leaves", "view": view, "backbone": BACKBONE}
         arrays.append(tmp_path / f"{view}.npy")
         feature_table.write(arrays[-1], ids, [(np.arange(60), rows)], facts)
     draw = pd.DataFrame({"dataset": "leaves", "image_id": ids, "label": [LABELS[c] for c in classes], "fold": 1})
@@ -48,12 +42,12 @@ def stored(tmp_path):
 def fit(folder, stored, fold=1, **settings):
     folder.mkdir(exist_ok=True)
     arrays, draw = stored
-    heads.fit(folder, arrays, draw, LABELS, fold, **{**SETTINGS, **settings})
+    heads.fit(folder, arrays, Fold(fold, draw, CLASSES), replace(RECIPE, **settings), threads=1)
     return folder
 
 
 def predict(folder, stored, photos):
-    return heads.predict(folder / "weights.safetensors", folder / "model.json", stored[0], photos, threads=1)
+    return heads.predict(bundle.read(folder / "model.json"), stored[0], photos, threads=1)
 
 
 def test_the_head_is_what_torchs_own_loop_gives(tmp_path, stored):
@@ -88,6 +82,8 @@ def test_it_learns_and_says_what_it_is(tmp_path, stored):
     assert pd.read_csv(folder / "history.csv")["validation_accuracy"].iloc[-1] > 0.9
     model = files.read_json(folder / "model.json")
     assert (model["network"], model["parameters"], model["trainable"]) == ("net", 1000 + 21, 21)
+    assert model["kind"] == "head" and model["classes"] == CLASSES and model["input"] == BACKBONE["input"]
+    assert model["backbone"] == BACKBONE and model["class_weights"] == [1.0] * 3
 
 
 def test_the_same_bytes_again_and_others_from_another_seed_or_fold(tmp_path, stored):

@@ -1,6 +1,6 @@
 """Predictions: probabilities of the network that was trained, over views, for each part's own photos."""
 
-import hashlib
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -8,20 +8,21 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from manihot import files, networks, predictions
+from manihot import bundle, files, networks, predictions
 from manihot.batches import Batches
 from manihot.errors import StudyError
+from manihot.folds import Fold
+from manihot.gpus import Compute
+from manihot.networks import Input
 from manihot.parts import PARTS
 from manihot.state import State
 
 CPU = torch.device("cpu")
+AUGMENT = {"horizontal_flip": True, "rotation": 30.0}
 LABELS = ["7", "a", "é"]
 SIZE = 16
-SETTINGS = {
-    "network": "small_cnn", "normalisation": "weights", "size": SIZE, "batch_size": 4, "views": ["identity"],
-    "augment": {"horizontal_flip": True, "rotation": 30.0}, "flips_at_validation": False, "seed": 1,
-    "device": "cpu", "gpu_slots": 1, "precision": "float32", "threads": 1,
-}  # fmt: skip
+CLASSES = [{"label": label, "name": label} for label in LABELS]
+VIEWING = predictions.Viewing(views=["identity"], batch_size=4, validation_augment={}, seed=1)
 # Drawn photos of folds 1 and 2, one of every fold's training part (0); the pool has one more in each fold.
 DRAW = pd.DataFrame({
     "dataset": "d", "image_id": list("01234"), "label": ["7", "a", "é", "7", "a"], "fold": [1, 1, 2, 2, 0],
@@ -39,25 +40,31 @@ def gather(rows):
     return PIXELS[rows["image_id"].astype(int)]
 
 
+def fitted(folder, network="small_cnn", size=SIZE, dropout=0.3, frozen=False):
+    """An untrained network as training writes it."""
+    model = networks.build(network, 3, size, dropout, None, frozen, seed=5)
+    seen = Input(network, size, "none").record()
+    record = bundle.describe("network", Fold(1, DRAW, CLASSES), seen, {"parameters": 1}, "float32")
+    bundle.save(folder, record, save({name: value.contiguous() for name, value in model.state_dict().items()}))
+    return bundle.read(folder / "model.json"), model
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """The weights of a network as training writes them, and their digest."""
-    model = networks.build("small_cnn", 3, SIZE, 0.3, None, False, seed=5)
-    content = save({name: value.contiguous() for name, value in model.state_dict().items()})
-    path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
-    path.write_bytes(content)
-    return path, hashlib.sha256(content).hexdigest()
+    return fitted(tmp_path_factory.mktemp("weights"))[0]
 
 
 def tables(root, trained, fold=1, **changes):
-    with State(root, "predict_fold", {**SETTINGS, **changes}, "", str(fold)) as state:
-        predictions.predict_fold(state, *trained, fold, LABELS, DRAW, SPLIT, gather, **{**SETTINGS, **changes})
+    viewing = replace(VIEWING, **changes)
+    with State(root, "predict_fold", asdict(viewing), "", str(fold)) as state:
+        made = Fold(fold, DRAW, CLASSES)
+        predictions.predict_fold(state, trained, made, SPLIT, gather, viewing, Compute("cpu", "float32"))
         return {part: pd.read_csv(state.folder / f"{part}.csv", dtype={"image_id": str}) for part in PARTS}
 
 
 def probabilities(trained, pixels):
     """What the plain network gives."""
-    model = predictions.load_network("small_cnn", *trained, 3, SIZE)
+    model = predictions.load_network(trained)
     with torch.inference_mode():
         return model(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255).softmax(1).numpy()
 
@@ -94,33 +101,34 @@ def test_views_are_averaged(tmp_path, trained):
 
 
 def test_batch_size_does_not_matter(trained):
-    model = predictions.load_network("small_cnn", *trained, 3, SIZE)
+    model = predictions.load_network(trained)
     batches = Batches(PIXELS, CPU, networks.PIXELS)
     one, all_at_once = (predictions.predict(model, batches, ["identity"], n, torch.float32) for n in (1, 11))
     assert one.dtype == np.float32 and np.allclose(one, all_at_once, atol=1e-6)
 
 
 def test_published_flips_change_the_validation_part_alone(tmp_path, trained):
-    plain, flipped = tables(tmp_path, trained), tables(tmp_path, trained, flips_at_validation=True)
+    plain, flipped = tables(tmp_path, trained), tables(tmp_path, trained, validation_augment=AUGMENT)
     assert not plain["validation"].equals(flipped["validation"])
     for part in ("train", "test", "test_as_found"):
         pd.testing.assert_frame_equal(plain[part], flipped[part])
 
 
-def test_damaged_weights_are_noticed(tmp_path, trained):
-    content = bytearray(trained[0].read_bytes())
+def test_damaged_weights_are_noticed(tmp_path):
+    damaged, _ = fitted(tmp_path)
+    path = tmp_path / "weights.safetensors"
+    content = bytearray(path.read_bytes())
     content[-1] ^= 1
-    files.write_bytes(tmp_path / "w.safetensors", bytes(content))
-    with pytest.raises(StudyError, match="w.safetensors is damaged: delete .*w.safetensors and run"):
-        predictions.load_network("small_cnn", tmp_path / "w.safetensors", trained[1], 3, SIZE)
+    files.write_bytes(path, bytes(content))
+    match = r"weights.safetensors is missing or damaged: delete .*weights.safetensors and .*model.json, and run"
+    with pytest.raises(StudyError, match=match):
+        predictions.load_network(damaged)
 
 
 @pytest.mark.parametrize("network", ["resnet18", "efficientnet_b0", "squeezenet1_1"])
 def test_networks_come_back_whatever_their_dropout(tmp_path, network):
-    model = networks.build(network, 3, 64, 0.5, None, True, seed=5)
-    content = save({name: value.contiguous() for name, value in model.state_dict().items()})
-    files.write_bytes(tmp_path / "w.safetensors", content)
-    again = predictions.load_network(network, tmp_path / "w.safetensors", hashlib.sha256(content).hexdigest(), 3, 64)
+    trained, model = fitted(tmp_path, network, 64, dropout=0.5, frozen=True)
+    again = predictions.load_network(trained)
     photos = torch.rand(2, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(again(photos), model.eval()(photos))

@@ -6,23 +6,29 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save_file
 from torch import nn
 
-from manihot import networks, training
+from manihot import bundle, networks, training
 from manihot.augment import random_order
 from manihot.errors import StudyError
+from manihot.folds import Fold
+from manihot.gpus import Compute
+from manihot.losses import class_weights
+from manihot.networks import Input
+from manihot.recipe import Recipe, rates
 from manihot.state import State
-from manihot.trainer import CHECKPOINT, LabelledPhotos, Recipe, Trainer, class_weights, rates
+from manihot.trainer import CHECKPOINT, LabelledPhotos, Trainer
 
 CLASSES = 3
+INPUT = {"network": "small_cnn", "size": 16, "normalisation": "weights", "decode": "exact"}
+COMPUTE = {"device": "cpu", "precision": "float32", "threads": 1, "gpu_slots": 1}
 RECIPE = Recipe(
-    network="small_cnn",
+    input=Input(**INPUT),
+    compute=Compute(**COMPUTE),
     weights="none",
     frozen=False,
     frozen_mode="eval",
-    normalisation="weights",
-    size=16,
     batch_size=8,
     epochs=4,
     learning_rate=1e-3,
@@ -37,17 +43,24 @@ RECIPE = Recipe(
     flips_at_validation=False,
     seed=7,
     repeat=0,
-    device="cpu",
-    precision="float32",
-    threads=1,
-    gpu_slots=1,
 )
 
 FOLD_FILES = ("weights.safetensors", "history.csv", "model.json")
 
 
 def recipe(**changes):
-    return dataclasses.replace(RECIPE, **changes)
+    """The recipe with changes, those of its input and of what it computes on among them."""
+    parts = {
+        part: dataclasses.replace(value, **{key: changes.pop(key) for key in list(changes) if hasattr(value, key)})
+        for part, value in (("input", RECIPE.input), ("compute", RECIPE.compute))
+    }
+    return dataclasses.replace(RECIPE, **parts, **changes)
+
+
+def test_a_recipe_is_read_from_settings():
+    plain = dataclasses.asdict(RECIPE)
+    assert plain["input"] == INPUT and plain["compute"] == COMPUTE
+    assert Recipe.read(plain) == RECIPE
 
 
 def photos(n, size=16, first=0):
@@ -61,6 +74,16 @@ def photos(n, size=16, first=0):
 
 TRAINING, VALIDATION = photos(27), photos(9, first=100)
 NO_PHOTOS = LabelledPhotos(TRAINING.pixels[:0], TRAINING.targets[:0], TRAINING.keys[:0])
+
+
+def fold_of(train, validation):
+    """Fold 1 of a table of these photos, and what gathers their pixels."""
+    pixels = np.concatenate([train.pixels, validation.pixels])
+    table = pd.DataFrame({"label": np.concatenate([train.targets, validation.targets]).astype(str)})
+    table = table.assign(dataset="unit", image_id=[f"{row}.jpg" for row in table.index])
+    table["fold"] = pd.array([2] * len(train.targets) + [1] * len(validation.targets), dtype="Int64")
+    classes = [{"label": str(index), "name": f"class {index}"} for index in range(CLASSES)]
+    return Fold(1, table, classes), lambda rows: pixels[rows.index]
 
 
 class KilledError(Exception):
@@ -79,8 +102,9 @@ def run(root, settings=RECIPE, kill_at=None, train=TRAINING, validation=VALIDATI
             raise KilledError
         steps.append(done)
 
+    fold, gather = fold_of(train, validation)
     with State(root, "train_fold", dataclasses.asdict(settings), "", "") as state:
-        training.train_fold(settings, "unit", 1, CLASSES, train, validation, weights, state, progress)
+        training.train_fold(settings, "unit", fold, gather, weights, state, progress)
         return {name: (state.folder / name).read_bytes() for name in FOLD_FILES}, len(steps)
 
 
@@ -123,7 +147,7 @@ def test_killed_at_every_epoch_is_the_same_bytes(tmp_path, every_epoch, uninterr
     recipe(network="mobilenet_v3_small", size=32, precision="bfloat16", epochs=2),
 ], ids=["adamw", "mobilenet"])  # fmt: skip
 def test_other_recipes_resume_too(tmp_path, every_epoch, settings):
-    train, validation = photos(18, settings.size), photos(9, settings.size, first=100)
+    train, validation = photos(18, settings.input.size), photos(9, settings.input.size, first=100)
     expected, _ = run(tmp_path / "a", settings, train=train, validation=validation)
     with pytest.raises(KilledError):
         run(tmp_path / "b", settings, kill_at=5, train=train, validation=validation)
@@ -151,6 +175,25 @@ def test_a_checkpoint_of_another_precision_is_not_used(tmp_path, every_epoch, ca
         assert trainer_of(recipe(precision="bfloat16")).resume(state) == 1
         assert trainer_of().resume(state) == 0
     assert "checkpoint of cpu in torch.bfloat16 is not used" in caplog.text
+
+
+def test_its_record_says_what_it_is(tmp_path):
+    run(
+        tmp_path,
+        recipe(network="mobilenet_v3_small", size=32, epochs=1),
+        train=photos(27, 32),
+        validation=photos(9, 32),
+    )
+    fitted = bundle.read(next(tmp_path.glob("*/model.json")))
+    record = fitted.record
+    assert (record["kind"], record["fold"], record["network"]) == ("network", 1, "mobilenet_v3_small")
+    assert record["input"] == {
+        "size": 32, "decode": "exact", "mean": list(networks.IMAGENET[0]), "std": list(networks.IMAGENET[1]),
+    }  # fmt: skip
+    assert fitted.labels == ["0", "1", "2"] and record["classes"][1]["name"] == "class 1"
+    assert record["class_shares"] == pytest.approx([1 / 3] * 3) and record["class_weights"] == pytest.approx([1] * 3)
+    assert record["precision"] == "float32" and record["parameters"] == record["trainable"] > 1_000_000
+    assert load_file(fitted.path.with_name("weights.safetensors")).keys() == load(fitted.weights()).keys()
 
 
 def test_seed_repeat_and_fold_give_other_weights(tmp_path, uninterrupted):
@@ -286,7 +329,8 @@ def test_too_little_memory_is_told(tmp_path, monkeypatch):
 def test_a_single_photo_that_batch_norm_cannot_take_is_told(tmp_path):
     one_too_many = photos(5, 32)
     with pytest.raises(StudyError, match="unit, fold 1: the last batch is a single photo, .* 32 px .* batch_size"):
-        run(tmp_path, recipe(network="resnet18", size=32, batch_size=4, augment={}), train=one_too_many)
+        settings = recipe(network="resnet18", size=32, batch_size=4, augment={})
+        run(tmp_path, settings, train=one_too_many, validation=photos(9, 32, first=100))
 
 
 def test_checkpoints_may_not_take_over(tmp_path, monkeypatch):
