@@ -44,10 +44,14 @@ def extracted(folder: Path, network: str, manifest: Path, count: int, precision:
     table = photos.cataloged(count)
     with State(folder, "extract_features", {"network": network, "precision": precision}, "", "") as state:
         features.extract(
-            state, features.Backbone(networks.Input(network, SIZE, "none"), drawn_weights(network, folder), BATCH), table,
-            lambda rows: cached.gather(rows, table, [manifest], SIZE), "identity",
-            Compute("cpu", precision, torch.get_num_threads()), lambda *_: None,
-        )  # fmt: skip
+            state,
+            features.Backbone(networks.Input(network, SIZE, "none"), drawn_weights(network, folder), BATCH),
+            table,
+            lambda rows: cached.gather(rows, table, [manifest], SIZE),
+            "identity",
+            Compute("cpu", precision, torch.get_num_threads()),
+            lambda *_: None,
+        )
         return state.folder / "features.npy"
 
 
