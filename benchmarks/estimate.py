@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from manihot import files, networks, reading  # noqa: E402
 from manihot.plan import Plan  # noqa: E402
-from manihot.study import Drawing, Learning, Study  # noqa: E402
+from manihot.schema import Drawing, Learning, Study  # noqa: E402
 
 PUBLISHED, SMALL = ROOT / "config/cassava.yaml", ROOT / "benchmarks/study.yaml"
 # Photos of a study's data sets; of the published one's second the one class that is taken.

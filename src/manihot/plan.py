@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from manihot.errors import StudyError
-from manihot.study import Backbone, CsvData, Experiment, FolderData, Learning, OverfitCheck, Study
+from manihot.schema import Backbone, CsvData, Experiment, FolderData, Learning, OverfitCheck, Study
 
 Kind = Literal["network", "tta", "head", "boosting"]
 PARTS = ("train", "validation", "test", "test_as_found")

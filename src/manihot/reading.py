@@ -18,8 +18,8 @@ from pydantic import BaseModel, ValidationError
 from manihot.checks import check
 from manihot.errors import StudyError
 from manihot.photos import shorten
-from manihot.study import Augment, Backbone, Booster, Experiment, NewClass, OverfitCheck, Split, Study
-from manihot.study_files import merge, read_file
+from manihot.schema import Augment, Backbone, Booster, Experiment, NewClass, OverfitCheck, Split, Study
+from manihot.yaml_files import merge, read_file
 
 # Rows 1 to 5, 8, 9 and 13 of the published study's protocol are these keys; a key of the study file always wins.
 PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {

@@ -17,7 +17,7 @@ from manihot.digest import code_digest
 from manihot.errors import StudyError
 from manihot.photos import Label, folder_labels, read_labels, write_listing
 from manihot.plan import Plan
-from manihot.study import CsvData, FolderData
+from manihot.schema import CsvData, FolderData
 
 # The open file whose lock says that a run is going on here; the system frees it when the process ends.
 _held: list[TextIO] = []

@@ -9,7 +9,7 @@ from manihot import checks, reading
 from manihot.errors import StudyError
 from manihot.plan import Plan
 from manihot.reading import PROTOCOLS, build
-from manihot.study_files import merge
+from manihot.yaml_files import merge
 
 FILE = Path("mine.yaml")
 ROOT = Path(__file__).parents[2]
