@@ -15,7 +15,8 @@ gc.set_threshold(100_000)
 PROJECT = Path(workflow.basedir)
 sys.path.insert(0, str(PROJECT / "src"))
 
-from manihot import reading, settings
+from manihot import settings
+from manihot.load import load
 from manihot.errors import StudyError
 from manihot.plan import PARTS, Plan
 
@@ -29,7 +30,7 @@ os.environ.setdefault(
 )
 STUDY_FILE = Path(os.path.relpath([PROJECT / "config" / "config.yaml", *workflow.configfiles][-1]))
 try:
-    PLAN = Plan(reading.load(STUDY_FILE, workflow.config_settings.config), PROJECT)
+    PLAN = Plan(load(STUDY_FILE, workflow.config_settings.config), PROJECT)
     if workflow.is_main_process:
         settings.take_folder()
         settings.write_settings(PLAN, PROJECT / "workflow" / "scripts")

@@ -9,7 +9,9 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from manihot import reading, schema
+from manihot import schema
+from manihot.load import build
+from manihot.protocols import PROTOCOLS
 
 README = (Path(__file__).parents[2] / "config" / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.+) \|$", re.MULTILINE)
@@ -82,7 +84,7 @@ def test_the_protocols_are_as_they_are_set() -> None:
     said = {key: (value(corrected), value(published)) for key, corrected, published in cells}
     presets = [
         {key: setting for section in preset.values() for key, setting in section.items()}
-        for preset in (reading.PROTOCOLS["corrected"], reading.PROTOCOLS["published"])
+        for preset in (PROTOCOLS["corrected"], PROTOCOLS["published"])
     ]
     read = {key: tuple(value(str(preset[key]).lower()) for preset in presets) for key in presets[0]}
     assert {key: tuple(map(str, pair)) for key, pair in said.items()} == {
@@ -92,5 +94,5 @@ def test_the_protocols_are_as_they_are_set() -> None:
 
 def test_the_example_is_a_study() -> None:
     [example] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    built = reading.build(yaml.safe_load(example), Path("example.yaml"))
+    built = build(yaml.safe_load(example), Path("example.yaml"))
     assert list(built.experiments) == ["plain", "augmented"]
