@@ -21,6 +21,7 @@ from measuring import ROOT
 sys.path.insert(0, str(ROOT / "src"))
 
 from manihot import files, networks  # noqa: E402
+from manihot.jobs import all_jobs  # noqa: E402
 from manihot.load import load  # noqa: E402
 from manihot.plan import Plan  # noqa: E402
 from manihot.schema import Drawing, Learning, Study  # noqa: E402
@@ -107,7 +108,7 @@ def stages(rates: Rates, cores: int, path: Path = PUBLISHED) -> Iterator[Stage]:
     yield Stage("extract_features", files_of_features, looked)
     yield Stage("fit_booster", sum(len(folds[name]) for name in study.boosting), boosting(study, folds, rates, photos))
     yield Stage(
-        "all others", sum(jobs_of(rule, name, plan) for rule, name, _ in plan.settings() if rule not in counted), 0
+        "all others", sum(jobs_of(rule, name, plan) for rule, name, _ in all_jobs(plan) if rule not in counted), 0
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from manihot import checks
 from manihot.errors import StudyError
+from manihot.jobs import all_jobs
 from manihot.load import build, load
 from manihot.plan import Plan
 from manihot.protocols import PROTOCOLS
@@ -161,7 +162,7 @@ def test_every_study_that_comes_along_is_right(file):
     study = load(file) if file.stem != "cassava-data" else None
     if study is not None:
         plan = Plan(study, ROOT)
-        names = [(rule, name) for rule, name, _ in plan.settings()]
+        names = [(rule, name) for rule, name, _ in all_jobs(plan)]
         assert len(names) == len(set(names)), "two jobs would share a settings file"
 
 
