@@ -112,13 +112,15 @@ class Plan:
         tail = "" if source in {"imagenet", "none"} else f"-{zlib.crc32(source.encode()):08x}"
         return f"{network}-{Path(source).stem}{tail}"
 
-    def weights_file(self, network: str, source: str) -> str:
-        """The file of a network's initial weights."""
-        return f"results/features/weights/{self.weights_name(network, source)}.safetensors"
-
     def of_kind(self, *kinds: Kind) -> list[str]:
         """The names of the models of some kinds."""
         return [name for name, model in self.models.items() if model.kind in kinds]
+
+    def head_views(self, model: str) -> list[str]:
+        """The views that a head is trained on."""
+        backbone = self.models[model].backbone
+        head = self.study.backbones[backbone].head if backbone else None
+        return list(head.views) if head else []
 
     def datasets_of(self, split: str) -> list[str]:
         """The data sets of a split: its own first, then that of its new class."""
