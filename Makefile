@@ -25,7 +25,7 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 report: .venv/run ## Run the study and write results/report.html (STUDY=config/mine.yaml, CORES=4)
-	@$(PY) -m manihot.reading "$(or $(STUDY),config/config.yaml)"
+	@$(PY) -m manihot.load "$(or $(STUDY),config/config.yaml)"
 	@$(PY) -m snakemake --cores $(CORES) $(if $(STUDY),--configfile "$(STUDY)") -- results/report.html
 	@echo "The report: $(CURDIR)/results/report.html"
 

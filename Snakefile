@@ -15,8 +15,10 @@ gc.set_threshold(100_000)
 PROJECT = Path(workflow.basedir)
 sys.path.insert(0, str(PROJECT / "src"))
 
-from manihot import reading, settings
+from manihot import settings
 from manihot.errors import StudyError
+from manihot.load import load
+from manihot.paths import Paths, each_part, fitted_files, settings_of
 from manihot.plan import PARTS, Plan
 
 # Jobs run these very sources, whether local, in a conda environment or on a cluster.
@@ -29,7 +31,7 @@ os.environ.setdefault(
 )
 STUDY_FILE = Path(os.path.relpath([PROJECT / "config" / "config.yaml", *workflow.configfiles][-1]))
 try:
-    PLAN = Plan(reading.load(STUDY_FILE, workflow.config_settings.config), PROJECT)
+    PLAN = Plan(load(STUDY_FILE, workflow.config_settings.config), PROJECT)
     if workflow.is_main_process:
         settings.take_folder()
         settings.write_settings(PLAN, PROJECT / "workflow" / "scripts")
@@ -37,35 +39,10 @@ try:
         os.environ["MANIHOT_MAIN"] = f"{socket.gethostname()}:{os.getpid()}"
 except StudyError as error:
     sys.exit(f"error: {error}")
-
+PATHS = Paths(PLAN)
 
 # A job on this machine asks for a GPU only where there is one; a cluster's profile asks for its own.
 GPUS = int(PLAN.study.device == "cuda" or (PLAN.study.device == "auto" and any(Path("/dev").glob("nvidia[0-9]*"))))
-
-
-def experiment_of(wildcards):
-    """The settings of the experiment that the wildcards name."""
-    return PLAN.study.experiments[wildcards.experiment]
-
-
-def check_of(wildcards):
-    """The settings of the overfit check that the wildcards name."""
-    return PLAN.study.overfit[wildcards.check]
-
-
-def backbone_of(wildcards):
-    """The settings of the backbone that the wildcards name."""
-    return PLAN.study.backbones[wildcards.backbone]
-
-
-def settings_of(rule, name):
-    """The settings file of a rule's jobs; `name` may hold wildcards."""
-    return f"results/settings/{rule}/{name}.json"
-
-
-def each_part(pattern):
-    """One path a part of the predictions, under the part's name."""
-    return {part: pattern.replace("{part}", part) for part in PARTS}
 
 
 wildcard_constraints:
@@ -91,6 +68,7 @@ rule all:
         "results/report.html",
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/photos.smk"
 include: "workflow/rules/catalog.smk"
 include: "workflow/rules/pixels.smk"

@@ -20,9 +20,11 @@ from measuring import ROOT
 
 sys.path.insert(0, str(ROOT / "src"))
 
-from manihot import files, networks, reading  # noqa: E402
+from manihot import files, networks  # noqa: E402
+from manihot.jobs import all_jobs  # noqa: E402
+from manihot.load import load  # noqa: E402
 from manihot.plan import Plan  # noqa: E402
-from manihot.study import Drawing, Learning, Study  # noqa: E402
+from manihot.schema import Drawing, Learning, Study  # noqa: E402
 
 PUBLISHED, SMALL = ROOT / "config/cassava.yaml", ROOT / "benchmarks/study.yaml"
 # Photos of a study's data sets; of the published one's second the one class that is taken.
@@ -74,7 +76,7 @@ def flops(network: str, size: int, training: bool) -> int:
 
 def stages(rates: Rates, cores: int, path: Path = PUBLISHED) -> Iterator[Stage]:
     """Every rule of a study that works on photos; the others are a start each."""
-    study, photos = reading.load(path), PHOTOS[path]
+    study, photos = load(path), PHOTOS[path]
     plan = Plan(study, ROOT)
     counted = {"cache_pixels", "train_fold", "check_overfit", "predict_fold", "extract_features", "fit_booster"}
     sizes = {dataset: plan.sizes(dataset) for dataset in plan.datasets}
@@ -106,7 +108,7 @@ def stages(rates: Rates, cores: int, path: Path = PUBLISHED) -> Iterator[Stage]:
     yield Stage("extract_features", files_of_features, looked)
     yield Stage("fit_booster", sum(len(folds[name]) for name in study.boosting), boosting(study, folds, rates, photos))
     yield Stage(
-        "all others", sum(jobs_of(rule, name, plan) for rule, name, _ in plan.settings() if rule not in counted), 0
+        "all others", sum(jobs_of(rule, name, plan) for rule, name, _ in all_jobs(plan) if rule not in counted), 0
     )
 
 
@@ -148,7 +150,7 @@ def boosting(study: Study, folds: Mapping[str, tuple[int, ...]], rates: Rates, p
 def estimated(rows: Mapping[str, Mapping[str, Any]], cores: int, path: Path = PUBLISHED) -> list[Stage]:
     """The stages with what starting their jobs takes."""
     rates = Rates(rows)
-    start, together = rates.value("job_start"), max(1, cores // reading.load(path).threads)
+    start, together = rates.value("job_start"), max(1, cores // load(path).threads)
     # As many jobs that compute start at once as the cores have room for; of the small ones one on each.
     return [
         Stage(stage.rule, stage.jobs, stage.seconds + stage.jobs * start / (together if stage.seconds else cores))

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from manihot.errors import StudyError
-from manihot.study import Study
+from manihot.schema import Study
 
 
 def check(study: Study, path: Path) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 import yaml
 from PIL import Image
 
-from manihot import files, reading
+from manihot import files
 from manihot.checks import check_counts
 from manihot.errors import StudyError
+from manihot.load import build
 from manihot.photos import SUFFIXES, Label, folder_labels, read_class_names, read_csv, read_labels, shorten
 
 # Of more photos than this an even sample is opened: the run itself checks every one.
@@ -292,7 +293,7 @@ def write_study(photos: Path, labels: Path | None, out: Path) -> str:
     found = look(source)
     name = _name(photos)
     text = study_text(name, source, found)
-    study = reading.build(yaml.safe_load(text), out)
+    study = build(yaml.safe_load(text), out)
     check_counts(study, out, {name: found.enough()})
     files.write_text(out, text)
     return f"{describe(source, found)}\nWrote {out}. Run it: make report STUDY={out}"

@@ -1,6 +1,6 @@
-"""What a study asks to be run: its models, who needs whose photos, and the few settings of each job.
+"""What a study asks to be run: its models, who needs whose photos, and which models are compared.
 
-The rules know only this page; `settings.py` writes what it says to `results/settings/`.
+`jobs.py` has the settings of each job, and `paths.py` the files of a study's results.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from manihot.errors import StudyError
-from manihot.study import Backbone, CsvData, Experiment, FolderData, Learning, OverfitCheck, Study
+from manihot.schema import Backbone, CsvData, Experiment, FolderData, OverfitCheck, Study
 
 Kind = Literal["network", "tta", "head", "boosting"]
 PARTS = ("train", "validation", "test", "test_as_found")
@@ -112,13 +112,15 @@ class Plan:
         tail = "" if source in {"imagenet", "none"} else f"-{zlib.crc32(source.encode()):08x}"
         return f"{network}-{Path(source).stem}{tail}"
 
-    def weights_file(self, network: str, source: str) -> str:
-        """The file of a network's initial weights."""
-        return f"results/features/weights/{self.weights_name(network, source)}.safetensors"
-
     def of_kind(self, *kinds: Kind) -> list[str]:
         """The names of the models of some kinds."""
         return [name for name, model in self.models.items() if model.kind in kinds]
+
+    def head_views(self, model: str) -> list[str]:
+        """The views that a head is trained on."""
+        backbone = self.models[model].backbone
+        head = self.study.backbones[backbone].head if backbone else None
+        return list(head.views) if head else []
 
     def datasets_of(self, split: str) -> list[str]:
         """The data sets of a split: its own first, then that of its new class."""
@@ -135,113 +137,6 @@ class Plan:
         """Where a data set's photos lie."""
         data = self.study.data[dataset]
         return self.path(data.photos) if isinstance(data, CsvData | FolderData) else f"results/photos/{dataset}/images"
-
-    # What each job may know. One function a rule; the keys are the arguments of the stage's function.
-
-    def settings(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        """Every job's (rule, name, settings)."""
-        study = self.study
-        machine = {"device": study.device, "precision": study.precision, "threads": study.threads}
-        for dataset in self.datasets:
-            data = study.data[dataset].model_dump(mode="json")
-            root = self.photo_folder(dataset)
-            if dataset in self.made_datasets:
-                made = {"seed": study.seed} if data["source"] == "demo" else {}
-                for file in data.get("files", []):
-                    file["path"] = self.path(file["path"]) if file["path"] else None
-                yield "list_photos", dataset, {**data, **made, "shards": study.photos.shards}
-            yield "catalog_shard", dataset, {"root": root, "max_pixels": study.photos.max_pixels}
-            yield "build_catalog", dataset, {"max_set_aside": study.photos.max_set_aside}
-            for size in self.sizes(dataset):
-                decode = {"root": root, "size": size, "decode": study.photos.decode}
-                yield "cache_pixels", f"{dataset}_{size}px", decode
-            yield "draw_exploration", dataset, {}
-        for name in self.splits:
-            split = study.splits[name].model_dump(mode="json")
-            yield "split_photos", name, {**split, "seed": study.seed, "protocol": study.protocol}
-        for name, entry in {**study.experiments, **study.backbones}.items():
-            per_class = entry.per_class or study.splits[entry.split].per_class
-            drawn = {
-                "draw": entry.draw,
-                "per_class": per_class,
-                "photos": entry.train_photos,
-                "leak": entry.leak,
-            }
-            yield "draw_photos", name, {"seed": study.seed, **drawn}
-        training = {"seed": study.seed, "gpu_slots": study.gpu_slots, **machine}
-        for name, entry in study.experiments.items():
-            learning = {**self._learning(entry), "repeat": entry.repeat, **training}
-            yield "list_classes", name, {}
-            yield "train_fold", name, learning
-            yield "draw_curves", name, {}
-            flips = {"flips_at_validation": entry.flips_at_validation}
-            network = {k: learning[k] for k in ("network", "normalisation", "size", "batch_size")}
-            predicting = {**network, **flips, "augment": learning["augment"], **training}
-            yield "predict_fold", name, {**predicting, "views": ["identity"]}
-            if entry.tta:
-                yield "predict_fold", f"{name}_tta", {**predicting, "views": entry.tta}
-        for name, check in study.overfit.items():
-            yield (
-                "check_overfit",
-                name,
-                {**self._learning(check), "photos": check.photos, "repeat": 0, **training},
-            )
-        for name, weighted in self.weights.items():
-            source = weighted.weights
-            source = source if source in {"imagenet", "none"} else self.path(source)
-            yield "fetch_weights", name, {"network": weighted.network, "source": source, "seed": study.seed}
-        for name, backbone in study.backbones.items():
-            network = {k: getattr(backbone, k) for k in ("network", "size", "normalisation", "batch_size")}
-            yield "extract_features", name, {**network, "gpu_slots": study.gpu_slots, **machine}
-            if backbone.head:
-                head = backbone.head.model_dump(mode="json")
-                yield "fit_head", f"{name}_head", {**head, "seed": study.seed, "threads": study.threads}
-                yield "predict_head", f"{name}_head", {"threads": study.threads}
-        boosters = [m for m in self.models.values() if m.kind == "boosting"]
-        for model in boosters:
-            booster = study.boosting[model.name.removesuffix("_refit") if 0 in model.folds else model.name]
-            trees = {k: getattr(booster, k) for k in ("n_estimators", "max_depth", "learning_rate")}
-            computing = {key: training[key] for key in ("seed", "device", "gpu_slots", "threads")}
-            yield "fit_booster", model.name, {**trees, **computing}
-            yield "predict_booster", model.name, {"threads": study.threads}
-        scoring = {"seed": study.seed, "resamples": study.resamples}
-        for name, model in self.models.items():
-            yield "ensemble_folds", name, {"folds": list(model.folds)}
-            yield "score_model", name, {"kind": model.kind, "folds": list(model.folds), **scoring}
-            yield "draw_confusion", name, {}
-        described = [self._described(model) for model in self.models.values()]
-        yield "summarise_scores", "all", {"models": described, **scoring}
-        yield "compare_models", "all", {"pairs": self.pairs(), **scoring}
-        yield "draw_summary", "all", {}
-        entries = {
-            section: {name: entry.model_dump(mode="json") for name, entry in getattr(study, section).items()}
-            for section in ("splits", "experiments", "overfit", "backbones", "boosting")
-        }
-        if study.published:
-            fitted = {key: entries[key] for key in ("experiments", "backbones", "boosting")}
-            yield "compare_published", "all", {"models": described, **fitted}
-            asked = {key: entries[key] for key in ("experiments", "backbones", "splits")}
-            weighed = {"models": described, **asked, "checks": entries["overfit"], "pairs": self.weighed_pairs()}
-            yield "weigh_conclusions", "all", {**weighed, **scoring}
-        if self.ablates:
-            asked = {key: entries[key] for key in ("experiments", "splits")}
-            yield "weigh_switches", "all", {"models": described, **asked}
-        datasets = {n: {"root": self.photo_folder(n), **study.data[n].model_dump(mode="json")} for n in self.datasets}
-        about = {"title": study.title, "description": study.description, "protocol": study.protocol}
-        report = {
-            **about,
-            "seed": study.seed,
-            "models": described,
-            "datasets": datasets,
-            "study": study.plain(),
-        }
-        yield "build_report", "all", report
-
-    def _learning(self, entry: Learning) -> dict[str, Any]:
-        return {key: entry.model_dump(mode="json")[key] for key in Learning.model_fields}
-
-    def _described(self, model: Model) -> dict[str, Any]:
-        return {**vars(model), "folds": list(model.folds)}
 
     def pairs(self) -> list[dict[str, Any]]:
         """Each model beside the one it is based on, each side with all its repeats."""

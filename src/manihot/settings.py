@@ -15,9 +15,10 @@ from manihot import files
 from manihot.checks import check_counts
 from manihot.digest import code_digest
 from manihot.errors import StudyError
+from manihot.jobs import all_jobs
 from manihot.photos import Label, folder_labels, read_labels, write_listing
 from manihot.plan import Plan
-from manihot.study import CsvData, FolderData
+from manihot.schema import CsvData, FolderData
 
 # The open file whose lock says that a run is going on here; the system frees it when the process ends.
 _held: list[TextIO] = []
@@ -54,7 +55,7 @@ def write_settings(plan: Plan, scripts: Path, results: Path = Path("results")) -
     """
     codes: dict[str, str] = {}
     outdated = set((results / "settings").glob("*/*.json"))
-    for rule, name, settings in plan.settings():
+    for rule, name, settings in all_jobs(plan):
         script = f"{rule}.py"
         if rule not in codes:
             codes[rule] = code_digest(scripts / script)

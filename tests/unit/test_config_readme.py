@@ -9,31 +9,33 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from manihot import reading, study
+from manihot import schema
+from manihot.load import build
+from manihot.protocols import PROTOCOLS
 
 README = (Path(__file__).parents[2] / "config" / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.+) \|$", re.MULTILINE)
 # The heading of each model's table, and which table below it.
 TABLES: dict[type[BaseModel], tuple[str, int]] = {
-    study.Study: ("## The study", 0),
-    study.Photos: ("## `photos`", 0),
-    study.Labelled: ("### Keys of `csv`, `archive` and `kaggle`", 0),
-    study.CsvData: ("### `source: csv`", 0),
-    study.FolderData: ("### `source: folder`", 0),
-    study.DemoData: ("### `source: demo`", 0),
-    study.ArchiveData: ("### `source: archive`", 0),
-    study.ArchiveFile: ("### `source: archive`", 1),
-    study.KaggleData: ("### `source: kaggle`", 0),
-    study.Split: ("## `splits`", 0),
-    study.NewClass: ("### `new_class`", 0),
-    study.Drawing: ("### Which photos", 0),
-    study.Learning: ("### How it learns", 0),
-    study.Experiment: ("### Only experiments", 0),
-    study.Augment: ("### `augment`", 0),
-    study.OverfitCheck: ("## `overfit`", 0),
-    study.Backbone: ("## `backbones`", 0),
-    study.Head: ("### `head`", 0),
-    study.Booster: ("## `boosting`", 0),
+    schema.Study: ("## The study", 0),
+    schema.Photos: ("## `photos`", 0),
+    schema.Labelled: ("### Keys of `csv`, `archive` and `kaggle`", 0),
+    schema.CsvData: ("### `source: csv`", 0),
+    schema.FolderData: ("### `source: folder`", 0),
+    schema.DemoData: ("### `source: demo`", 0),
+    schema.ArchiveData: ("### `source: archive`", 0),
+    schema.ArchiveFile: ("### `source: archive`", 1),
+    schema.KaggleData: ("### `source: kaggle`", 0),
+    schema.Split: ("## `splits`", 0),
+    schema.NewClass: ("### `new_class`", 0),
+    schema.Drawing: ("### Which photos", 0),
+    schema.Learning: ("### How it learns", 0),
+    schema.Experiment: ("### Only experiments", 0),
+    schema.Augment: ("### `augment`", 0),
+    schema.OverfitCheck: ("## `overfit`", 0),
+    schema.Backbone: ("## `backbones`", 0),
+    schema.Head: ("### `head`", 0),
+    schema.Booster: ("## `boosting`", 0),
 }
 
 
@@ -59,7 +61,7 @@ def value(cell: str) -> Any:
         return cell
     text = cell.strip("`")
     read = yaml.safe_load(text)
-    return float(text) if isinstance(read, str) and study.NUMBER.fullmatch(text) else read
+    return float(text) if isinstance(read, str) and schema.NUMBER.fullmatch(text) else read
 
 
 @pytest.mark.parametrize("model", TABLES, ids=lambda model: model.__name__)
@@ -73,8 +75,8 @@ def test_a_table_has_the_keys_of_its_model_and_their_defaults(model: type[BaseMo
 
 
 def test_every_model_of_the_study_file_has_a_table() -> None:
-    models = {value for value in vars(study).values() if isinstance(value, type) and issubclass(value, study.Section)}
-    assert models - {study.Section} == set(TABLES)
+    models = {value for value in vars(schema).values() if isinstance(value, type) and issubclass(value, schema.Section)}
+    assert models - {schema.Section} == set(TABLES)
 
 
 def test_the_protocols_are_as_they_are_set() -> None:
@@ -82,7 +84,7 @@ def test_the_protocols_are_as_they_are_set() -> None:
     said = {key: (value(corrected), value(published)) for key, corrected, published in cells}
     presets = [
         {key: setting for section in preset.values() for key, setting in section.items()}
-        for preset in (reading.PROTOCOLS["corrected"], reading.PROTOCOLS["published"])
+        for preset in (PROTOCOLS["corrected"], PROTOCOLS["published"])
     ]
     read = {key: tuple(value(str(preset[key]).lower()) for preset in presets) for key in presets[0]}
     assert {key: tuple(map(str, pair)) for key, pair in said.items()} == {
@@ -92,5 +94,5 @@ def test_the_protocols_are_as_they_are_set() -> None:
 
 def test_the_example_is_a_study() -> None:
     [example] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    built = reading.build(yaml.safe_load(example), Path("example.yaml"))
+    built = build(yaml.safe_load(example), Path("example.yaml"))
     assert list(built.experiments) == ["plain", "augmented"]

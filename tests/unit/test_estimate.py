@@ -24,7 +24,7 @@ def seconds(cores=2, **changed):
 
 def test_a_fold_takes_its_photos_at_the_measured_rate():
     """A fold of `balanced`: ten epochs of 4,000 photos, and a forward pass of 1,000 in each."""
-    study = estimate.reading.load(estimate.PUBLISHED)
+    study = estimate.load(estimate.PUBLISHED)
     assert estimate.shown(study, study.experiments["balanced"], PHOTOS) == (4000, 1000)
     entry = study.experiments["balanced"]
     assert (entry.epochs, entry.network, entry.size) == (10, "small_cnn", 224)

@@ -19,7 +19,10 @@ COMPUTING = {
     "fit_booster": {"xgboost"}, "predict_booster": {"xgboost"},
 }  # fmt: skip
 # What the main process imports: it starts in about a second.
-MAIN = {"study", "reading", "checks", "plan", "settings", "photos", "files", "digest", "errors"}
+MAIN = {
+    "schema", "load", "protocols", "explain", "yaml_files", "checks", "plan", "jobs", "paths",
+    "settings", "photos", "files", "digest", "errors",
+}  # fmt: skip
 
 
 def imports(path: Path) -> set[str]:
@@ -61,7 +64,7 @@ def reached(path: Path) -> tuple[set[str], set[str]]:
 def test_a_script_imports_only_what_it_needs(script):
     own, libraries = reached(script)
     assert libraries & HEAVY <= COMPUTING.get(script.stem, set())
-    assert not own & {"manihot.study", "manihot.plan", "manihot.reading", "manihot.settings"}
+    assert not own & {f"manihot.{name}" for name in ("schema", "load", "plan", "jobs", "paths", "settings")}
     assert len(script.read_text().splitlines()) <= 45
 
 
@@ -94,3 +97,9 @@ def test_every_rule_has_a_log_threads_and_resources():
             name = rule.partition(":")[0]
             for directive in ("log:", "threads:", "mem_mb=", "runtime=", "conda:", "script:"):
                 assert directive in rule, f"{name} has no {directive}"
+
+
+def test_rules_files_hold_rules_only():
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+        functions = re.findall(r"^def (\w+)", path.read_text(), flags=re.MULTILINE)
+        assert not functions or path.name == "common.smk", f"{path.name}: {functions}"

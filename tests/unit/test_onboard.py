@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from manihot import onboard, reading
+from manihot import onboard
 from manihot.checks import check_counts
+from manihot.load import build, load
 from manihot.photos import Label
 from manihot.splits import draw_photos, split_photos
 
@@ -47,7 +48,7 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
         "1 photos lie beside", "make report STUDY=",
     ):  # fmt: skip
         assert words in told
-    study = reading.load(tmp_path / "mine.yaml")
+    study = load(tmp_path / "mine.yaml")
     data = study.data["Meine_Blatter"]
     assert data.source == "folder"
     assert sorted(data.only or []) == ["brown rust", "gesund"]
@@ -71,7 +72,7 @@ def test_the_columns_of_a_labels_file_are_found(tmp_path: Path, given_labels: bo
     assert "image_column file, label_column Species" in told
     assert "1 missing, such as 'leaf 39.png'" in told
     assert "20 Quercus robur" in told
-    data = reading.load(tmp_path / "mine.yaml").data["set"]
+    data = load(tmp_path / "mine.yaml").data["set"]
     assert (data.image_column, data.label_column, data.prefix) == ("file", "Species", "images/")
     assert (Path(data.photos), Path(data.labels)) == (folder / "pictures", labels)
 
@@ -80,7 +81,7 @@ def test_paths_within_the_project_are_relative(tmp_path: Path, monkeypatch: pyte
     classes(tmp_path / "data" / "barley", a=10, b=10)
     monkeypatch.chdir(tmp_path)
     onboard.write_study(Path("data/barley"), None, Path("mine.yaml"))
-    assert reading.load(Path("mine.yaml")).data["barley"].photos == "data/barley"
+    assert load(Path("mine.yaml")).data["barley"].photos == "data/barley"
 
 
 def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,7 +120,7 @@ def test_what_is_written_can_be_split_and_drawn(counts: list[int], enough: int, 
     found = onboard.Found({str(label): count for label, count in enumerate(counts)}, {}, side, "")
     labels = [Label(f"{label}/{i}.jpg", str(label), "") for label, count in enumerate(counts) for i in range(count)]
     source = onboard.Source({"source": "folder", "photos": 'a "quoted": \u00e9'}, Path("x"), labels)
-    study = reading.build(yaml.safe_load(onboard.study_text("2020", source, found)), Path("mine.yaml"))
+    study = build(yaml.safe_load(onboard.study_text("2020", source, found)), Path("mine.yaml"))
     used = found.enough()
     check_counts(study, Path("mine.yaml"), {"2020": used})
     assert study.data["2020"].photos == 'a "quoted": \u00e9'
@@ -150,4 +151,4 @@ def test_the_sample_photos(tmp_path: Path) -> None:
     assert "103 pinus_flexilis" in told
     told = onboard.write_study(SHARED / "cassava", None, tmp_path / "cassava.yaml")
     assert "850 Cassava Mosaic Disease (CMD)" in told and "800x600" in told
-    assert reading.load(tmp_path / "cassava.yaml").splits["main"].test == 120
+    assert load(tmp_path / "cassava.yaml").splits["main"].test == 120

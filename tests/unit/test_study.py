@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from manihot import checks, reading
+from manihot import checks
 from manihot.errors import StudyError
+from manihot.jobs import all_jobs
+from manihot.load import build, load
 from manihot.plan import Plan
-from manihot.reading import PROTOCOLS, build
-from manihot.study_files import merge
+from manihot.protocols import PROTOCOLS
+from manihot.yaml_files import merge
 
 FILE = Path("mine.yaml")
 ROOT = Path(__file__).parents[2]
@@ -89,7 +91,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path, text, line):
     file = tmp_path / "self.yaml"
     file.write_text(text)
     with pytest.raises(StudyError) as caught:
-        reading.load(file)
+        load(file)
     assert line in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -117,7 +119,7 @@ def test_numbers_in_scientific_notation_are_numbers(tmp_path):
         "data: {d: {source: demo}}\nsplits: {main: {dataset: d, test: 9}}\n"
         "experiments: {a: {split: main, learning_rate: 5e-5}}\n"
     )
-    assert reading.load(file).experiments["a"].learning_rate == 5e-5
+    assert load(file).experiments["a"].learning_rate == 5e-5
 
 
 def test_a_protocol_sets_the_switches_and_a_key_wins():
@@ -142,7 +144,7 @@ def test_a_null_entry_takes_out_what_the_extended_file_has(tmp_path):
         "defaults: {split: main}\nexperiments: {a: {}, b: {}}\n"
     )
     (tmp_path / "above.yaml").write_text("extends: below.yaml\nexperiments: {a: null, c: {}}\n")
-    assert list(reading.load(tmp_path / "above.yaml").experiments) == ["b", "c"]
+    assert list(load(tmp_path / "above.yaml").experiments) == ["b", "c"]
 
 
 @pytest.mark.parametrize("counts, line", [
@@ -157,14 +159,14 @@ def test_more_photos_than_there_are(counts, line):
 
 @pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
 def test_every_study_that_comes_along_is_right(file):
-    study = reading.load(file) if file.stem != "cassava-data" else None
+    study = load(file) if file.stem != "cassava-data" else None
     if study is not None:
         plan = Plan(study, ROOT)
-        names = [(rule, name) for rule, name, _ in plan.settings()]
+        names = [(rule, name) for rule, name, _ in all_jobs(plan)]
         assert len(names) == len(set(names)), "two jobs would share a settings file"
 
 
 def test_the_published_study_has_every_experiment_of_its_table():
     table = (ROOT / "config" / "published" / "experiments.csv").read_text().splitlines()[1:]
-    models = Plan(reading.load(ROOT / "config" / "cassava.yaml"), ROOT).models
+    models = Plan(load(ROOT / "config" / "cassava.yaml"), ROOT).models
     assert {line.split(",")[0] for line in table} <= set(models)

@@ -17,8 +17,9 @@ import pytest
 from safetensors.torch import load_file
 from sandbox import HANG, Watch, alone, tree, watched
 
-from manihot import archives, catalog, figures, files, kaggle, networks, photos, reading, report, weights
+from manihot import archives, catalog, figures, files, kaggle, networks, photos, report, weights
 from manihot.errors import StudyError
+from manihot.load import load
 
 CONFIG = Path(__file__).parents[2] / "config"
 STUDIES = [path for path in sorted(CONFIG.glob("*.yaml")) if "extends:" not in path.read_text()]
@@ -185,7 +186,7 @@ def test_study_files(tmp_path: Path, results: Path, watch: Watch, text: str, lin
     (tmp_path / "other.yaml").write_text("extends: study.yaml\n")
     (tmp_path / "study.yaml").write_text(text)
     with watched(watch, results):
-        refused(lambda: reading.load(tmp_path / "study.yaml"), line)
+        refused(lambda: load(tmp_path / "study.yaml"), line)
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
@@ -379,7 +380,7 @@ def read_table(path: Path, results: Path) -> str:
 
 
 def read_study(path: Path, results: Path) -> str:
-    return outcome(lambda: reading.load(path).plain(), path)
+    return outcome(lambda: load(path).plain(), path)
 
 
 def outcome(read: Callable[[], object], path: Path) -> str:

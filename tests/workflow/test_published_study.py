@@ -5,7 +5,8 @@ import pytest
 from conftest import ROOT, copy_project
 from sklearn.model_selection import train_test_split
 
-from manihot import files, reading
+from manihot import files
+from manihot.load import load
 from manihot.plan import PARTS, Plan
 
 SHARED = ROOT.parent / "shared"
@@ -117,7 +118,7 @@ def test_the_corrected_splits_keep_the_tests_apart(corrected):
 
 
 def test_each_switch_is_weighed_over_three_seeds(ablations):
-    plan = Plan(reading.load(ROOT / "tests/studies/ablations.yaml"), ROOT)
+    plan = Plan(load(ROOT / "tests/studies/ablations.yaml"), ROOT)
     switches = table(ablations, "switches.csv")
     asked = {model.name for model in plan.models.values() if model.based_on and not model.repeat}
     assert set(switches["model"]) == asked

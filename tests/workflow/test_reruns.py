@@ -153,7 +153,7 @@ MODULES = {
     "figures.py": ({"draw_curves", "draw_confusion", "draw_summary", "draw_exploration"}, {"score_model", "compare_models"}),
     "published.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "catalog_shard"}),
     "demo.py": ({"list_photos"}, set()),
-    "study.py": (set(), {"train_fold", "build_report", "list_photos"}),
+    "schema.py": (set(), {"train_fold", "build_report", "list_photos"}),
     "plan.py": (set(), {"train_fold", "build_report", "list_photos"}),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from manihot import reading
+from manihot.load import load
 from manihot.plan import Plan
 
 SHARED = ROOT.parent / "shared"
@@ -37,7 +37,7 @@ def results(project, *patterns):
 
 
 def test_the_tiny_study_gives_every_kind_of_result(finished):
-    plan = Plan(reading.load(ROOT / finished.study), ROOT)
+    plan = Plan(load(ROOT / finished.study), ROOT)
     summary = pd.read_csv(finished.folder / "results/summary.csv")
     assert list(summary) == (
         [
@@ -146,7 +146,7 @@ def test_a_dry_run_of_every_study_lists_its_jobs(fresh, study):
     start = time.monotonic()
     rules = fresh.rules()
     assert time.monotonic() - start < 60
-    plan = Plan(reading.load(study), ROOT)
+    plan = Plan(load(study), ROOT)
     assert rules["train_fold"] == sum(len(m.folds) for m in plan.models.values() if m.kind == "network")
     assert rules["ensemble_folds"] == rules["score_model"] == len(plan.models)
     assert rules["predict_fold"] == sum(len(m.folds) for m in plan.models.values() if m.kind in {"network", "tta"})

@@ -24,7 +24,7 @@ rule fetch_weights:
 rule extract_features:
     input:
         settings=settings_of("extract_features", "{backbone}"),
-        weights=lambda wildcards: PLAN.weights_file(backbone_of(wildcards).network, backbone_of(wildcards).weights),
+        weights=lambda wildcards: PATHS.weights(backbone_of(wildcards)),
         catalog="results/catalog/{dataset}.csv",
         manifests=expand("results/pixels/{{dataset}}/{{size}}px/{shard}.json", shard=PLAN.shards),
         arrays=ancient(expand("results/pixels/{{dataset}}/{{size}}px/{shard}.npy", shard=PLAN.shards)),
@@ -45,37 +45,16 @@ rule extract_features:
         "../scripts/extract_features.py"
 
 
-def features_of(model, views):
-    """The stored features that a model reads, with what says whether they changed."""
-    backbone, split = PLAN.models[model].backbone, PLAN.models[model].split
-    size = PLAN.study.backbones[backbone].size
-    stems = [
-        f"results/features/{backbone}/{dataset}/{size}px/{view}"
-        for dataset in PLAN.datasets_of(split)
-        for view in views
-    ]
-    return {
-        "catalogs": catalogs_of(split),
-        "features": ancient([f"{stem}.npy" for stem in stems]),
-        "manifests": [f"{stem}.json" for stem in stems],
-    }
-
-
-def head_views(model):
-    """The views that a head is trained on."""
-    return PLAN.study.backbones[PLAN.models[model].backbone].head.views
-
-
 rule fit_head:
     input:
-        unpack(lambda wildcards: features_of(wildcards.model, head_views(wildcards.model))),
+        unpack(lambda wildcards: features_of(wildcards.model, PLAN.head_views(wildcards.model))),
         settings=settings_of("fit_head", "{model}"),
-        draw=lambda wildcards: drawn(wildcards.model)["draw"],
-        facts=lambda wildcards: drawn(wildcards.model)["facts"],
+        draw=lambda wildcards: PATHS.sampled(wildcards.model)["draw"],
+        facts=lambda wildcards: PATHS.sampled(wildcards.model)["facts"],
     output:
-        weights="results/features/heads/{model}/fold{fold}.safetensors",
-        history="results/features/heads/{model}/fold{fold}.csv",
-        model="results/features/heads/{model}/fold{fold}.json",
+        weights=fitted_files("head", "{model}").weights,
+        history=fitted_files("head", "{model}").history,
+        model=fitted_files("head", "{model}").model,
         cost="results/costs/fit_head/{model}/fold{fold}.csv",
     log:
         "results/logs/fit_head/{model}/fold{fold}.log",
@@ -95,12 +74,12 @@ rule fit_booster:
     input:
         unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
         settings=settings_of("fit_booster", "{model}"),
-        draw=lambda wildcards: drawn(wildcards.model)["draw"],
-        facts=lambda wildcards: drawn(wildcards.model)["facts"],
+        draw=lambda wildcards: PATHS.sampled(wildcards.model)["draw"],
+        facts=lambda wildcards: PATHS.sampled(wildcards.model)["facts"],
     output:
-        booster="results/features/boosting/{model}/fold{fold}.ubj",
-        history="results/features/boosting/{model}/fold{fold}.csv",
-        model="results/features/boosting/{model}/fold{fold}.json",
+        booster=fitted_files("boosting", "{model}").weights,
+        history=fitted_files("boosting", "{model}").history,
+        model=fitted_files("boosting", "{model}").model,
         cost="results/costs/fit_booster/{model}/fold{fold}.csv",
     log:
         "results/logs/fit_booster/{model}/fold{fold}.log",

@@ -16,21 +16,3 @@ rule cache_pixels:
         runtime=120,
     script:
         "../scripts/cache_pixels.py"
-
-
-def catalogs_of(split):
-    """The catalogs of a split's data sets."""
-    return [f"results/catalog/{dataset}.csv" for dataset in PLAN.datasets_of(split)]
-
-
-def pixels_of(split, size):
-    """What a job that reads a split's photos at a size depends on; an array only has to be there: its manifest,
-    checked when photos are loaded, says whether it changed."""
-    stems = [
-        f"results/pixels/{dataset}/{size}px/{shard}" for dataset in PLAN.datasets_of(split) for shard in PLAN.shards
-    ]
-    return {
-        "catalogs": catalogs_of(split),
-        "manifests": [f"{stem}.json" for stem in stems],
-        "arrays": ancient([f"{stem}.npy" for stem in stems]),
-    }

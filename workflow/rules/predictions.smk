@@ -5,10 +5,10 @@ rule predict_fold:
                 PLAN.models[wildcards.model].split, PLAN.study.experiments[PLAN.models[wildcards.model].draw].size
             )
         ),
-        unpack(lambda wildcards: drawn(wildcards.model)),
+        unpack(lambda wildcards: PATHS.sampled(wildcards.model)),
         settings=settings_of("predict_fold", "{model}"),
-        weights=lambda wildcards: f"results/training/{PLAN.models[wildcards.model].draw}/fold{{fold}}/weights.safetensors",
-        model=lambda wildcards: f"results/training/{PLAN.models[wildcards.model].draw}/fold{{fold}}/model.json",
+        weights=lambda wildcards: PATHS.fitted(wildcards.model, wildcards.fold).weights,
+        model=lambda wildcards: PATHS.fitted(wildcards.model, wildcards.fold).model,
     output:
         **each_part("results/predictions/{model}/fold{fold}/{part}.csv"),
         cost="results/costs/predict_fold/{model}/fold{fold}.csv",
@@ -30,10 +30,10 @@ rule predict_fold:
 rule predict_head:
     input:
         unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
-        unpack(lambda wildcards: drawn(wildcards.model)),
+        unpack(lambda wildcards: PATHS.sampled(wildcards.model)),
         settings=settings_of("predict_head", "{model}"),
-        fitted="results/features/heads/{model}/fold{fold}.safetensors",
-        model="results/features/heads/{model}/fold{fold}.json",
+        fitted=fitted_files("head", "{model}").weights,
+        model=fitted_files("head", "{model}").model,
     output:
         **each_part("results/predictions/{model}/fold{fold}/{part}.csv"),
         cost="results/costs/predict_head/{model}/fold{fold}.csv",
@@ -54,10 +54,10 @@ rule predict_head:
 rule predict_booster:
     input:
         unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
-        unpack(lambda wildcards: drawn(wildcards.model)),
+        unpack(lambda wildcards: PATHS.sampled(wildcards.model)),
         settings=settings_of("predict_booster", "{model}"),
-        fitted="results/features/boosting/{model}/fold{fold}.ubj",
-        model="results/features/boosting/{model}/fold{fold}.json",
+        fitted=fitted_files("boosting", "{model}").weights,
+        model=fitted_files("boosting", "{model}").model,
     output:
         **each_part("results/predictions/{model}/fold{fold}/{part}.csv"),
         cost="results/costs/predict_booster/{model}/fold{fold}.csv",
@@ -73,13 +73,6 @@ rule predict_booster:
         runtime=30,
     script:
         "../scripts/predict_booster.py"
-
-
-def fold_tables(part):
-    """A function of the wildcards: the tables of a part, one a fold of the model."""
-    return lambda wildcards: [
-        f"results/predictions/{wildcards.model}/fold{fold}/{part}.csv" for fold in PLAN.models[wildcards.model].folds
-    ]
 
 
 rule ensemble_folds:

@@ -29,10 +29,7 @@ rule draw_exploration:
 rule draw_curves:
     input:
         settings=settings_of("draw_curves", "{experiment}"),
-        histories=lambda wildcards: [
-            f"results/training/{wildcards.experiment}/fold{fold}/history.csv"
-            for fold in PLAN.models[wildcards.experiment].folds
-        ],
+        histories=lambda wildcards: PATHS.histories(wildcards.experiment),
     output:
         curves=report(
             "results/figures/curves/{experiment}.svg",
@@ -105,38 +102,9 @@ rule draw_summary:
         "../scripts/draw_summary.py"
 
 
-def report_inputs():
-    """Every result that the report shows, but for the costs, which come with them."""
-    experiments = PLAN.study.experiments
-    return {
-        "catalogs": expand("results/catalog/{dataset}{table}.csv", dataset=PLAN.datasets, table=["", "/duplicates"]),
-        "splits": expand("results/splits/{split}.{kind}", split=PLAN.splits, kind=["csv", "json"]),
-        "classes": expand("results/training/{experiment}/classes.json", experiment=experiments),
-        "histories": histories_of("head", "boosting"),
-        "overfit": expand("results/training/overfit/{check}/result.json", check=PLAN.study.overfit),
-        "scores": [
-            "results/summary.csv",
-            "results/scores/selection.json",
-            "results/scores/comparisons.csv",
-            *(["results/scores/published.csv", "results/scores/conclusions.json"] if PLAN.published_files else []),
-            *(["results/scores/switches.csv"] if PLAN.ablates else []),
-        ],
-        "figures": [
-            *expand(
-                "results/figures/exploration/{dataset}_{figure}.svg",
-                dataset=PLAN.datasets,
-                figure=["classes", "sizes"],
-            ),
-            *expand("results/figures/curves/{experiment}.svg", experiment=experiments),
-            *expand("results/figures/confusion/{model}.svg", model=PLAN.models),
-            *expand("results/figures/summary/{figure}.svg", figure=["models", "comparisons"]),
-        ],
-    }
-
-
 rule build_report:
     input:
-        **report_inputs(),
+        **PATHS.report_inputs(),
         settings=settings_of("build_report", "all"),
     output:
         report="results/report.html",

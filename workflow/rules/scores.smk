@@ -1,20 +1,11 @@
-def fitted_facts(wildcards):
-    """The model.json of a model's first fold: its parameter counts."""
-    model = PLAN.models[wildcards.model]
-    folder = {"head": "features/heads", "boosting": "features/boosting"}.get(model.kind)
-    if folder is None:
-        return f"results/training/{model.draw}/fold{model.folds[0]}/model.json"
-    return f"results/{folder}/{model.name}/fold{model.folds[0]}.json"
-
-
 rule score_model:
     input:
         **each_part("results/predictions/{model}/{part}.csv"),
         **{f"fold_{part}": fold_tables(part) for part in PARTS},
         settings=settings_of("score_model", "{model}"),
-        model=fitted_facts,
-        facts=lambda wildcards: drawn(wildcards.model)["facts"],
-        catalogs=lambda wildcards: catalogs_of(PLAN.models[wildcards.model].split),
+        model=lambda wildcards: PATHS.first_fitted(wildcards.model).model,
+        facts=lambda wildcards: PATHS.sampled(wildcards.model)["facts"],
+        catalogs=lambda wildcards: PATHS.catalogs(PLAN.models[wildcards.model].split),
     output:
         **each_part("results/scores/{model}/{part}.json"),
         cost="results/costs/score_model/{model}.csv",
@@ -73,27 +64,12 @@ rule compare_models:
         "../scripts/compare_models.py"
 
 
-def histories_of(*kinds):
-    """The histories of the models of some kinds, fold by fold."""
-    paths = {
-        "network": "results/training/{model}/fold{fold}/history.csv",
-        "head": "results/features/heads/{model}/fold{fold}.csv",
-        "boosting": "results/features/boosting/{model}/fold{fold}.csv",
-    }
-    return [
-        paths[model.kind].format(model=model.name, fold=fold)
-        for model in PLAN.models.values()
-        if model.kind in kinds
-        for fold in model.folds
-    ]
-
-
 rule compare_published:
     input:
         settings=settings_of("compare_published", "all"),
         published=PLAN.published_files,
         scores=rules.summarise_scores.input.scores,
-        histories=histories_of("network"),
+        histories=PATHS.histories(*PLAN.of_kind("network")),
     output:
         published="results/scores/published.csv",
         cost="results/costs/compare_published/all.csv",
@@ -113,7 +89,7 @@ rule weigh_conclusions:
     input:
         settings=settings_of("weigh_conclusions", "all"),
         scores=rules.summarise_scores.input.scores,
-        histories=histories_of("network", "head"),
+        histories=PATHS.histories(*PLAN.of_kind("network", "head")),
         overfit=expand("results/training/overfit/{check}/history.csv", check=PLAN.study.overfit),
         comparisons="results/scores/comparisons.csv",
         predictions=sorted(

@@ -1,7 +1,7 @@
 rule split_photos:
     input:
         settings=settings_of("split_photos", "{split}"),
-        catalogs=lambda wildcards: catalogs_of(wildcards.split),
+        catalogs=lambda wildcards: PATHS.catalogs(wildcards.split),
         parent=lambda wildcards: [
             f"results/splits/{parent}.csv" for parent in [PLAN.study.splits[wildcards.split].like] if parent
         ],
@@ -40,13 +40,3 @@ rule draw_photos:
         runtime=30,
     script:
         "../scripts/draw_photos.py"
-
-
-def drawn(name):
-    """The photos that a model is fitted on, the split they come from, and its classes."""
-    model = PLAN.models[name]
-    return {
-        "draw": f"results/splits/{model.split}/{model.draw}.csv",
-        "split": f"results/splits/{model.split}.csv",
-        "facts": f"results/splits/{model.split}.json",
-    }

@@ -1,7 +1,7 @@
 rule list_classes:
     input:
         settings=settings_of("list_classes", "{experiment}"),
-        facts=lambda wildcards: drawn(wildcards.experiment)["facts"],
+        facts=lambda wildcards: PATHS.sampled(wildcards.experiment)["facts"],
     output:
         classes="results/training/{experiment}/classes.json",
         cost="results/costs/list_classes/{experiment}.csv",
@@ -17,22 +17,17 @@ rule list_classes:
         "../scripts/list_classes.py"
 
 
-def initial_weights(entry):
-    """The file of the weights that an experiment starts from, if it starts from any."""
-    return [PLAN.weights_file(entry.network, entry.weights)] if entry.weights != "none" else []
-
-
 rule train_fold:
     input:
         unpack(lambda wildcards: pixels_of(PLAN.models[wildcards.experiment].split, experiment_of(wildcards).size)),
         settings=settings_of("train_fold", "{experiment}"),
-        draw=lambda wildcards: drawn(wildcards.experiment)["draw"],
-        facts=lambda wildcards: drawn(wildcards.experiment)["facts"],
-        weights=lambda wildcards: initial_weights(experiment_of(wildcards)),
+        draw=lambda wildcards: PATHS.sampled(wildcards.experiment)["draw"],
+        facts=lambda wildcards: PATHS.sampled(wildcards.experiment)["facts"],
+        weights=lambda wildcards: PATHS.initial_weights(experiment_of(wildcards)),
     output:
-        weights="results/training/{experiment}/fold{fold}/weights.safetensors",
-        history="results/training/{experiment}/fold{fold}/history.csv",
-        model="results/training/{experiment}/fold{fold}/model.json",
+        weights=fitted_files("network", "{experiment}").weights,
+        history=fitted_files("network", "{experiment}").history,
+        model=fitted_files("network", "{experiment}").model,
         cost="results/costs/train_fold/{experiment}/fold{fold}.csv",
     log:
         "results/logs/train_fold/{experiment}/fold{fold}.log",
@@ -53,7 +48,7 @@ rule check_overfit:
         settings=settings_of("check_overfit", "{check}"),
         split=lambda wildcards: f"results/splits/{check_of(wildcards).split}.csv",
         facts=lambda wildcards: f"results/splits/{check_of(wildcards).split}.json",
-        weights=lambda wildcards: initial_weights(check_of(wildcards)),
+        weights=lambda wildcards: PATHS.initial_weights(check_of(wildcards)),
     output:
         history="results/training/overfit/{check}/history.csv",
         result="results/training/overfit/{check}/result.json",

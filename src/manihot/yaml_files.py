@@ -13,7 +13,7 @@ import yaml
 
 from manihot.errors import StudyError
 from manihot.photos import CONTROL, shorten
-from manihot.study import NUMBER
+from manihot.schema import NUMBER
 
 # Beyond these no study file makes sense, and reading one takes minutes.
 MOST_BYTES, MOST_VALUES = 100_000, 50_000

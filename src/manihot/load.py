@@ -3,12 +3,9 @@
 Every mistake ends in one `StudyError` line that names the file, the key and the mend.
 """
 
-import difflib
 import itertools
 import math
 import sys
-import types
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,27 +14,11 @@ from pydantic import BaseModel, ValidationError
 
 from manihot.checks import check
 from manihot.errors import StudyError
-from manihot.photos import shorten
-from manihot.study import Augment, Backbone, Booster, Experiment, NewClass, OverfitCheck, Split, Study
-from manihot.study_files import merge, read_file
+from manihot.explain import explain, kind, suggest
+from manihot.protocols import PROTOCOLS
+from manihot.schema import Backbone, Booster, Experiment, OverfitCheck, Study
+from manihot.yaml_files import merge, read_file
 
-# Rows 1 to 5, 8, 9 and 13 of the published study's protocol are these keys; a key of the study file always wins.
-PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
-    "corrected": {
-        "split": {"fold_kind": "stratified", "group_duplicates": True},
-        "new_class": {"in_every_fold": False},
-        "learning": {"frozen_mode": "eval", "normalisation": "weights", "flips_at_validation": False},
-        "drawing": {"leak": False},
-        "boosting": {"refit": True},
-    },
-    "published": {
-        "split": {"fold_kind": "plain", "group_duplicates": False},
-        "new_class": {"in_every_fold": True},
-        "learning": {"frozen_mode": "train", "normalisation": "none", "flips_at_validation": True},
-        "drawing": {"leak": True},
-        "boosting": {"refit": False},
-    },
-}
 NOT_INHERITED = {"sweep", "seeds", "repeat", "run_folds", "tta"}
 EXTRA_KEYS = {"sweep", "seeds"}
 NAMED = ("defaults", "data", "splits", "experiments", "overfit", "backbones", "boosting")
@@ -69,7 +50,7 @@ def build(raw: dict[str, Any], path: Path) -> Study:
     unknown = [key for key in defaults if key not in Experiment.model_fields and key not in EXTRA_KEYS]
     if unknown:
         raise StudyError(
-            f"{path}: defaults.{unknown[0]}: unknown key{_suggest(unknown[0], list(Experiment.model_fields))}"
+            f"{path}: defaults.{unknown[0]}: unknown key{suggest(unknown[0], list(Experiment.model_fields))}"
         )
     filled["experiments"] = _experiments(raw.get("experiments") or {}, defaults, preset, path)
     shared = {key: value for key, value in defaults.items() if key in {"size", "split", "network"}}
@@ -90,7 +71,7 @@ def build(raw: dict[str, Any], path: Path) -> Study:
     try:
         study = Study.model_validate(filled)
     except ValidationError as error:
-        raise StudyError(f"{path}: {_explain(error)}") from None
+        raise StudyError(f"{path}: {explain(error)}") from None
     check(study, path)
     return study
 
@@ -98,11 +79,11 @@ def build(raw: dict[str, Any], path: Path) -> Study:
 def _entries(value: Any, key: str, path: Path) -> dict[str, Any]:
     """The named entries of a section; one that is null was taken out by a file that extends another."""
     if value is not None and not isinstance(value, dict):
-        raise StudyError(f"{path}: {key}: must hold keys, not {_kind(value)}")
+        raise StudyError(f"{path}: {key}: must hold keys, not {kind(value)}")
     entries = {name: entry for name, entry in (value or {}).items() if entry is not None}
     for name, entry in entries.items():
         if key != "defaults" and not isinstance(entry, dict):
-            raise StudyError(f"{path}: {key}.{name}: must hold keys, not {_kind(entry)}")
+            raise StudyError(f"{path}: {key}.{name}: must hold keys, not {kind(entry)}")
     return entries
 
 
@@ -117,7 +98,7 @@ def _splits(raw: dict[str, Any], preset: dict[str, Any], path: Path) -> dict[str
         parent = entry.get("like")
         if isinstance(parent, str):
             if parent in (*chain, name) or parent not in raw:
-                what = "a circle" if parent in raw else f"no split is called {parent}{_suggest(parent, list(raw))}"
+                what = "a circle" if parent in raw else f"no split is called {parent}{suggest(parent, list(raw))}"
                 raise StudyError(f"{path}: splits.{name}.like: {what}")
             entry = {k: v for k, v in fill(parent, (*chain, name)).items() if k not in {"like", "new_class"}} | entry
         entry = preset["split"] | entry
@@ -148,8 +129,7 @@ def _experiments(raw: dict[str, Any], defaults: dict[str, Any], preset: dict[str
                 )
             if parent not in raw:
                 raise StudyError(
-                    f"{path}: experiments.{name}.based_on: no experiment is called {parent}"
-                    f"{_suggest(parent, list(raw))}"
+                    f"{path}: experiments.{name}.based_on: no experiment is called {parent}{suggest(parent, list(raw))}"
                 )
             if "sweep" in raw[parent]:
                 raise StudyError(
@@ -168,7 +148,7 @@ def _experiments(raw: dict[str, Any], defaults: dict[str, Any], preset: dict[str
         entry = {"family": "networks", "leak": leak, "repeat": 0} | preset["learning"] | entry
         seeds = entry.pop("seeds", 1)
         if type(seeds) is not int or not 1 <= seeds <= 50:
-            raise StudyError(f"{path}: experiments.{name}.seeds: must be a number from 1 to 50, not {_kind(seeds)}")
+            raise StudyError(f"{path}: experiments.{name}.seeds: must be a number from 1 to 50, not {kind(seeds)}")
         for nth in range(seeds):
             repeat = {"repeat": entry["repeat"] + nth} if nth and type(entry["repeat"]) is int else {}
             experiments[name if nth == 0 else f"{name}_seed{nth + 1}"] = entry | repeat
@@ -186,7 +166,7 @@ def _sweeps(entries: dict[str, Any], section: str, model: type[BaseModel], path:
             raise StudyError(f"{place}: must hold keys, each with a list of values")
         for key in sweep:
             if key not in model.model_fields:
-                raise StudyError(f"{place}.{key}: unknown key{_suggest(str(key), list(model.model_fields))}")
+                raise StudyError(f"{place}.{key}: unknown key{suggest(str(key), list(model.model_fields))}")
         combinations = math.prod(map(len, sweep.values()))
         if combinations > MOST_COMBINATIONS:
             raise StudyError(f"{place}: {combinations} combinations; take at most {MOST_COMBINATIONS}")
@@ -194,66 +174,6 @@ def _sweeps(entries: dict[str, Any], section: str, model: type[BaseModel], path:
             tail = "".join(f"_{key}_{value}" for key, value in zip(sweep, values, strict=True))
             expanded[f"{name}{tail}"] = entry | dict(zip(sweep, values, strict=True))
     return expanded
-
-
-def _kind(value: Any) -> str:
-    names = {
-        list: "a list",
-        dict: "keys",
-        str: f"the text {shorten(str(value))}",
-        type(None): "nothing",
-        bool: str(value).lower(),
-    }
-    return names.get(type(value), repr(value))
-
-
-def _suggest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if known else ""
-
-
-def _explain(error: ValidationError) -> str:
-    """The first mistake that pydantic found, in one line with its place."""
-    first = error.errors(include_url=False)[0]
-    place = [str(part) for part in first["loc"] if not str(part).startswith(("function-", "tagged"))]
-    place = [part for part in place if part not in {"csv", "folder", "demo", "archive", "kaggle", "[key]"}]
-    key, value, kind = ".".join(place), first["input"], first["type"]
-    if kind == "extra_forbidden":
-        return f"{key}: unknown key{_suggest(place[-1], _known_keys(first['loc']))}"
-    if kind == "missing":
-        return f"{key}: is missing"
-    if kind == "union_tag_not_found":
-        return f"{key}.source: is missing; it must be csv, folder, demo, archive or kaggle"
-    wanted = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{key}: should be {wanted}, not {_kind(value)}" if kind != "value_error" else f"{key}: {wanted}"
-
-
-def _known_keys(loc: tuple[Any, ...]) -> list[str]:
-    """The keys that the section at a place of the study file knows."""
-    sections: dict[str, type[BaseModel]] = {
-        "experiments": Experiment, "overfit": OverfitCheck, "backbones": Backbone, "boosting": Booster, "splits": Split,
-    }  # fmt: skip
-    if len(loc) == 1:
-        return list(Study.model_fields)
-    if loc[-2] in {"augment", "new_class"}:
-        return list((Augment if loc[-2] == "augment" else NewClass).model_fields)
-    if loc[0] == "data" and len(loc) >= 3:
-        for member in typing.get_args(typing.get_args(Study.model_fields["data"].annotation)[1]):
-            for model in typing.get_args(member) if isinstance(member, types.UnionType) else ():
-                if loc[2] in typing.get_args(model.model_fields["source"].annotation):
-                    return list(model.model_fields)
-    section = sections.get(str(loc[0]))
-    if section is not None and len(loc) == 3:
-        return list(section.model_fields)
-    field = Study.model_fields.get(str(loc[0]))
-    nested = field.annotation if field else None
-    if isinstance(nested, type) and issubclass(nested, BaseModel):
-        return list(nested.model_fields)
-    if section is not None and str(loc[-2]) in section.model_fields:
-        for option in typing.get_args(section.model_fields[str(loc[-2])].annotation):
-            if isinstance(option, type) and issubclass(option, BaseModel):
-                return list(option.model_fields)
-    return []
 
 
 def main() -> int:

@@ -1,0 +1,34 @@
+# What the rules say of their wildcards and inputs with Snakemake's own functions; paths.py spells the paths.
+
+
+def experiment_of(wildcards):
+    """The settings of the experiment that the wildcards name."""
+    return PLAN.study.experiments[wildcards.experiment]
+
+
+def check_of(wildcards):
+    """The settings of the overfit check that the wildcards name."""
+    return PLAN.study.overfit[wildcards.check]
+
+
+def backbone_of(wildcards):
+    """The settings of the backbone that the wildcards name."""
+    return PLAN.study.backbones[wildcards.backbone]
+
+
+def pixels_of(split, size):
+    """What a job that reads a split's photos at a size depends on; an array only has to be there: its manifest,
+    checked when photos are loaded, says whether it changed."""
+    paths = PATHS.pixels(split, size)
+    return {**paths, "arrays": ancient(paths["arrays"])}
+
+
+def features_of(model, views):
+    """The stored features that a model reads, with what says whether they changed."""
+    paths = PATHS.features(model, views)
+    return {**paths, "features": ancient(paths["features"])}
+
+
+def fold_tables(part):
+    """A function of the wildcards: the tables of a part, one a fold of the model."""
+    return lambda wildcards: PATHS.fold_tables(wildcards.model, part)
