@@ -19,7 +19,8 @@ from PIL import Image
 from manihot import files, reading
 from manihot.checks import check_counts
 from manihot.errors import StudyError
-from manihot.photos import SUFFIXES, Label, folder_labels, read_class_names, read_csv, read_labels, shorten
+from manihot.photos import SUFFIXES, Label, folder_labels, read_class_names, read_csv, read_labels
+from manihot.text import shorten
 
 # Of more photos than this an even sample is opened: the run itself checks every one.
 OPENED = 2000

@@ -3,7 +3,6 @@
 Every mistake ends in one `StudyError` line that names the file, the key and the mend.
 """
 
-import difflib
 import itertools
 import math
 import sys
@@ -17,9 +16,9 @@ from pydantic import BaseModel, ValidationError
 
 from manihot.checks import check
 from manihot.errors import StudyError
-from manihot.photos import shorten
 from manihot.study import Augment, Backbone, Booster, Experiment, NewClass, OverfitCheck, Split, Study
 from manihot.study_files import merge, read_file
+from manihot.text import did_you_mean, shorten
 
 # Rows 1 to 5, 8, 9 and 13 of the published study's protocol are these keys; a key of the study file always wins.
 PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
@@ -208,8 +207,7 @@ def _kind(value: Any) -> str:
 
 
 def _suggest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if known else ""
+    return f"; {did_you_mean(word, known)}" if known else ""
 
 
 def _explain(error: ValidationError) -> str:
