@@ -17,7 +17,8 @@ sys.path.insert(0, str(PROJECT / "src"))
 
 from manihot import reading, settings
 from manihot.errors import StudyError
-from manihot.plan import PARTS, Plan
+from manihot.names import PARTS
+from manihot.plan import Plan
 
 # Jobs run these very sources, whether local, in a conda environment or on a cluster.
 os.environ["PYTHONPATH"] = str(PROJECT / "src")

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from manihot import feature_table, files, gpus, parts
 from manihot.errors import StudyError
 from manihot.state import State
+from manihot.tables import history_columns
 
-HISTORY = ["round", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
 # A round of five trees on 1,280 features takes some 0.2 s on two cores: a kill loses a few seconds.
 ROUNDS_A_CHECKPOINT = 25
 
@@ -136,7 +136,7 @@ def _kept(state: State, settings: dict[str, Any]) -> tuple[xgboost.Booster | Non
 
 def _write(folder: Path, booster: xgboost.Booster, history: list[list[Any]]) -> None:
     files.write_bytes(folder / "booster.ubj", bytes(booster.save_raw("ubj")))
-    files.write_table(folder / "history.csv", pd.DataFrame(history, columns=HISTORY))
+    files.write_table(folder / "history.csv", pd.DataFrame(history, columns=history_columns("round")))
     trees = booster.get_dump()
     nodes = sum(tree.count("\n") for tree in trees)
     model = {

@@ -1,6 +1,6 @@
 """Which photos a fold's model trains on, and its predictions on each part."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -10,24 +10,7 @@ from numpy.typing import NDArray
 
 from manihot import files
 from manihot.errors import StudyError
-
-PARTS = ("train", "validation", "test", "test_as_found")
-
-
-def read_photos(path: str | PathLike[str]) -> pd.DataFrame:
-    """A table of photos (split, draw or catalog): ids and labels are text, folds are Int64."""
-    text = ("dataset", "image_id", "label", "name", "status")
-    return pd.read_csv(
-        path,
-        dtype={column: "str" for column in text} | {"fold": "Int64"},
-        keep_default_na=False,
-        na_values={"fold": [""]},
-    )
-
-
-def read_catalogs(paths: Iterable[str | PathLike[str]]) -> pd.DataFrame:
-    """The catalogs of several data sets, one below the other."""
-    return pd.concat(map(read_photos, paths), ignore_index=True)
+from manihot.tables import probability_columns
 
 
 def training_rows(draw: pd.DataFrame, fold: int) -> pd.DataFrame:
@@ -94,9 +77,8 @@ def _table(
     predict: Callable[[pd.DataFrame], NDArray[np.floating]],
 ) -> pd.DataFrame:
     keys = photos[["dataset", "image_id", "label"]].reset_index(drop=True).assign(fold=fold)
-    columns = [f"p{index}" for index in range(len(labels))]
     values = predict(photos) if len(photos) else np.empty((0, len(labels)))
-    return keys.join(pd.DataFrame(values, columns=columns))
+    return keys.join(pd.DataFrame(values, columns=probability_columns(len(labels))))
 
 
 def fitted(path: str | PathLike[str], model: str | PathLike[str]) -> bytes:

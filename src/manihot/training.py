@@ -14,9 +14,9 @@ from manihot import files, networks
 from manihot.augment import derive
 from manihot.device import choose, costs
 from manihot.state import State
+from manihot.tables import history_columns
 from manihot.trainer import CHECKPOINT, LabelledPhotos, Progress, Recipe, Trainer
 
-HISTORY = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
 # Checkpoints may take this share of the time: a GPU has several epochs a second, and a checkpoint 160 MB.
 CHECKPOINT_SHARE = 0.1
 
@@ -98,7 +98,7 @@ def _run(trainer: Trainer, state: State, progress: Progress, enough: float = np.
             state.save(CHECKPOINT, trainer.checkpoint())
             saved = time.monotonic()
             saving = saved - now
-    files.write_table(state.folder / "history.csv", pd.DataFrame(trainer.history, columns=HISTORY))
+    files.write_table(state.folder / "history.csv", pd.DataFrame(trainer.history, columns=history_columns("epoch")))
     return len(trainer.history) - first
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from manihot import files, parts
 from manihot.errors import StudyError
+from manihot.tables import read_photos
 
 SPLIT = """dataset,image_id,label,group,role,fold
 leaves,1.jpg,007,0,pool,1
@@ -28,18 +29,11 @@ needles,1.jpg,NA,0
 def tables(tmp_path):
     for name, text in (("split", SPLIT), ("draw", DRAW)):
         (tmp_path / f"{name}.csv").write_text(text)
-    return parts.read_photos(tmp_path / "draw.csv"), parts.read_photos(tmp_path / "split.csv")
+    return read_photos(tmp_path / "draw.csv"), read_photos(tmp_path / "split.csv")
 
 
 def names(table):
     return (table["dataset"] + "/" + table["image_id"]).tolist()
-
-
-def test_labels_and_ids_are_text_and_missing_folds_are_missing(tables):
-    _, split = tables
-    assert split["label"].tolist()[:2] == ["007", "NA"]
-    assert split["image_id"].iloc[3] == "NA"
-    assert split["fold"].isna().tolist() == [False] * 6 + [True] * 2
 
 
 def test_a_fold_trains_on_the_others_and_is_validated_on_its_own(tables):

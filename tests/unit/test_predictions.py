@@ -11,7 +11,7 @@ from safetensors.torch import save
 from manihot import files, networks, predictions
 from manihot.batches import Batches
 from manihot.errors import StudyError
-from manihot.parts import PARTS
+from manihot.names import PARTS
 from manihot.state import State
 
 CPU = torch.device("cpu")

@@ -6,7 +6,8 @@ from conftest import ROOT, copy_project
 from sklearn.model_selection import train_test_split
 
 from manihot import files, reading
-from manihot.plan import PARTS, Plan
+from manihot.names import PARTS
+from manihot.plan import Plan
 
 SHARED = ROOT.parent / "shared"
 pytestmark = [
