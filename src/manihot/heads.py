@@ -14,9 +14,8 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from manihot import augment, feature_table, files, parts
-
-HISTORY = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
+from manihot import arrays, augment, feature_table, files, parts
+from manihot.tables import history_columns
 
 
 def fit(
@@ -63,7 +62,7 @@ def fit(
             sums += _measure(logits, y[batch])
         measured = (sums / len(y)).tolist() + _validate(layer, *held_out)
         history.append([epoch, *measured, learning_rate])
-    _write(folder, layer, history, feature_table.facts(features[0]))
+    _write(folder, layer, history, arrays.read_manifest(features[0]))
     return {"photos": len(training) * epochs, "device": "cpu", "precision": "float32"}
 
 
@@ -98,7 +97,7 @@ def _validate(layer: nn.Linear, x: Tensor, y: Tensor) -> list[float | None]:
 def _write(folder: Path, layer: nn.Linear, history: list[list[Any]], backbone: dict[str, Any]) -> None:
     content = save({name: value.detach() for name, value in sorted(layer.state_dict().items())})
     files.write_bytes(folder / "weights.safetensors", content)
-    files.write_table(folder / "history.csv", pd.DataFrame(history, columns=HISTORY))
+    files.write_table(folder / "history.csv", pd.DataFrame(history, columns=history_columns("epoch")))
     trainable = sum(parameter.numel() for parameter in layer.parameters())
     model = {
         "network": backbone["network"],
