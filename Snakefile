@@ -19,7 +19,8 @@ from manihot import settings
 from manihot.errors import StudyError
 from manihot.load import load
 from manihot.paths import Paths, each_part, fitted_files, settings_of
-from manihot.plan import PARTS, Plan
+from manihot.names import PARTS
+from manihot.plan import Plan
 
 # Jobs run these very sources, whether local, in a conda environment or on a cluster.
 os.environ["PYTHONPATH"] = str(PROJECT / "src")

@@ -25,6 +25,7 @@ from manihot.jobs import all_jobs  # noqa: E402
 from manihot.load import load  # noqa: E402
 from manihot.plan import Plan  # noqa: E402
 from manihot.schema import Drawing, Learning, Study  # noqa: E402
+from manihot.text import duration  # noqa: E402
 
 PUBLISHED, SMALL = ROOT / "config/cassava.yaml", ROOT / "benchmarks/study.yaml"
 # Photos of a study's data sets; of the published one's second the one class that is taken.
@@ -170,14 +171,8 @@ def table(found: list[Stage]) -> str:
     lines = ["| stage | jobs | time | share |", "|---|---|---|---|"]
     for stage in found:
         name = f"**`{stage.rule}`**" if stage is longest else stage.rule if " " in stage.rule else f"`{stage.rule}`"
-        lines.append(f"| {name} | {stage.jobs} | {_time(stage.seconds)} | {stage.seconds / whole:.0%} |")
-    return "\n".join([*lines, f"| the whole | {sum(stage.jobs for stage in found)} | {_time(whole)} | |"])
-
-
-def _time(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        lines.append(f"| {name} | {stage.jobs} | {duration(stage.seconds)} | {stage.seconds / whole:.0%} |")
+    return "\n".join([*lines, f"| the whole | {sum(stage.jobs for stage in found)} | {duration(whole)} | |"])
 
 
 def main() -> None:

@@ -183,7 +183,7 @@ def use_memory(what: str) -> None:
     from features import drawn_weights
     from trainers import recipe
 
-    from manihot import features, pixels, training
+    from manihot import arrays, features, pixels, training
     from manihot.folds import Fold
     from manihot.gpus import Compute
     from manihot.networks import Input
@@ -196,9 +196,8 @@ def use_memory(what: str) -> None:
         np.lib.format.open_memmap(array, "w+", np.uint8, (ALL, SIZE, SIZE, 3))  # sparse: zeros that take no disk
         ids = [f"{index}.jpg" for index in range(ALL)]
         checksums = [zlib.crc32(bytes(SIZE * SIZE * 3))] * ALL
-        record = {"count": ALL, "checksums": checksums, "image_ids": ids, "statuses": ["ok"] * ALL}
-        manifest = array.with_suffix(".json")
-        files.write_json(manifest, record)
+        arrays.write_manifest(array, (ALL, SIZE, SIZE, 3), ids, checksums, {"statuses": ["ok"] * ALL})
+        manifest = arrays.manifest_path(array)
         table = pd.DataFrame({"dataset": "photos", "image_id": ids, "shard": 0, "row": range(ALL), "status": "ok"})
         table["label"] = (table["row"] % photos.CLASSES).astype("str")
         peak, calls = 0.0, 0

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from manihot import files
+from manihot.names import PART_TITLES
 
 STUDIES = ("cassava", "cassava-published", "ablations")
-PARTS = {"validation": "out of fold", "test": "test", "test_as_found": "test as found"}
 HEAD = """\
 # What the sample measured
 
@@ -133,7 +133,7 @@ def page(corrected: Study, published: Study, ablations: Study) -> Iterator[str]:
     yield table(
         ["protocol", "on", "photos", "difference", "they also differ in"],
         [
-            [protocol, PARTS[row["part"]], row["n"], points(row, "value"), ", ".join(row["besides"])]
+            [protocol, PART_TITLES[row["part"]], row["n"], points(row, "value"), ", ".join(row["besides"])]
             for protocol, each in zip(("corrected", "published"), weighed, strict=True)
             for row in each["balancing"]
         ],
@@ -143,7 +143,7 @@ def page(corrected: Study, published: Study, ablations: Study) -> Iterator[str]:
     yield table(
         ["row", "switch", "on", "photos", "seeds", "difference", "remark"],
         [
-            [*(row[key] for key in ("protocol_row", "switch")), PARTS[row["part"]], row["photos"], row["seeds"],
+            [*(row[key] for key in ("protocol_row", "switch")), PART_TITLES[row["part"]], row["photos"], row["seeds"],
              points(row, "difference"), row["remark"]]
             for row in rows
         ],

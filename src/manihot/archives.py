@@ -20,7 +20,8 @@ from typing import IO, Self, cast
 
 from manihot import files
 from manihot.errors import StudyError
-from manihot.photos import Label, check_id, folder_labels, read_labels, shorten
+from manihot.photos import Label, check_id, folder_labels, read_labels
+from manihot.text import shorten
 
 CHUNK = 1 << 20
 MAX_MEMBERS = 1_000_000

@@ -12,14 +12,14 @@ import pandas as pd
 import xgboost
 from numpy.typing import NDArray
 
-from manihot import bundle, feature_table, files, gpus
+from manihot import arrays, bundle, feature_table, files, gpus
 from manihot.bundle import Bundle
 from manihot.errors import StudyError
 from manihot.folds import Fold
 from manihot.gpus import Compute
 from manihot.state import State
+from manihot.tables import history_columns
 
-HISTORY = ["round", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
 # A round of five trees on 1,280 features takes some 0.2 s on two cores: a kill loses a few seconds.
 ROUNDS_A_CHECKPOINT = 25
 
@@ -75,8 +75,8 @@ def fit(
             state.save_json("history.json", history)
             progress(len(history), recipe.n_estimators, f"train accuracy {history[-1][2]:.3f}")
     assert booster is not None
-    files.write_table(state.folder / "history.csv", pd.DataFrame(history, columns=HISTORY))
-    _save(state.folder, booster, fold, feature_table.facts(features[0])["backbone"])
+    files.write_table(state.folder / "history.csv", pd.DataFrame(history, columns=history_columns("round")))
+    _save(state.folder, booster, fold, arrays.read_manifest(features[0])["backbone"])
     return {"photos": len(training), "device": device, "precision": "float32"}
 
 

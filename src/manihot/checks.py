@@ -1,12 +1,12 @@
 """What the parts of a study say of each other: every name that is used exists and fits."""
 
-import difflib
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
 from manihot.errors import StudyError
 from manihot.schema import Study
+from manihot.text import did_you_mean
 
 
 def check(study: Study, path: Path) -> None:
@@ -18,9 +18,7 @@ def check(study: Study, path: Path) -> None:
 
     def known(place: str, name: str, names: Collection[str], what: str) -> None:
         if name not in names:
-            close = difflib.get_close_matches(name, list(names), n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names) or 'none'}"
-            raise StudyError(f"{path}: {place}: no {what} is called {name}; {hint}")
+            raise StudyError(f"{path}: {place}: no {what} is called {name}; {did_you_mean(name, names)}")
 
     for name, split in study.splits.items():
         place = f"splits.{name}"

@@ -1,14 +1,13 @@
 """What is wrong in a study file, in one line: pydantic's errors with the place, the key and the mend."""
 
-import difflib
 import types
 import typing
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from manihot.photos import shorten
 from manihot.schema import Augment, Backbone, Booster, Experiment, NewClass, OverfitCheck, Split, Study
+from manihot.text import did_you_mean, shorten
 
 
 def kind(value: Any) -> str:
@@ -25,8 +24,7 @@ def kind(value: Any) -> str:
 
 def suggest(word: str, known: list[str]) -> str:
     """The known word that is closest to `word`, or all that there are, to follow a message; may be empty."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if known else ""
+    return f"; {did_you_mean(word, known)}" if known else ""
 
 
 def explain(error: ValidationError) -> str:

@@ -4,7 +4,6 @@ Every chart has a title, axis labels with units, and a description that states i
 those of `PALETTE` only, so that a page can put its own in their place; as files they are read on white.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,25 +14,15 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
+from manihot.classes import class_order, class_title
+from manihot.names import PART_TITLES
 from manihot.svg import PALETTE, canvas, render
 
 # A chart of more models than this names only the highest in its description.
 LISTED = 12
-PART_NAMES = {
-    "train": "training",
-    "validation": "validation (out of fold)",
-    "test": "test",
-    "test_as_found": "test as found",
-}
+PART_NAMES = PART_TITLES | {"validation": "validation (out of fold)"}
 
 _BESIDE: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 7.5}
-
-
-def class_title(label: str, name: str) -> str:
-    """A class on an axis: its label, and of its name the abbreviation in brackets or the start."""
-    short = re.search(r"\(([^()]{2,8})\)\s*$", name)
-    text = short[1] if short else name if len(name) <= 16 else name[:15] + "…"
-    return text if label == name else f"{label} {text}"
 
 
 def class_bars(catalog: pd.DataFrame, dataset: str) -> str:
@@ -41,7 +30,7 @@ def class_bars(catalog: pd.DataFrame, dataset: str) -> str:
     usable = catalog[catalog["status"] == "ok"]
     counts = usable.groupby("label")["image_id"].size()
     names = usable.drop_duplicates("label").set_index("label")["name"]
-    labels = sorted(counts.index, key=label_order)
+    labels = class_order(counts.index)
     titles = [class_title(label, names[label]) for label in labels]
     values = counts[labels].to_numpy()
     with canvas(0.85 + 0.24 * len(labels)) as figure:
@@ -323,11 +312,6 @@ def memory(table: pd.DataFrame) -> str | None:
             for name, _, rows in lines[:LISTED]
         )
         return render(figure, "Peak memory against batch size", f"{'; '.join(ends)}.")
-
-
-def label_order(label: str) -> tuple[int, float, str]:
-    """Sort key of labels: numbers by value, before text."""
-    return (0, float(label), "") if re.fullmatch(r"-?\d+", label) else (1, 0.0, label)
 
 
 def _rows(axes: Axes, count: int) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from manihot import files
 from manihot.errors import StudyError
-from manihot.parts import read_photos
+from manihot.tables import read_photos
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,10 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from manihot import augment, bundle, feature_table, files
+from manihot import arrays, augment, bundle, feature_table, files
 from manihot.bundle import Bundle
 from manihot.folds import Fold
-
-HISTORY = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
+from manihot.tables import history_columns
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,8 @@ def fit(
             sums += _measure(logits, y[batch])
         measured = (sums / len(y)).tolist() + _validate(layer, *held_out)
         history.append([epoch, *measured, recipe.learning_rate])
-    files.write_table(folder / "history.csv", pd.DataFrame(history, columns=HISTORY))
-    _save(folder, layer, fold, feature_table.facts(features[0])["backbone"])
+    files.write_table(folder / "history.csv", pd.DataFrame(history, columns=history_columns("epoch")))
+    _save(folder, layer, fold, arrays.read_manifest(features[0])["backbone"])
     return {"photos": len(training) * recipe.epochs, "device": "cpu", "precision": "float32"}
 
 

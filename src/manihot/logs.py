@@ -19,6 +19,7 @@ from manihot import files
 from manihot.digest import code_digest
 from manihot.errors import StudyError
 from manihot.state import State
+from manihot.text import duration
 
 COST_COLUMNS = [
     "stage", "name", "seconds", "photos", "photos_per_second", "peak_memory_mb",
@@ -46,7 +47,7 @@ class Progress:
         self.last_shown = now
         advanced = done - self.first
         left = (
-            f", {_duration((now - self.start) / advanced * (total - done))} left"
+            f", {duration((now - self.start) / advanced * (total - done))} left"
             if advanced > 0 and done < total
             else ""
         )
@@ -54,12 +55,6 @@ class Progress:
         logging.getLogger("manihot").info(line)
         self.terminal.write(f"\r\x1b[K{line}{chr(10) if done >= total else ''}" if live else line + "\n")
         self.terminal.flush()
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 class Job:

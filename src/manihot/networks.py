@@ -1,6 +1,5 @@
 """The networks: two small ones of the study, and torchvision's with a new last layer."""
 
-import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torchvision.models import get_model, get_model_weights, list_models
 
 from manihot.blocks import Block
 from manihot.errors import StudyError
+from manihot.text import did_you_mean
 
 Triple = tuple[float, float, float]
 IMAGENET: tuple[Triple, Triple] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -93,8 +93,7 @@ def torchvision_network(name: str) -> nn.Module:
     """
     names = known_networks()
     if name not in names or name in OWN:
-        close = difflib.get_close_matches(name, names, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(OWN)} and torchvision's"
+        hint = did_you_mean(name, names, f"known are {', '.join(OWN)} and torchvision's")
         raise StudyError(f"network {name}: there is none of this name; {hint}")
     return cast(nn.Module, get_model(name, weights=None))
 

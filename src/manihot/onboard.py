@@ -20,7 +20,8 @@ from manihot import files
 from manihot.checks import check_counts
 from manihot.errors import StudyError
 from manihot.load import build
-from manihot.photos import SUFFIXES, Label, folder_labels, read_class_names, read_csv, read_labels, shorten
+from manihot.photos import SUFFIXES, Label, folder_labels, read_class_names, read_csv, read_labels
+from manihot.text import shorten
 
 # Of more photos than this an even sample is opened: the run itself checks every one.
 OPENED = 2000

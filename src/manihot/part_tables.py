@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from manihot.folds import Fold
+from manihot.tables import probability_columns
 
 
 def part_tables(
@@ -29,5 +30,5 @@ def part_tables(
     for part, rows in photos.items():
         keys = rows[["dataset", "image_id", "label"]].reset_index(drop=True).assign(fold=fold.number)
         values = predict(part, rows) if len(rows) else np.empty((0, len(fold.classes)))
-        tables[part] = keys.join(pd.DataFrame(values, columns=[f"p{index}" for index in range(len(fold.classes))]))
+        tables[part] = keys.join(pd.DataFrame(values, columns=probability_columns(len(fold.classes))))
     return tables

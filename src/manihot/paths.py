@@ -7,7 +7,8 @@ to a path, as `ancient`, it gets in the rules.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from manihot.plan import PARTS, Kind, Plan
+from manihot.names import PARTS
+from manihot.plan import Kind, Plan
 from manihot.schema import Backbone, Experiment, OverfitCheck
 
 

@@ -4,7 +4,6 @@ Written for the main process: the standard library only.
 """
 
 import csv
-import difflib
 import io
 import json
 import os
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 from manihot import files
 from manihot.errors import StudyError
+from manihot.text import CONTROL, did_you_mean, shorten
 
 # What counts as a photo in a folder of classes; whether it can be read is the catalog's question.
 SUFFIXES = {
@@ -25,8 +25,6 @@ SUFFIXES = {
 }  # fmt: skip
 SEPARATORS = ",;\t"
 LONGEST_LABEL = 200  # characters, also of a class's name
-# Control characters, undecodable bytes, and what XML cannot hold.
-CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 # What Excel and LibreOffice run when they open a table with such a field.
 _FORMULA = re.compile(r"=|[+\-@].*[(|!]")
 # Control characters, backslashes, undecodable bytes; an absolute path; an empty, `.` or `..` part.
@@ -225,12 +223,6 @@ def check_id(image_id: str, place: str) -> None:
         )
 
 
-def shorten(text: str, width: int = 80) -> str:
-    """`text` quoted on one line for a message, cut in the middle where it is long."""
-    quoted = repr(text)
-    return quoted if len(quoted) <= width else f"{quoted[: width // 2]}…{quoted[-width // 4 :]}"
-
-
 def _read_text(path: Path) -> str:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device would be read for ever
@@ -259,10 +251,10 @@ def _header(path: Path, text: str, wanted: Sequence[str]) -> tuple[str, list[str
     header = headers[separator]
     for column in wanted:
         if header.count(column) != 1:
-            close = difflib.get_close_matches(column, header, n=1)
+            hint = did_you_mean(column, header, "", shorten)
             raise StudyError(
                 f"{path}, row 1: {'two columns' if column in header else 'no column'} {column!r}, but "
-                f"{shorten(', '.join(header), 200)}: {f'did you mean {close[0]!r}? ' if close else ''}"
+                f"{shorten(', '.join(header), 200)}: {hint}{' ' if hint else ''}"
                 "name the right one in the study file"
             )
     return separator, header

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms.v2 import functional as transforms
 
-from manihot import files
+from manihot import arrays, files
 from manihot.catalog import UnusableError, open_photo, orientation
 from manihot.errors import StudyError
 from manihot.state import State
@@ -46,7 +46,8 @@ def cache_shard(
         StudyError: a photo is not the one that the catalog describes.
     """
     photos = files.read_rows(table)
-    header = _header((len(photos), size, size, 3))
+    shape = (len(photos), size, size, 3)
+    header = arrays.header(shape, np.uint8)
     checksums = _intact(state, header, size)
     path = state.folder / ARRAY
     path.touch()
@@ -64,19 +65,9 @@ def cache_shard(
             os.fsync(array.fileno())
             state.save_json(PROGRESS, checksums)
             progress(len(checksums), len(photos), "photos decoded")
-    record = {
-        "size": size, "decode": decode, "count": len(photos), "checksums": checksums,
-        "image_ids": [photo["image_id"] for photo in photos],
-        "statuses": [photo["status"] for photo in photos],
-    }  # fmt: skip
-    files.write_json(state.folder / MANIFEST, record)
+    image_ids, statuses = ([photo[column] for photo in photos] for column in ("image_id", "status"))
+    arrays.write_manifest(path, shape, image_ids, checksums, {"decode": decode, "statuses": statuses})
     return {"photos": len(photos)}
-
-
-def _header(shape: tuple[int, ...]) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
-    return buffer.getvalue()
 
 
 def _intact(state: State, header: bytes, size: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from manihot import files
+from manihot import arrays
 from manihot.errors import StudyError
+from manihot.tables import locate
 
 StrPath = str | os.PathLike[str]
 
@@ -55,16 +55,8 @@ def gather(photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[Str
     pixels = CachedPhotos(len(photos), size)
     of_size = [path for path in map(Path, manifests) if path.parent.name == f"{size}px"]
     for path, record, places, rows in _shards(photos, catalogs, of_size):
-        file = path.with_suffix(".npy")
-        try:
-            array = np.load(file, mmap_mode="r")
-        except Exception as error:  # numpy evaluates the header as Python's literals: damage raises almost anything
-            raise StudyError(f"{file} is missing or damaged: {_mend(path)}") from error
-        if array.shape != (record["count"], size, size, 3) or array.dtype != np.uint8:
-            raise StudyError(f"{file} is not the array of its manifest: {_mend(path)}")
-        for row in rows:
-            if zlib.crc32(array[row]) != record["checksums"][row]:
-                raise StudyError(f"{file} is damaged at photo {record['image_ids'][row]}: {_mend(path)}")
+        array = arrays.open_array(path, record, np.uint8, pixels.shape[1:])
+        arrays.check_rows(path, record, rows, (array[row] for row in rows))
         pixels.add(array, places, rows)
     return pixels
 
@@ -85,34 +77,16 @@ def digest(photos: pd.DataFrame, manifests: Sequence[StrPath], catalogs: pd.Data
 def _shards(
     photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[Path]
 ) -> Iterator[tuple[Path, dict[str, Any], NDArray[np.int64], NDArray[np.int64]]]:
-    """Of each shard that holds some of `photos`: its manifest's path and content, their places and rows."""
-    paths = {(path.parents[1].name, int(path.stem)): path for path in manifests}
-    keys = ["dataset", "image_id"]
-    located = photos[keys].merge(catalogs[[*keys, "shard", "row"]], on=keys, how="left", validate="many_to_one")
-    if located["row"].isna().any():
-        lost = located[located["row"].isna()].iloc[0]
-        raise StudyError(f"photo {lost['image_id']} of {lost['dataset']} is in no catalog: run the split again")
+    """Of each shard that holds some of `photos`: its array's path, its manifest, their places and rows."""
+    paths = {(path.parents[1].name, int(path.stem)): path.with_suffix(".npy") for path in manifests}
+    located = locate(photos, catalogs, ["shard", "row"])
     for (dataset, shard), some in located.sort_values("row").groupby(["dataset", "shard"]):
         path = paths.get((dataset, int(shard)))
         if path is None:
             raise StudyError(f"no pixels of shard {int(shard)} of {dataset} at this size: run the study again")
         rows = some["row"].to_numpy(np.int64)
-        record = _manifest(path)
+        record = arrays.read_manifest(path, ["statuses"])
         listed = [record["image_ids"][row] for row in rows if record["statuses"][row : row + 1] == ["ok"]]
         if listed != some["image_id"].tolist():
-            raise StudyError(f"{path} does not go with the catalog of {dataset}: {_mend(path)}")
+            raise StudyError(f"{path} does not go with the catalog of {dataset}: {arrays.mend(path)}")
         yield path, record, some.index.to_numpy(np.int64), rows
-
-
-def _manifest(path: Path) -> dict[str, Any]:
-    try:
-        record = files.read_json(path)
-        if {len(record[name]) for name in ("checksums", "image_ids", "statuses")} == {record["count"]}:
-            return record
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise StudyError(f"{path} is missing or damaged: {_mend(path)}") from error
-    raise StudyError(f"{path} is damaged: {_mend(path)}")
-
-
-def _mend(path: Path) -> str:
-    return f"delete {path} and {path.with_suffix('.npy')}, and run the same command again"

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from manihot.errors import StudyError
+from manihot.names import PARTS
 from manihot.schema import Backbone, CsvData, Experiment, FolderData, OverfitCheck, Study
 
 Kind = Literal["network", "tta", "head", "boosting"]
-PARTS = ("train", "validation", "test", "test_as_found")
 # The tables of a published study, in the folder that `published` names.
 PUBLISHED = ("experiments.csv", "epochs.csv", "backbones.csv", "xgboost.csv", "confusions.json", "hardware.csv")
 

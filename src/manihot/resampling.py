@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from manihot.errors import StudyError
+from manihot.tables import locate
 
 # Entries of the matrix (resamples x groups) that is in memory at a time: 32 MB.
 ENTRIES = 4_000_000
@@ -22,11 +22,7 @@ def group_codes(photos: pd.DataFrame, catalogs: pd.DataFrame) -> NDArray[np.intp
     Raises:
         StudyError: a photo is in no catalog.
     """
-    keys = ["dataset", "image_id"]
-    groups = photos[keys].merge(catalogs[[*keys, "group"]], on=keys, how="left", validate="many_to_one")
-    if groups["group"].isna().any():
-        missing = groups[groups["group"].isna()].iloc[0]
-        raise StudyError(f"photo {missing['image_id']} of {missing['dataset']} is in no catalog: run the split again")
+    groups = locate(photos, catalogs, ["group"])
     return np.asarray(groups.groupby(["dataset", "group"], sort=False).ngroup(), dtype=np.intp)
 
 

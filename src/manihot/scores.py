@@ -16,6 +16,7 @@ from sklearn.metrics import confusion_matrix
 
 from manihot import files, resampling
 from manihot.errors import StudyError
+from manihot.tables import probabilities
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
 CALIBRATION_BINS = 10
@@ -70,20 +71,18 @@ def outcomes(predictions: pd.DataFrame, catalogs: pd.DataFrame, classes: Classes
         StudyError: a label is not among the classes, a photo is in no catalog, a probability is not a number.
     """
     labels = [entry["label"] for entry in classes]
-    given = predictions[[f"p{index}" for index in range(len(labels)) if f"p{index}" in predictions]]
-    probabilities = np.zeros((len(predictions), len(labels)))
-    probabilities[:, : given.shape[1]] = given.to_numpy(np.float64)
+    given = probabilities(predictions, len(labels))
     true = pd.Index(labels).get_indexer(pd.Index(predictions["label"]))
-    diverged = ~np.isfinite(probabilities).all(axis=1)
+    diverged = ~np.isfinite(given).all(axis=1)
     for wrong, what in (
         (true < 0, "has a label that is not a class of its split: run the split again"),
         (diverged, "has a prediction that is not a number: the training diverged; lower learning_rate"),
     ):
         if wrong.any():
             raise StudyError(f"photo {predictions['image_id'].to_numpy()[wrong][0]} {what}")
-    loss = -np.log(np.clip(probabilities[np.arange(len(true)), true], np.finfo(np.float64).eps, 1))
+    loss = -np.log(np.clip(given[np.arange(len(true)), true], np.finfo(np.float64).eps, 1))
     groups = resampling.group_codes(predictions, catalogs)
-    return Outcomes(true, probabilities.argmax(axis=1), loss, probabilities.max(axis=1), groups, len(labels))
+    return Outcomes(true, given.argmax(axis=1), loss, given.max(axis=1), groups, len(labels))
 
 
 def metrics(sums: NDArray[np.float64], among: Sequence[int] | None = None) -> dict[str, NDArray[np.float64]]:

@@ -10,7 +10,7 @@ photo from a test.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ import pandas as pd
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from manihot import published
+from manihot.classes import class_order
 from manihot.errors import StudyError
 
 ROLES = ("pool", "test", "test_as_found", "unused")
@@ -94,14 +95,6 @@ def split_photos(
         table = pd.concat([table, added])
     table = table[COLUMNS].reset_index(drop=True)
     return table, _facts(table, photos, dataset, classes, folds)
-
-
-def class_order(labels: Iterable[str]) -> list[str]:
-    """The labels in the order of their class index: by number if all are integers, else as text."""
-    try:
-        return sorted(labels, key=lambda label: (int(label), label))
-    except ValueError:
-        return sorted(labels)
 
 
 def fold_photos(photos: pd.DataFrame, *, seed: int, folds: int, kind: FoldKind, grouped: bool) -> pd.Series:

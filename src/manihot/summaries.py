@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from manihot.names import PARTS
 from manihot.scores import METRICS
 
-PARTS = ("train", "validation", "test", "test_as_found")
 COLUMNS = [
     "model", "kind", "part", "n", "accuracy", "accuracy_low", "accuracy_high",
     "balanced_accuracy", "macro_f1", "log_loss", "parameters",

@@ -5,6 +5,8 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from manihot.names import PARTS
+
 # Each switch and its row of the table "Where the protocol was wrong".
 ROWS = {
     "leak": 1,
@@ -18,8 +20,6 @@ ROWS = {
 }
 # What is not about how a model is fitted and judged.
 BESIDES = {"based_on", "family", "repeat", "run_folds", "tta", "split"}
-# Where a switch shows: what is claimed out of fold, and how good the model really is.
-PARTS = ("validation", "test", "test_as_found")
 COLUMNS = [
     "protocol_row", "switch", "model", "based_on", "part", "photos", "seeds",
     "model_value", "based_on_value", "difference", "low", "high", "remark",
@@ -60,7 +60,7 @@ def weigh(
         model = known[name]
         title = ", ".join(f"{key}: {_word(old)} → {_word(new)}" for key, (old, new) in changed.items())
         where = _limits(changed, roles[model["split"]], draws.get(name))
-        for part in PARTS:
+        for part in PARTS[1:]:  # what is claimed out of fold, and how good the model really is
             if (name, model["based_on"], part) not in accuracy.index:
                 continue
             row = accuracy.loc[(name, model["based_on"], part)]

@@ -17,9 +17,9 @@ from manihot.device import choose, costs
 from manihot.folds import Fold
 from manihot.recipe import Recipe
 from manihot.state import State
+from manihot.tables import history_columns
 from manihot.trainer import CHECKPOINT, LabelledPhotos, Progress, Trainer
 
-HISTORY = ["epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
 # Checkpoints may take this share of the time: a GPU has several epochs a second, and a checkpoint 160 MB.
 CHECKPOINT_SHARE = 0.1
 
@@ -103,7 +103,7 @@ def _run(trainer: Trainer, state: State, progress: Progress, enough: float = np.
             state.save(CHECKPOINT, trainer.checkpoint())
             saved = time.monotonic()
             saving = saved - now
-    files.write_table(state.folder / "history.csv", pd.DataFrame(trainer.history, columns=HISTORY))
+    files.write_table(state.folder / "history.csv", pd.DataFrame(trainer.history, columns=history_columns("epoch")))
     return len(trainer.history) - first
 
 

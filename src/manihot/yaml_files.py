@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from manihot.errors import StudyError
-from manihot.photos import CONTROL, shorten
 from manihot.schema import NUMBER
+from manihot.text import CONTROL, shorten
 
 # Beyond these no study file makes sense, and reading one takes minutes.
 MOST_BYTES, MOST_VALUES = 100_000, 50_000

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from manihot import comparisons, conclusions, figures, files, parts, published_numbers, scores, summaries, switches
+from manihot import comparisons, conclusions, figures, files, published_numbers, scores, summaries, switches
+from manihot.names import PARTS
+from manihot.tables import history_columns, read_catalogs, read_photos
 
 CLASSES = {
     "0": "Bacterial Blight (CBB)",
@@ -25,7 +27,6 @@ FOLDS = [1, 2, 3]
 PUBLISHED = Path(__file__).parents[2] / "config/published"
 DATASETS = ("leaves", "needles")
 EXPERIMENTS = ("imbalanced", "balanced", "new_class")
-HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
 # name: (kind, family, split, based_on, experiment, backbone, folds, skill)
 MODELS: dict[str, tuple[str, str, str, str | None, str | None, str | None, list[int], float]] = {
     "imbalanced": ("network", "small_cnn", "main", None, "imbalanced", None, FOLDS, 0.5),
@@ -239,14 +240,14 @@ def _history(rng: np.random.Generator, epochs: int = 6) -> pd.DataFrame:
         1.5 * np.exp(-epoch / 4) + 0.2 + noise[0], 0.4 + 0.09 * epoch + noise[1],
         1.4 * np.exp(-epoch / 6) + 0.5 + noise[2], 0.35 + 0.05 * epoch + noise[3], np.full(epochs, 5e-5),
     ]  # fmt: skip
-    return pd.DataFrame({"epoch": epoch, **dict(zip(HISTORY, values, strict=True))})
+    return pd.DataFrame(dict(zip(history_columns("epoch"), [epoch, *values], strict=True)))
 
 
 def _published(results: Path) -> None:
     """The published numbers beside the made-up ones, the conclusions and the switches, by the project's functions."""
     study = settings(results)["study"]
     names = list(MODELS)
-    records = {(n, part): files.read_json(results / f"scores/{n}/{part}.json") for n in names for part in parts.PARTS}
+    records = {(n, part): files.read_json(results / f"scores/{n}/{part}.json") for n in names for part in PARTS}
     paths = [*results.glob("training/*/fold*/history.csv"), *results.glob("features/heads/*/fold*.csv")]
     histories = {published_numbers.fold_of(str(path)): pd.read_csv(path) for path in sorted(paths)}
     asked = {key: study[key] for key in ("experiments", "backbones", "boosting", "splits")}
@@ -265,8 +266,8 @@ def _published(results: Path) -> None:
         ),
     ]
     read = {(pair["part"], name) for pair in pairs for key in ("models", "based_on_models") for name in pair[key]}
-    tables = {(name, part): parts.read_photos(results / f"predictions/{name}/{part}.csv") for part, name in read}
-    catalogs = parts.read_catalogs([results / f"catalog/{name}.csv" for name in DATASETS])
+    tables = {(name, part): read_photos(results / f"predictions/{name}/{part}.csv") for part, name in read}
+    catalogs = read_catalogs([results / f"catalog/{name}.csv" for name in DATASETS])
     classes = {"main": files.read_json(results / "splits/main.json")["classes"]}
     evidence = conclusions.Evidence(
         models=models, experiments=asked["experiments"], backbones=asked["backbones"], splits=asked["splits"],
@@ -276,7 +277,7 @@ def _published(results: Path) -> None:
     )  # fmt: skip
     weighed = {"conclusions": conclusions.weigh(evidence), "balancing": conclusions.balancing(evidence)}
     files.write_json(results / "scores/conclusions.json", weighed)
-    roles = {name: parts.read_photos(results / f"splits/{name}.csv") for name in ("main", "with_new")}
+    roles = {name: read_photos(results / f"splits/{name}.csv") for name in ("main", "with_new")}
     worth = switches.weigh(compared, described(), asked["experiments"], asked["splits"], roles, {})
     files.write_table(results / "scores/switches.csv", worth)
 
@@ -304,19 +305,18 @@ def _costs(results: Path, rng: np.random.Generator) -> None:
 
 def _scores(results: Path) -> None:
     """Scores, summary, selection, comparisons and figures, made by the project's own functions."""
-    catalogs = pd.concat([parts.read_photos(results / f"catalog/{name}.csv") for name in ("leaves", "needles")])
+    catalogs = pd.concat([read_photos(results / f"catalog/{name}.csv") for name in ("leaves", "needles")])
     records: dict[tuple[str, str], dict[str, Any]] = {}
     for model in described():
         name, facts = model["name"], files.read_json(results / f"splits/{model['split']}.json")
         about = {"kind": model["kind"], "parameters": PARAMETERS[model["kind"]]}
-        for part in parts.PARTS:
+        for part in PARTS:
             folder = results / f"predictions/{name}"
             tables = [
-                parts.read_photos(folder / place / f"{part}.csv")
-                for place in (f"fold{fold}" for fold in model["folds"])
+                read_photos(folder / place / f"{part}.csv") for place in (f"fold{fold}" for fold in model["folds"])
             ]
             records[name, part] = about | scores.score(
-                parts.read_photos(folder / f"{part}.csv"), catalogs, facts["classes"], seed=1, resamples=100,
+                read_photos(folder / f"{part}.csv"), catalogs, facts["classes"], seed=1, resamples=100,
                 new_class=facts["new_class"], majority=scores.majority_class(facts), folds=tables,
             )  # fmt: skip
             files.write_json(results / f"scores/{name}/{part}.json", records[name, part])
@@ -327,13 +327,13 @@ def _scores(results: Path) -> None:
     files.write_json(results / "scores/selection.json", summaries.select(records, described()))
     compared = []
     for model in described():
-        for part in ("validation", "test", "test_as_found") if model["based_on"] else ():
+        for part in PARTS[1:] if model["based_on"] else ():
             pair = {key: model[key] for key in ("family", "based_on")} | {
                 "model": model["name"],
                 "part": part,
             }
             paths = [results / f"predictions/{model[key]}/{part}.csv" for key in ("name", "based_on")]
-            sides = [[parts.read_photos(path)] for path in paths]
+            sides = [[read_photos(path)] for path in paths]
             classes = files.read_json(results / f"splits/{model['split']}.json")["classes"]
             result = comparisons.compare(*sides, catalogs, classes, seed=1, resamples=100, permutations=200)
             compared.append((pair, result))

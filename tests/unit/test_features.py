@@ -1,5 +1,6 @@
 """Stored features: the network's own, the same bytes after a kill, and no damage unnoticed."""
 
+import re
 from itertools import product
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from manihot import feature_table, features, files, networks, weights
+from manihot import arrays, feature_table, features, files, networks, weights
 from manihot.batches import Batches
 from manihot.errors import StudyError
 from manihot.gpus import Compute
@@ -103,9 +104,9 @@ def test_float32_features_are_the_networks_own(network, tmp_path):
 def exact_and_auto(root, path, catalog, monkeypatch, **options):
     """Features in float32 and in what `auto` takes on a machine with bfloat16, and the name of that."""
     monkeypatch.setattr(features.machine, "precision", lambda name, _: getattr(torch, name.replace("auto", "bfloat16")))
-    arrays = [extract(root / name, path, catalog, precision=name, **options)[0] for name in ("float32", "auto")]
-    exact, auto = (np.delete(np.load(array), 5, 0).astype(np.float64) for array in arrays)
-    return exact, auto, feature_table.facts(arrays[1])["backbone"]["precision"]
+    stored = [extract(root / name, path, catalog, precision=name, **options)[0] for name in ("float32", "auto")]
+    exact, auto = (np.delete(np.load(array), 5, 0).astype(np.float64) for array in stored)
+    return exact, auto, arrays.read_manifest(stored[1])["backbone"]["precision"]
 
 
 def cosine(a, b):
@@ -150,7 +151,7 @@ def test_every_photo_of_the_catalog_has_a_row(tmp_path, untrained, catalog):
     assert not rows[5].any() and rows[np.arange(19) != 5].any(axis=1).all()
     expected = own_features("squeezenet1_1", untrained, photos(19))
     np.testing.assert_allclose(np.delete(rows, 5, 0), np.delete(expected, 5, 0), atol=1e-5, rtol=1e-5)
-    facts = feature_table.facts(array)
+    facts = arrays.read_manifest(array)
     assert facts["view"] == "identity"
     backbone = facts["backbone"]
     assert backbone["parameters"] == 722_496 and backbone["precision"] == "float32"
@@ -226,22 +227,22 @@ def asked(*keys):
 
 
 def test_rows_are_found_by_data_set_photo_and_view(tmp_path):
-    arrays = [tmp_path / "a" / "identity.npy", tmp_path / "a" / "hflip.npy", tmp_path / "b" / "identity.npy"]
-    leaves, mirrored = table(arrays[0]), table(arrays[1], view="hflip", seed=1)
-    needles = table(arrays[2], dataset="needles", seed=2)
+    stored = [tmp_path / "a" / "identity.npy", tmp_path / "a" / "hflip.npy", tmp_path / "b" / "identity.npy"]
+    leaves, mirrored = table(stored[0]), table(stored[1], view="hflip", seed=1)
+    needles = table(stored[2], dataset="needles", seed=2)
     wanted = asked(("needles", "3.jpg"), ("leaves", "3.jpg"), ("leaves", "0.jpg"), ("leaves", "3.jpg"))
-    selected = feature_table.select(arrays, wanted)
+    selected = feature_table.select(stored, wanted)
     np.testing.assert_array_equal(selected, np.stack([needles[3], leaves[3], leaves[0], leaves[3]]))
     assert selected.dtype == np.float32
-    np.testing.assert_array_equal(feature_table.select(arrays, wanted[1:2], "hflip"), mirrored[3:4])
-    assert feature_table.select(arrays, wanted[:0]).shape == (0, 4)
+    np.testing.assert_array_equal(feature_table.select(stored, wanted[1:2], "hflip"), mirrored[3:4])
+    assert feature_table.select(stored, wanted[:0]).shape == (0, 4)
     for photos, view, match in (
         (wanted, "hflip", "no stored features of needles in the view hflip"),
         (wanted, "vflip", "no stored features of the view vflip"),
         (asked(("leaves", "9.jpg")), "identity", r"identity\.npy does not hold the photo 9\.jpg: delete"),
     ):
         with pytest.raises(StudyError, match=match):
-            feature_table.select(arrays, photos, view)
+            feature_table.select(stored, photos, view)
 
 
 def test_one_wrong_byte_is_noticed_wherever_it_is(tmp_path):
@@ -255,8 +256,9 @@ def test_one_wrong_byte_is_noticed_wherever_it_is(tmp_path):
         try:
             selected = feature_table.select([path], everything)
         except StudyError as error:
-            assert "identity.npy is missing or damaged: delete" in str(error)
-            assert "run the same command again" in str(error)
+            assert re.search(
+                r"identity.npy is (missing or damaged|damaged at photo \d\.jpg): delete .*again$", str(error)
+            )
         else:  # white space of the header
             assert place < 128
             np.testing.assert_array_equal(selected, expected)
@@ -264,14 +266,6 @@ def test_one_wrong_byte_is_noticed_wherever_it_is(tmp_path):
         damage()
         with pytest.raises(StudyError, match=r"identity\.npy is missing or damaged"):
             feature_table.select([path], everything)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"checksums": [1], "image_ids": [], "shape": [0, 4]}'])
-def test_a_damaged_manifest_is_noticed(tmp_path, text):
-    table(tmp_path / "identity.npy")
-    (tmp_path / "identity.json").write_text(text)
-    with pytest.raises(StudyError, match=r"identity\.json is missing or damaged"):
-        feature_table.select([tmp_path / "identity.npy"], asked(("leaves", "1.jpg")))
 
 
 def test_the_digest_tells_contents_apart(tmp_path):

@@ -21,7 +21,7 @@ COMPUTING = {
 # What the main process imports: it starts in about a second.
 MAIN = {
     "schema", "load", "protocols", "explain", "yaml_files", "checks", "plan", "jobs", "paths",
-    "settings", "photos", "files", "digest", "errors",
+    "settings", "photos", "files", "digest", "errors", "names", "text",
 }  # fmt: skip
 
 

@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 from photo_tables import names, write
 
-from manihot import files, parts
+from manihot import files
 from manihot.folds import Fold
 from manihot.part_tables import part_tables
+from manihot.tables import read_photos
 
 
 @pytest.fixture
 def tables(tmp_path):
     """A function that reads a fold, and the split."""
     write(tmp_path)
-    split = parts.read_photos(tmp_path / "split.csv")
+    split = read_photos(tmp_path / "split.csv")
     return lambda number: Fold.read(number, tmp_path / "sample.csv", tmp_path / "split.json"), split
 
 

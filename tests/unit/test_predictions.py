@@ -13,8 +13,8 @@ from manihot.batches import Batches
 from manihot.errors import StudyError
 from manihot.folds import Fold
 from manihot.gpus import Compute
+from manihot.names import PARTS
 from manihot.networks import Input
-from manihot.parts import PARTS
 from manihot.state import State
 
 CPU = torch.device("cpu")

@@ -11,6 +11,7 @@ from sklearn import metrics as reference
 
 from manihot import resampling, scores, summaries
 from manihot.errors import StudyError
+from manihot.names import PARTS
 
 CLASSES = [{"label": label, "name": f"leaf {label}"} for label in "abc"]
 few = settings(max_examples=20, deadline=None, derandomize=True)
@@ -167,7 +168,7 @@ def study(**skills):
     models, recorded = [], {}
     for name, skill in skills.items():
         models.append({"name": name, "family": "networks", "repeat": 0, "split": "plain", "folds": [1, 2]})
-        for part in summaries.PARTS:
+        for part in PARTS:
             n = 0 if part == "test_as_found" else 120
             table, catalog = predictions(n or 1, skill=skill, seed=3)
             table = table[:n]

@@ -7,7 +7,8 @@ from sklearn.model_selection import train_test_split
 
 from manihot import files
 from manihot.load import load
-from manihot.plan import PARTS, Plan
+from manihot.names import PARTS
+from manihot.plan import Plan
 
 SHARED = ROOT.parent / "shared"
 pytestmark = [

@@ -5,10 +5,11 @@ from manihot.logs import job
 with job(snakemake) as run:
     import numpy as np
 
-    from manihot import catalog_table, files, parts
+    from manihot import catalog_table, files
+    from manihot.tables import read_photos
 
     table, pairs = catalog_table.build_catalog(
-        parts.read_photos(snakemake.input.labels),
+        read_photos(snakemake.input.labels),
         [catalog_table.read_facts(path) for path in snakemake.input.tables],
         [np.load(path) for path in snakemake.input.thumbnails],
         snakemake.wildcards.dataset,

@@ -6,13 +6,14 @@ with job(snakemake) as run:
     from pathlib import Path
 
     from manihot import files, parts, pixels, training
+    from manihot.tables import read_catalogs, read_photos
     from manihot.trainer import LabelledPhotos, Recipe
 
     given, outputs = snakemake.input, snakemake.output
     photos = run.settings.pop("photos")
     recipe = Recipe(**run.settings)
-    chosen = training.balanced_photos(parts.read_photos(given.split), photos, recipe.seed)
-    labels, catalogs = parts.class_labels(given.facts), parts.read_catalogs(given.catalogs)
+    chosen = training.balanced_photos(read_photos(given.split), photos, recipe.seed)
+    labels, catalogs = parts.class_labels(given.facts), read_catalogs(given.catalogs)
     weights = next(map(Path, given.weights), None)
     data = [labels, list(chosen["label"]), pixels.digest(chosen, given.manifests, catalogs)]
 

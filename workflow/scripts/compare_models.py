@@ -5,16 +5,18 @@ from manihot.logs import job
 with job(snakemake) as run:
     from pathlib import Path
 
-    from manihot import comparisons, files, parts
+    from manihot import comparisons, files
+    from manihot.names import PARTS
+    from manihot.tables import read_catalogs, read_photos
 
-    catalogs = parts.read_catalogs(snakemake.input.catalogs)
+    catalogs = read_catalogs(snakemake.input.catalogs)
     classes = {Path(path).stem: files.read_json(path)["classes"] for path in snakemake.input.facts}
     pairs = run.settings.pop("pairs")
     compared = []
-    for part in ("validation", "test", "test_as_found"):
+    for part in PARTS[1:]:
         paths = {Path(path).parent.name: path for path in getattr(snakemake.input, part)}
         for done, pair in enumerate(pairs, start=1):
-            sides = [[parts.read_photos(paths[name]) for name in pair[key]] for key in ("models", "based_on_models")]
+            sides = [[read_photos(paths[name]) for name in pair[key]] for key in ("models", "based_on_models")]
             result = comparisons.compare(*sides, catalogs, classes[pair["split"]], **run.settings)
             compared.append(({**{key: pair[key] for key in ("family", "model", "based_on")}, "part": part}, result))
             run.progress(done, len(pairs), part)

@@ -3,9 +3,10 @@
 from manihot.logs import job
 
 with job(snakemake) as run:
-    from manihot import figures, files, parts
+    from manihot import figures, files
+    from manihot.tables import read_photos
 
-    catalog = parts.read_photos(snakemake.input.catalog)
+    catalog = read_photos(snakemake.input.catalog)
     dataset = snakemake.wildcards.dataset
     files.write_text(snakemake.output.classes, figures.class_bars(catalog, dataset))
     files.write_text(snakemake.output.sizes, figures.sizes(catalog, dataset))

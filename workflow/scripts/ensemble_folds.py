@@ -3,8 +3,10 @@
 from manihot.logs import job
 
 with job(snakemake) as run:
-    from manihot import ensembles, files, parts
+    from manihot import ensembles, files
+    from manihot.names import PARTS
+    from manihot.tables import read_photos
 
-    folds = {part: [parts.read_photos(path) for path in getattr(snakemake.input, part)] for part in parts.PARTS}
+    folds = {part: [read_photos(path) for path in getattr(snakemake.input, part)] for part in PARTS}
     for part, table in ensembles.ensemble(folds).items():
         files.write_table(getattr(snakemake.output, part), table)

@@ -5,10 +5,11 @@ from manihot.logs import job
 with job(snakemake) as run:
     from pathlib import Path
 
-    from manihot import features, files, parts, pixels
+    from manihot import features, files, pixels
+    from manihot.tables import read_photos
 
     given, view, size = snakemake.input, snakemake.wildcards.view, run.settings["size"]
-    catalog = parts.read_photos(given.catalog)
+    catalog = read_photos(given.catalog)
     usable = catalog[catalog["status"] == "ok"]
     data = [
         files.sha256(given.weights),

@@ -4,9 +4,10 @@ from manihot.logs import job
 
 with job(snakemake) as run:
     from manihot import boosting, feature_table, files, parts
+    from manihot.tables import read_photos
 
     given, outputs, fold = snakemake.input, snakemake.output, int(snakemake.wildcards.fold)
-    draw, labels = parts.read_photos(given.draw), parts.class_labels(given.facts)
+    draw, labels = read_photos(given.draw), parts.class_labels(given.facts)
     run.once(
         {"booster.ubj": outputs.booster, "history.csv": outputs.history, "model.json": outputs.model},
         [feature_table.digest(given.features), files.sha256(given.draw), labels],

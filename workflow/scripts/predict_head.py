@@ -4,11 +4,12 @@ from manihot.logs import job
 
 with job(snakemake) as run:
     from manihot import files, heads, parts
+    from manihot.tables import read_photos
 
     given, fold = snakemake.input, int(snakemake.wildcards.fold)
     tables = parts.part_tables(
-        parts.read_photos(given.draw),
-        parts.read_photos(given.split),
+        read_photos(given.draw),
+        read_photos(given.split),
         fold,
         parts.class_labels(given.facts),
         lambda photos: heads.predict(given.fitted, given.model, given.features, photos, **run.settings),

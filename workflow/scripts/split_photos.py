@@ -3,11 +3,12 @@
 from manihot.logs import job
 
 with job(snakemake) as run:
-    from manihot import files, parts, splits
+    from manihot import files, splits
+    from manihot.tables import read_catalogs, read_photos
 
-    catalogs = parts.read_catalogs(snakemake.input.catalogs)
+    catalogs = read_catalogs(snakemake.input.catalogs)
     like = run.settings.pop("like")
-    parent = parts.read_photos(snakemake.input.parent[0]) if like else None
+    parent = read_photos(snakemake.input.parent[0]) if like else None
     table, facts = splits.split_photos(catalogs[catalogs["status"] == "ok"], parent=parent, **run.settings)
     files.write_table(snakemake.output.table, table)
     files.write_json(snakemake.output.facts, facts)

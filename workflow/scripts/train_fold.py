@@ -6,12 +6,13 @@ with job(snakemake) as run:
     from pathlib import Path
 
     from manihot import files, parts, pixels, training
+    from manihot.tables import read_catalogs, read_photos
     from manihot.trainer import LabelledPhotos, Recipe
 
     given, outputs, fold = snakemake.input, snakemake.output, int(snakemake.wildcards.fold)
     recipe = Recipe(**run.settings)
-    draw, labels = parts.read_photos(given.draw), parts.class_labels(given.facts)
-    catalogs = parts.read_catalogs(given.catalogs)
+    draw, labels = read_photos(given.draw), parts.class_labels(given.facts)
+    catalogs = read_catalogs(given.catalogs)
     weights = next(map(Path, given.weights), None)
     data = [labels, files.sha256(given.draw), pixels.digest(draw, given.manifests, catalogs)]
 

@@ -7,11 +7,12 @@ with job(snakemake) as run:
 
     import pandas as pd
 
-    from manihot import files, parts, switches
+    from manihot import files, switches
+    from manihot.tables import read_photos
 
     given = snakemake.input
     tables = {
-        kind: {Path(path).stem: parts.read_photos(path) for path in getattr(given, kind)} for kind in ("roles", "draws")
+        kind: {Path(path).stem: read_photos(path) for path in getattr(given, kind)} for kind in ("roles", "draws")
     }
     compared = pd.read_csv(given.comparisons, dtype={"model": "str", "based_on": "str"})
     files.write_table(snakemake.output.switches, switches.weigh(compared, **run.settings, **tables))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from manihot.figures import label_order
+from manihot.classes import class_order, full_title
 from manihot.report.photos import Photos, examples
 from manihot.report.results import Results
 from manihot.report.tables import Cell, Column, Table, columns, count
@@ -27,9 +27,9 @@ def exploration(results: Results, photos: Photos, dataset: str, source: str, see
         return {"name": dataset, "missing": f"the catalog of {dataset} has not been built"}
     usable = catalog[catalog["status"] == "ok"]
     names = usable.drop_duplicates("label").set_index("label")["name"]
-    labels = sorted(names.index, key=label_order)
+    labels = class_order(names.index)
     classes = [
-        {"title": title(label, names[label]), "photos": _examples(photos, catalog, label, seed)}
+        {"title": full_title(label, names[label]), "photos": _examples(photos, catalog, label, seed)}
         for label in labels[:24]
     ]
     duplicates = results.table(f"catalog/{dataset}/duplicates.csv")
@@ -51,11 +51,6 @@ def exploration(results: Results, photos: Photos, dataset: str, source: str, see
         "more_pairs": 0 if duplicates is None else max(0, len(duplicates) - PAIRS_SHOWN),
         "conflicts": 0 if duplicates is None else int((duplicates["label_a"] != duplicates["label_b"]).sum()),
     }
-
-
-def title(label: str, name: str) -> str:
-    """A class as the report calls it: label and name."""
-    return name if name == label else f"{label} {name}"
 
 
 def _examples(photos: Photos, catalog: pd.DataFrame, label: str, seed: int) -> list[dict[str, Any]]:
@@ -95,7 +90,7 @@ def split(results: Results, name: str) -> dict[str, Any]:
     facts, table = results.facts(name), results.photos(f"splits/{name}.csv")
     if facts is None or table is None:
         return {"name": name, "missing": f"the split {name} has not been drawn"}
-    titles = {entry["label"]: title(entry["label"], entry["name"]) for entry in facts["classes"]}
+    titles = {entry["label"]: full_title(entry["label"], entry["name"]) for entry in facts["classes"]}
     pool = table[table["role"] == "pool"]
     folds = sorted(pool["fold"].dropna().unique())
     groups: list[tuple[str, pd.Series]] = [

@@ -4,19 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from manihot import figures
-from manihot.report.data_sections import title
+from manihot.classes import class_title, full_title
+from manihot.names import PART_TITLES, PARTS
 from manihot.report.model_sections import KINDS, Model, Scores, matrix
 from manihot.report.photos import Photos, ranked
 from manihot.report.results import Results, chart
 from manihot.report.tables import Cell, Table, columns, count, interval, number
 
 PHOTOS_SHOWN = 6
-PARTS = {
-    "validation": "Out of fold",
-    "test": "Test",
-    "test_as_found": "Test as found",
-    "train": "Training photos",
-}
 
 
 def page(results: Results, photos: Photos, scores: Scores, model: Model, chosen: Mapping[str, str]) -> dict[str, Any]:
@@ -51,14 +46,14 @@ def _parts(results: Results, scores: Scores, name: str) -> Table:
         "Log loss [95\u00a0%]",
     )
     shown = Table(f"scores-{name}", f"Scores of {name}", columns(*titles, text=("Photos of",)))
-    for part, text in PARTS.items():
+    for part in (*PARTS[1:], PARTS[0]):
         score = results.score(name, part)
         if score is not None:
             measures = (
                 metric(score["metrics"], measure)
                 for measure in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
             )
-            shown.add(text, count(score["n"]), *measures)
+            shown.add(PART_TITLES[part].capitalize(), count(score["n"]), *measures)
     return shown
 
 
@@ -85,7 +80,8 @@ def _classes(results: Results, facts: Mapping[str, Any] | None, name: str) -> Ta
     parts = {part: score for part in ("test", "test_as_found") if (score := results.score(name, part))}
     if not parts:
         return None
-    titles = [f"{PARTS[part]}: {what}" for part in parts for what in ("photos", "precision", "recall [95\u00a0%]")]
+    measures = ("photos", "precision", "recall [95\u00a0%]")
+    titles = [f"{PART_TITLES[part].capitalize()}: {what}" for part in parts for what in measures]
     shown = Table(f"classes-{name}", f"Each class, {name}", columns("Class", *titles, text=("Class",)))
     for index, entry in enumerate(facts["classes"]):
         cells = []
@@ -93,7 +89,7 @@ def _classes(results: Results, facts: Mapping[str, Any] | None, name: str) -> Ta
             row = score["per_class"][index]
             recall = interval(row["recall"], row["recall_low"], row["recall_high"])
             cells += [count(row["n"]), number(row["precision"]), recall]
-        shown.add(title(entry["label"], entry["name"]), *cells)
+        shown.add(full_title(entry["label"], entry["name"]), *cells)
     return shown
 
 
@@ -102,7 +98,7 @@ def _telling(results: Results, photos: Photos, facts: Mapping[str, Any] | None, 
     predictions = results.predictions(name, "test")
     if facts is None or predictions is None or predictions.empty:
         return []
-    titles = {entry["label"]: figures.class_title(entry["label"], entry["name"]) for entry in facts["classes"]}
+    titles = {entry["label"]: class_title(entry["label"], entry["name"]) for entry in facts["classes"]}
     heads = {
         "right": "Most confident and right",
         "wrong": "Most confident and wrong",

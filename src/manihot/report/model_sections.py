@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from manihot.figures import class_title
+from manihot.classes import class_title
+from manihot.names import PART_TITLES
 from manihot.report.results import Results
 from manihot.report.tables import (
     ABSENT,
@@ -21,9 +22,10 @@ from manihot.report.tables import (
     seconds,
     signed,
 )
+from manihot.tables import probabilities
 
 Model = Mapping[str, Any]
-PARTS = {"test": "test", "validation": "out of fold", "test_as_found": "test as found"}
+SHOWN = ("test", "validation", "test_as_found")  # parts, the one that is read first before the others
 KINDS = {
     "network": "network",
     "tta": "network, TTA",
@@ -113,11 +115,11 @@ def chosen(results: Results) -> dict[str, str]:
 def compared(table: pd.DataFrame | None) -> list[Table]:
     """The paired comparisons, a table a part and a row a pair, each with its meaning in words."""
     tables = []
-    for part, title in PARTS.items():
+    for part in SHOWN:
         rows = None if table is None else table[table["part"] == part]
         if rows is None or rows.empty:
             continue
-        shown = Table(f"comparisons-{part}", f"Paired comparisons, {title}")
+        shown = Table(f"comparisons-{part}", f"Paired comparisons, {PART_TITLES[part]}")
         shown.columns = columns(
             "Model", "Based on", "Family", "Accuracy: difference [95\u00a0%]", "Accuracy: p",
             "Accuracy: Holm p", "Accuracy: in words", "Right alone: model", "Right alone: based on",
@@ -181,7 +183,7 @@ def augmented(results: Results, scores: Scores, models: Iterable[Model]) -> list
             ),
         )
         for name in names:
-            accuracies = {part: scores.accuracy(name, part) for part in PARTS}
+            accuracies = {part: scores.accuracy(name, part) for part in SHOWN}
             shown.add(
                 Cell(name, link=f"model-{name}"),
                 accuracies["validation"],
@@ -283,7 +285,7 @@ def _alone(results: Results, heads: Iterable[Model]) -> dict[str, int]:
         table, facts = results.predictions(model["name"], "test"), results.facts(model["split"])
         if table is not None and facts is not None and len(table):
             labels = np.array([entry["label"] for entry in facts["classes"]])
-            predicted = labels[table[[f"p{index}" for index in range(len(labels))]].to_numpy().argmax(axis=1)]
+            predicted = labels[probabilities(table, len(labels)).argmax(axis=1)]
             right = pd.Series(
                 predicted == table["label"], index=pd.MultiIndex.from_frame(table[["dataset", "image_id"]])
             )

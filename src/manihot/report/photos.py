@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from manihot.catalog import UnusableError, open_photo
+from manihot.tables import probabilities
 
 SIDE = 150
 QUALITY = 62
@@ -58,10 +59,10 @@ def ranked(predictions: pd.DataFrame, labels: list[str], number: int) -> dict[st
 
     Each has the columns `dataset, image_id, label, predicted, confidence`; ties go by the photo's name.
     """
-    probabilities = predictions[[f"p{index}" for index in range(len(labels))]].to_numpy()
+    given = probabilities(predictions, len(labels))
     table = predictions[["dataset", "image_id", "label"]].assign(
-        predicted=[labels[index] for index in probabilities.argmax(axis=1)],
-        confidence=probabilities.max(axis=1),
+        predicted=[labels[index] for index in given.argmax(axis=1)],
+        confidence=given.max(axis=1),
     )
     table = table.sort_values(["confidence", "dataset", "image_id"], ascending=[False, True, True])
     right = table["predicted"] == table["label"]

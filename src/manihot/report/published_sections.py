@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from manihot import figures
+from manihot.names import PART_TITLES
 from manihot.report.results import Results, chart
 from manihot.report.tables import ABSENT, Cell, Column, Table, columns, count, number
 
@@ -18,7 +19,6 @@ TABLES = {
     "confusions": "Recall of each class, from the printed confusion matrices",
     "hardware": "What it observed of memory, use and time",
 }
-SWITCH_PARTS = {"validation": "out of fold", "test": "test", "test_as_found": "test as found"}
 MEMORY = "Memory grows linearly with the batch, most of it activations; frozen backbones need little."
 NOT_RUN = "not run in this study"
 STRAIGHT = 0.1  # a line fits that leaves no point further off than this share of the rise
@@ -105,7 +105,7 @@ def _balancing(rows: Sequence[Mapping[str, Any]]) -> Table | None:
         shown.add(
             Cell(row["model"], link=f"model-{row['model']}"),
             Cell(row["based_on"], link=f"model-{row['based_on']}"),
-            SWITCH_PARTS[row["part"]],
+            PART_TITLES[row["part"]],
             _difference(row["value"], row["low"], row["high"]),
             count(row["n"]),
             Cell(", ".join(row["besides"]) or "nothing", prose=True),
@@ -198,7 +198,7 @@ def switches(results: Results) -> Table | None:
             row["switch"],
             Cell(row["model"], link=f"model-{row['model']}"),
             row["based_on"],
-            SWITCH_PARTS[row["part"]],
+            PART_TITLES[row["part"]],
             number(row["model_value"]),
             number(row["based_on_value"]),
             _difference(row["difference"], row["low"], row["high"]),

@@ -9,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from manihot import figures, files, svg
-from manihot.parts import read_photos
+from manihot.tables import read_photos
 
 TEXT = ("dataset", "image_id", "label", "name", "model", "kind", "part", "family", "based_on", "stage")
 HISTORIES = {"head": "features/heads", "boosting": "features/boosting"}

@@ -8,7 +8,8 @@ import pandas as pd
 from manihot import figures
 from manihot.report.model_sections import Model
 from manihot.report.results import Results, chart
-from manihot.report.tables import Table, absent, columns, count, duration, number, seconds
+from manihot.report.tables import Table, absent, columns, count, number, seconds
+from manihot.text import duration
 
 STAGES = (
     "list_photos", "catalog_shard", "build_catalog", "cache_pixels", "split_photos", "draw_photos",

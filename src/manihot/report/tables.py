@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from manihot.text import duration
+
 ABSENT = "–"
 
 
@@ -109,10 +111,3 @@ def p_value(value: float | None) -> Cell:
 def seconds(value: float | None) -> Cell:
     """A duration in the unit that reads well, sorted by seconds."""
     return Cell(ABSENT) if absent(value) else Cell(duration(value or 0.0), value)
-
-
-def duration(value: float) -> str:
-    """A duration in words: seconds, minutes or hours."""
-    if value < 60:
-        return f"{value:.1f} s"
-    return f"{value / 60:.1f} min" if value < 3600 else f"{value / 3600:.2f} h"

@@ -1,0 +1,26 @@
+"""The order of classes, and what a class is called on a page; the standard library only."""
+
+import re
+from collections.abc import Iterable
+
+
+def class_order(labels: Iterable[str]) -> list[str]:
+    """The labels in the order of their class index: numbers (integers) by value, then text; ties by the text."""
+    return sorted(labels, key=_rank)
+
+
+def _rank(label: str) -> tuple[bool, int, str]:
+    is_number = re.fullmatch(r"-?\d+", label) is not None
+    return not is_number, int(label) if is_number else 0, label
+
+
+def class_title(label: str, name: str) -> str:
+    """A class on an axis: its label, and of its name the abbreviation in brackets or the start."""
+    short = re.search(r"\(([^()]{2,8})\)\s*$", name)
+    text = short[1] if short else name if len(name) <= 16 else name[:15] + "…"
+    return text if label == name else f"{label} {text}"
+
+
+def full_title(label: str, name: str) -> str:
+    """A class where there is room: its label and its whole name."""
+    return name if label == name else f"{label} {name}"
