@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from manihot import files
+from manihot import files, paper
 
 STUDIES = ("cassava", "cassava-published", "ablations")
 PARTS = {"validation": "out of fold", "test": "test", "test_as_found": "test as found"}
@@ -143,7 +143,7 @@ def page(corrected: Study, published: Study, ablations: Study) -> Iterator[str]:
     yield table(
         ["row", "switch", "on", "photos", "seeds", "difference", "remark"],
         [
-            [*(row[key] for key in ("protocol_row", "switch")), PARTS[row["part"]], row["photos"], row["seeds"],
+            [", ".join(paper.rows_of(row["keys"])), row["switch"], PARTS[row["part"]], row["photos"], row["seeds"],
              points(row, "difference"), row["remark"]]
             for row in rows
         ],

@@ -5,13 +5,25 @@ a backbone with its head, two boosters (one refitted), three folds. The project'
 """
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from manihot import comparisons, conclusions, figures, files, parts, published_numbers, scores, summaries, switches
+from manihot import (
+    comparisons,
+    conclusions,
+    figures,
+    files,
+    paper,
+    parts,
+    published_numbers,
+    scores,
+    summaries,
+    switches,
+)
 
 CLASSES = {
     "0": "Bacterial Blight (CBB)",
@@ -25,6 +37,7 @@ FOLDS = [1, 2, 3]
 PUBLISHED = Path(__file__).parents[2] / "config/published"
 DATASETS = ("leaves", "needles")
 EXPERIMENTS = ("imbalanced", "balanced", "new_class")
+HEAD = "efficientnet_b0_head"
 HISTORY = ["train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "learning_rate"]
 # name: (kind, family, split, based_on, experiment, backbone, folds, skill)
 MODELS: dict[str, tuple[str, str, str, str | None, str | None, str | None, list[int], float]] = {
@@ -65,7 +78,7 @@ def settings(results: Path) -> dict[str, Any]:
         },
         "study": {
             "title": "A made-up study of <drawn> leaves", "seed": 42, "resamples": 100,
-            "device": "auto", "precision": "auto", "photos": {"decode": "exact", "max_pixels": 10**6},
+            "device": "auto", "precision": "auto", "published": str(PUBLISHED), "photos": {"decode": "exact", "max_pixels": 10**6},
             "experiments": {
                 "imbalanced": {**drawn, "draw": "as_found"}, "balanced": drawn,
                 "new_class": {**drawn, "split": "with_new"},
@@ -247,8 +260,10 @@ def _published(results: Path) -> None:
     study = settings(results)["study"]
     names = list(MODELS)
     records = {(n, part): files.read_json(results / f"scores/{n}/{part}.json") for n in names for part in parts.PARTS}
-    paths = [*results.glob("training/*/fold*/history.csv"), *results.glob("features/heads/*/fold*.csv")]
-    histories = {published_numbers.fold_of(str(path)): pd.read_csv(path) for path in sorted(paths)}
+    folders = {**dict.fromkeys(EXPERIMENTS, "training/{}/fold{}/history.csv"), HEAD: "features/heads/{}/fold{}.csv"}
+    histories = {
+        (name, fold): pd.read_csv(results / path.format(name, fold)) for name, path in folders.items() for fold in FOLDS
+    }
     asked = {key: study[key] for key in ("experiments", "backbones", "boosting", "splits")}
     models = {model["name"]: model for model in described()}
     measured = published_numbers.Measured(
@@ -256,18 +271,13 @@ def _published(results: Path) -> None:
     )
     files.write_table(results / "scores/published.csv", published_numbers.compare(PUBLISHED, measured))
     compared = pd.read_csv(results / "scores/comparisons.csv", dtype={"model": str, "based_on": str})
-    folds = [f"balanced/fold{fold}" for fold in FOLDS]
-    pairs = [
-        {"what": "ensemble", "split": "main", "part": "test", "models": ["balanced"], "based_on_models": folds},
-        *(
-            {"what": "balancing", "split": "main", "part": p, "models": ["balanced"], "based_on_models": ["imbalanced"]}
-            for p in ("test", "test_as_found")
-        ),
-    ]
-    read = {(pair["part"], name) for pair in pairs for key in ("models", "based_on_models") for name in pair[key]}
-    tables = {(name, part): parts.read_photos(results / f"predictions/{name}/{part}.csv") for part, name in read}
+    pairs = paper.weighed_pairs(SimpleNamespace(**model) for model in described())
+    tables = {
+        (name, part): parts.read_photos(results / f"predictions/{name}/{part}.csv")
+        for name, part in paper.predictions_of(pairs)
+    }
     catalogs = parts.read_catalogs([results / f"catalog/{name}.csv" for name in DATASETS])
-    classes = {"main": files.read_json(results / "splits/main.json")["classes"]}
+    classes = {name: files.read_json(results / f"splits/{name}.json")["classes"] for name in ("main", "with_new")}
     evidence = conclusions.Evidence(
         models=models, experiments=asked["experiments"], backbones=asked["backbones"], splits=asked["splits"],
         checks=study["overfit"], scores=records, histories=histories,

@@ -19,7 +19,7 @@ COMPUTING = {
     "fit_booster": {"xgboost"}, "predict_booster": {"xgboost"},
 }  # fmt: skip
 # What the main process imports: it starts in about a second.
-MAIN = {"study", "reading", "checks", "plan", "settings", "photos", "files", "digest", "errors"}
+MAIN = {"study", "reading", "checks", "plan", "paper", "settings", "photos", "files", "digest", "errors"}
 
 
 def imports(path: Path) -> set[str]:

@@ -1,3 +1,6 @@
+from manihot import paper
+
+
 def fitted_facts(wildcards):
     """The model.json of a model's first fold: its parameter counts."""
     model = PLAN.models[wildcards.model]
@@ -80,12 +83,7 @@ def histories_of(*kinds):
         "head": "results/features/heads/{model}/fold{fold}.csv",
         "boosting": "results/features/boosting/{model}/fold{fold}.csv",
     }
-    return [
-        paths[model.kind].format(model=model.name, fold=fold)
-        for model in PLAN.models.values()
-        if model.kind in kinds
-        for fold in model.folds
-    ]
+    return [paths[PLAN.models[model].kind].format(model=model, fold=fold) for model, fold in PLAN.fitted(*kinds)]
 
 
 rule compare_published:
@@ -116,13 +114,10 @@ rule weigh_conclusions:
         histories=histories_of("network", "head"),
         overfit=expand("results/training/overfit/{check}/history.csv", check=PLAN.study.overfit),
         comparisons="results/scores/comparisons.csv",
-        predictions=sorted(
-            {
-                f"results/predictions/{name}/{pair['part']}.csv"
-                for pair in PLAN.weighed_pairs()
-                for name in (*pair["models"], *pair["based_on_models"])
-            }
-        ),
+        predictions=[
+            f"results/predictions/{name}/{part}.csv"
+            for name, part in paper.predictions_of(paper.weighed_pairs(PLAN.models.values()))
+        ],
         facts=rules.compare_models.input.facts,
         catalogs=rules.compare_models.input.catalogs,
     output:
