@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from manihot import files
+from manihot import files, paper
 from manihot.names import PART_TITLES
 
 STUDIES = ("cassava", "cassava-published", "ablations")
@@ -143,8 +143,8 @@ def page(corrected: Study, published: Study, ablations: Study) -> Iterator[str]:
     yield table(
         ["row", "switch", "on", "photos", "seeds", "difference", "remark"],
         [
-            [*(row[key] for key in ("protocol_row", "switch")), PART_TITLES[row["part"]], row["photos"], row["seeds"],
-             points(row, "difference"), row["remark"]]
+            [", ".join(paper.rows_of(row["keys"])), row["switch"], PART_TITLES[row["part"]], row["photos"],
+             row["seeds"], points(row, "difference"), row["remark"]]
             for row in rows
         ],
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from manihot import comparisons
+from manihot import comparisons, paper
 from manihot.published_numbers import Estimate, difference, mean, share
 from manihot.scores import Classes
 from manihot.switches import differing
@@ -19,7 +19,7 @@ FOR, AGAINST, CANNOT_TELL = "for", "against", "cannot tell"
 NOT_MEASURED = "Not in this study: it needs {}."
 STATEMENTS = {
     1: "Smaller networks can overfit faster than larger ones, and want smaller batches and learning rates.",
-    # 2 is about memory, which is no result but a cost: the report weighs it.
+    # 2 is about memory, which is no result but a cost: `memory_conclusion.py` weighs it for the report.
     3: "Frozen pretrained backbones overfit less than networks trained from scratch.",
     4: "A bigger batch overfits more.",
     5: "Overfitting models sometimes test better.",
@@ -152,9 +152,9 @@ def _missing(needed: str) -> Weighed:
 
 
 def _small_networks(evidence: Evidence) -> Weighed:
-    small, large = "balanced", "balanced_vgg_small"
+    small, large = paper.BALANCED, paper.BALANCED_VGG_SMALL
     if not {small, large} <= set(evidence.experiments):
-        return _missing("small_cnn and vgg_small with the same settings (balanced and balanced_vgg_small)")
+        return _missing(f"small_cnn and vgg_small with the same settings ({small} and {large})")
     apart = evidence.gap_difference(small, large)
     said = f"In the last epoch small_cnn overfits (training minus validation accuracy) by {points(apart)} more "
     said += f"than vgg_small, over folds.{_learnt(evidence)}"
@@ -191,14 +191,14 @@ def _frozen(evidence: Evidence) -> Weighed:
         if model["kind"] == "head" or evidence.experiments.get(name, {}).get("frozen")
     }
     gaps = [gap.mean() for gap in frozen.values() if len(gap)]
-    if "balanced" not in evidence.experiments or not gaps:
-        return _missing("heads on frozen backbones, and a network trained from scratch (balanced)")
-    backbones, scratch = mean(gaps), mean(evidence.gap("balanced"))
+    if paper.BALANCED not in evidence.experiments or not gaps:
+        return _missing(f"heads on frozen backbones, and a network trained from scratch ({paper.BALANCED})")
+    backbones, scratch = mean(gaps), mean(evidence.gap(paper.BALANCED))
     apart = difference(scratch, backbones)
     said = (
         f"Training minus validation accuracy in the last epoch is {100 * scratch.value:.1f} points over the folds of "
-        f"balanced and {100 * backbones.value:.1f} over {_count(len(gaps), 'frozen backbone')}: {points(apart)} more "
-        "from scratch."
+        f"{paper.BALANCED} and {100 * backbones.value:.1f} over {_count(len(gaps), 'frozen backbone')}: "
+        f"{points(apart)} more from scratch."
     )
     return _verdict(apart), said, [_value("gap from scratch minus gap of frozen backbones", apart)]
 
@@ -210,7 +210,8 @@ def _batches(evidence: Evidence) -> Weighed:
         if set(_changed(evidence, name)) == {"batch_size"}
     }
     if not pairs:
-        return _missing("experiments that differ in batch_size alone (imbalanced_batch96, based on imbalanced)")
+        example = f"{paper.IMBALANCED_BATCH96}, based on {paper.IMBALANCED}"
+        return _missing(f"experiments that differ in batch_size alone ({example})")
     signs, values, said = [], [], []
     for name, apart in pairs.items():
         before, after = _changed(evidence, name)["batch_size"]
@@ -281,9 +282,9 @@ def _out_of_fold(evidence: Evidence, name: str) -> float:
 
 
 def _majority(evidence: Evidence) -> Weighed:
-    if "imbalanced" not in evidence.experiments:
-        return _missing("a network trained on photos as found (imbalanced)")
-    record = evidence.scores["imbalanced", "test"]
+    if paper.IMBALANCED not in evidence.experiments:
+        return _missing(f"a network trained on photos as found ({paper.IMBALANCED})")
+    record = evidence.scores[paper.IMBALANCED, "test"]
     majority = [entry["label"] for entry in record["per_class"]].index(record["baseline"]["label"])
     n, has = record["n"], sum(record["confusion"][majority]) / record["n"]
 
@@ -291,22 +292,22 @@ def _majority(evidence: Evidence) -> Weighed:
         confusion = evidence.scores[name, "test"]["confusion"]
         return share(sum(row[majority] for row in confusion) / n, n)
 
-    own, label = answered("imbalanced"), record["baseline"]["label"]
+    own, label = answered(paper.IMBALANCED), record["baseline"]["label"]
     apart = difference(own, Estimate(has, has, has))
-    said = f"imbalanced answers the majority, class {label}, on {_percent(own)} of the {n:,} test photos, where "
-    said += f"{100 * has:.1f} % are of it; it is right on {_percent(Estimate(**record['metrics']['accuracy']))}."
-    values = [_value("share of the majority among the answers of imbalanced", own)]
-    if "balanced" in evidence.experiments and evidence.scores["balanced", "test"]["n"] == n:
-        other = answered("balanced")
-        values.append(_value("share of the majority among the answers of balanced", other))
-        said += f" balanced answers it on {_percent(other)}."
+    said = f"{paper.IMBALANCED} answers the majority, class {label}, on {_percent(own)} of the {n:,} test photos, "
+    said += f"where {100 * has:.1f} % are of it; it is right on {_percent(Estimate(**record['metrics']['accuracy']))}."
+    values = [_value(f"share of the majority among the answers of {paper.IMBALANCED}", own)]
+    if paper.BALANCED in evidence.experiments and evidence.scores[paper.BALANCED, "test"]["n"] == n:
+        other = answered(paper.BALANCED)
+        values.append(_value(f"share of the majority among the answers of {paper.BALANCED}", other))
+        said += f" {paper.BALANCED} answers it on {_percent(other)}."
     return _verdict(apart), said, values
 
 
 def _new_class(evidence: Evidence) -> Weighed:
-    if "new_class" not in evidence.experiments:
-        return _missing("a network trained with a new class (new_class)")
-    record = evidence.scores["new_class", "test"]
+    if paper.NEW_CLASS not in evidence.experiments:
+        return _missing(f"a network trained with a new class ({paper.NEW_CLASS})")
+    record = evidence.scores[paper.NEW_CLASS, "test"]
     if not record["n"] or not record["new_class"]["n"] or not record["old_classes"]["n"]:
         return _missing("test photos of the new class and of the old ones")
     new = share(record["new_class"]["recall"], record["new_class"]["n"])
@@ -351,7 +352,7 @@ def _pixels(evidence: Evidence) -> Weighed:
             more, fewer = (row.model, row.based_on) if after > before else (row.based_on, row.model)
             found[f"{more} against {fewer}"] = test if after > before else test.turned()
     if not found:
-        return _missing("models that differ in size alone (balanced_448px, xgboost_9)")
+        return _missing(f"models that differ in size alone ({paper.BALANCED_448PX}, {paper.booster(9)})")
     said = "; ".join(f"{names}: {points(test)}" for names, test in found.items())
     values = [_value(f"test accuracy, {names}", test) for names, test in found.items()]
     return _together([_verdict(test) for test in found.values()]), f"Paired on the test, {said}.", values

@@ -1,12 +1,14 @@
 """The settings of every job: a function a rule, whose jobs are the pairs (name, settings) that it yields.
 
 The keys are the arguments of the stage's function. `settings.py` writes them to `results/settings/{rule}/{name}.json`:
-what is not in there a job does not know, and a change of it does not rerun the job.
+what is not in there a job does not know, and a change of it does not rerun the job. `names` say what each file of an
+input is of, in the order in which the rule lists them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from manihot import paper
 from manihot.plan import Plan
 from manihot.schema import Learning
 
@@ -220,7 +222,8 @@ def compare_models(plan: Plan) -> Jobs:
 def compare_published(plan: Plan) -> Jobs:
     """One job, where the study names published tables."""
     if plan.study.published:
-        yield "all", {"models": _described(plan), **_entries(plan, "experiments", "backbones", "boosting")}
+        asked = _entries(plan, "experiments", "backbones", "boosting")
+        yield "all", {"models": _described(plan), **asked, "names": {"histories": plan.fitted("network")}}
 
 
 @rule
@@ -229,15 +232,23 @@ def weigh_conclusions(plan: Plan) -> Jobs:
     if plan.study.published:
         asked = _entries(plan, "experiments", "backbones", "splits")
         checks = _entries(plan, "overfit")["overfit"]
-        pairs = plan.weighed_pairs()
-        yield "all", {"models": _described(plan), **asked, "checks": checks, "pairs": pairs, **_scoring(plan)}
+        pairs = paper.weighed_pairs(plan.models.values())
+        names = {
+            "histories": plan.fitted("network", "head"),
+            "overfit": list(plan.study.overfit),
+            "predictions": paper.predictions_of(pairs),
+            "facts": plan.splits,
+        }
+        weighed = {"models": _described(plan), **asked, "checks": checks, "pairs": pairs, "names": names}
+        yield "all", {**weighed, **_scoring(plan)}
 
 
 @rule
 def weigh_switches(plan: Plan) -> Jobs:
     """One job, where models differ in a switch."""
     if plan.ablates:
-        yield "all", {"models": _described(plan), **_entries(plan, "experiments", "splits")}
+        names = {"roles": plan.splits, "draws": list(plan.study.experiments)}
+        yield "all", {"models": _described(plan), **_entries(plan, "experiments", "splits"), "names": names}
 
 
 # Figures and the report

@@ -30,14 +30,14 @@ def fetch_competition(
 ) -> list[Label]:
     """Download a competition's files and link its labelled photos into `images`; returns their labels.
 
-    `labels`, `photos` and `class_names` are paths within these files, which stay in kagglehub's cache.
+    `labels`, `photos` (`.`: all) and `class_names` are paths within these files, which stay in kagglehub's cache.
     `columns` go to `read_labels`.
 
     Raises:
         StudyError: a path leaves these files, there are no credentials, the rules are not accepted, or there
             is no network.
     """
-    for name in (labels, photos, class_names):
+    for name in (labels, class_names, photos if photos != "." else None):
         if name is not None:
             check_id(name, "data")
     source = _download(competition)

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from manihot import paper
 from manihot.errors import StudyError
-from manihot.names import PARTS
 from manihot.schema import Backbone, CsvData, Experiment, FolderData, OverfitCheck, Study
 
 Kind = Literal["network", "tta", "head", "boosting"]
-# The tables of a published study, in the folder that `published` names.
-PUBLISHED = ("experiments.csv", "epochs.csv", "backbones.csv", "xgboost.csv", "confusions.json", "hardware.csv")
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Plan:
             if isinstance(entry, Backbone) or entry.weights != "none"
         }
         if missing := [file for file in self.published_files if not Path(file).is_file()]:
-            raise StudyError(f"published: {missing[0]} is not there; name a folder with {', '.join(PUBLISHED)}")
+            raise StudyError(f"published: {missing[0]} is not there; name a folder with {', '.join(paper.TABLES)}")
 
     def _models(self) -> Iterator[Model]:
         study = self.study
@@ -121,6 +119,9 @@ class Plan:
         backbone = self.models[model].backbone
         head = self.study.backbones[backbone].head if backbone else None
         return list(head.views) if head else []
+    def fitted(self, *kinds: Kind) -> list[tuple[str, int]]:
+        """The (model, fold) of every fit of the models of some kinds."""
+        return [(model.name, fold) for model in self.models.values() if model.kind in kinds for fold in model.folds]
 
     def datasets_of(self, split: str) -> list[str]:
         """The data sets of a split: its own first, then that of its new class."""
@@ -149,23 +150,6 @@ class Plan:
             if model.based_on in self.models and model.repeat == 0
         ]  # fmt: skip
 
-    def weighed_pairs(self) -> list[dict[str, Any]]:
-        """What a published study's conclusions compare besides: ensembles with their folds, balanced with as found."""
-        pairs: list[dict[str, Any]] = [
-            {
-                "what": "ensemble", "split": model.split, "part": "test", "models": [model.name],
-                "based_on_models": [f"{model.name}/fold{fold}" for fold in model.folds],
-            }
-            for model in self.models.values()
-            if model.kind == "network" and len(model.folds) > 1
-        ]  # fmt: skip
-        balanced, as_found = (self.models.get(name) for name in ("balanced", "imbalanced"))
-        if balanced and as_found and balanced.split == as_found.split:
-            sides = {"models": self._repeats("balanced"), "based_on_models": self._repeats("imbalanced")}
-            split = balanced.split
-            pairs += [{"what": "balancing", "split": split, "part": part, **sides} for part in PARTS[2:]]
-        return pairs
-
     def _repeats(self, name: str) -> list[str]:
         return [other for other in self.models if re.sub(r"_seed\d+(?=_tta$|$)", "", other) == name]
 
@@ -179,7 +163,7 @@ class Plan:
     def published_files(self) -> list[str]:
         """The tables of the published study to set beside what is measured; none where the study names none."""
         folder = self.study.published
-        return [self.path(f"{folder}/{file}") for file in PUBLISHED] if folder else []
+        return [self.path(f"{folder}/{file}") for file in paper.TABLES] if folder else []
 
     @property
     def ablates(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import pandas as pd
 from scipy import stats
 
-from manihot import files
+from manihot import files, paper
 
 COLUMNS = [
     "table", "row", "quantity", "published", "measured", "low", "high",
@@ -76,12 +76,6 @@ class Measured:
         return mean(folds)
 
 
-def fold_of(path: str) -> tuple[str, int]:
-    """The (model, fold) whose history a path is: …/{model}/fold{fold}/history.csv or …/{model}/fold{fold}.csv."""
-    model, fold = re.findall(r"([^/]+)/fold(\d+)(?=[./])", path)[-1]
-    return model, int(fold)
-
-
 def mean(values: Sequence[float]) -> Estimate:
     """A mean with its 95 % t interval over `values`, which has no ends for one of them."""
     if not len(values):
@@ -114,16 +108,15 @@ def compare(folder: Path, measured: Measured) -> pd.DataFrame:
     their photos, means over folds a t interval; a published loss is taken to be as uncertain as the measured
     one on as many photos. `differs` is empty where settings are not the study's, or an error is not known.
     """
-    published = {path.stem: pd.read_csv(path) for path in sorted(folder.glob("*.csv"))}
-    experiments = published["experiments"].set_index("experiment")
-    matrices = files.read_json(folder / "confusions.json")
+    experiments = pd.read_csv(folder / paper.EXPERIMENTS).set_index("experiment")
+    boosters = pd.read_csv(folder / paper.XGBOOST)
     rows = [
         *_experiments(experiments, measured),
-        *_epochs(published["epochs"], experiments, measured),
-        *_backbones(pd.read_csv(folder / "backbones.csv", dtype={"parameters_millions": str}), measured),
-        *_boosters(published["xgboost"], measured),
-        *_recalls(matrices, published["xgboost"], measured),
-        *_hardware(published["hardware"]),
+        *_epochs(pd.read_csv(folder / paper.EPOCHS), experiments, measured),
+        *_backbones(pd.read_csv(folder / paper.BACKBONES, dtype={"parameters_millions": str}), measured),
+        *_boosters(boosters, measured),
+        *_recalls(files.read_json(folder / paper.CONFUSIONS), boosters, measured),
+        *_hardware(pd.read_csv(folder / paper.HARDWARE)),
     ]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"differs": "boolean"})
 
@@ -307,7 +300,7 @@ def _parameters(name: str, millions: str, model: str | None, measured: Measured)
 def _boosters(table: pd.DataFrame, measured: Measured) -> Iterator[dict[str, Any]]:
     parts = {"train": ("train", 4 * VALIDATED), "val": ("validation", VALIDATED), "test": ("test", TESTED)}
     for row in table.to_dict("records"):
-        name = f"xgboost_{row['attempt']}"
+        name = paper.booster(row["attempt"])
         for key, (part, n) in parts.items():
             place, printed = ("xgboost", name, f"{part} accuracy"), share(row[f"{key}_accuracy"], n)
             if name not in measured.models:
@@ -337,7 +330,7 @@ def _recalls(matrices: Settings, boosters: pd.DataFrame, measured: Measured) -> 
     for key, matrix in matrices.items():
         if (found := re.match(r"xgboost_attempt_(\d+)", key)) is None:
             continue
-        name = f"xgboost_{found[1]}"
+        name = paper.booster(found[1])
         row = attempts.loc[int(found[1])]
         for label, counts in enumerate(matrix):
             place = ("confusions", name, f"recall of class {label}")

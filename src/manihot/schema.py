@@ -94,10 +94,9 @@ class KaggleData(Labelled):
     """The files of a Kaggle competition."""
 
     source: Literal["kaggle"]
-    competition: str = "cassava-leaf-disease-classification"
+    competition: str
     labels: str = "train.csv"
-    photos: str = "train_images"
-    class_names: str | None = "label_num_to_disease_map.json"
+    photos: str = "."
 
 
 Data = Annotated[CsvData | FolderData | DemoData | ArchiveData | KaggleData, Field(discriminator="source")]

@@ -1,4 +1,4 @@
-"""What each switch of the published protocol is worth: pairs of models that differ in nothing else."""
+"""What each switch of the protocol is worth: pairs of models that differ in nothing else."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -7,21 +7,15 @@ import pandas as pd
 
 from manihot.names import PARTS
 
-# Each switch and its row of the table "Where the protocol was wrong".
-ROWS = {
-    "leak": 1,
-    "group_duplicates": 2,
-    "in_every_fold": 3,
-    "normalisation": 4,
-    "frozen_mode": 5,
-    "fold_kind": 8,
-    "flips_at_validation": 9,
-    "refit": 13,
-}
+# The keys that a protocol switches.
+KEYS = (
+    "leak", "group_duplicates", "in_every_fold", "normalisation", "frozen_mode", "fold_kind", "flips_at_validation",
+    "refit",
+)  # fmt: skip
 # What is not about how a model is fitted and judged.
 BESIDES = {"based_on", "family", "repeat", "run_folds", "tta", "split"}
 COLUMNS = [
-    "protocol_row", "switch", "model", "based_on", "part", "photos", "seeds",
+    "keys", "switch", "model", "based_on", "part", "photos", "seeds",
     "model_value", "based_on_value", "difference", "low", "high", "remark",
 ]  # fmt: skip
 ENOUGH_SEEDS = 3
@@ -67,7 +61,7 @@ def weigh(
             rows.append(
                 {
                     **{key: row[key] for key in COLUMNS if key in row},
-                    "protocol_row": ", ".join(str(ROWS[key]) for key in changed),
+                    "keys": ",".join(changed),
                     "switch": title,
                     "model": name,
                     "based_on": model["based_on"],
@@ -91,7 +85,7 @@ def _pairs(
             yield name, {"refit": (False, True)}
         elif model["kind"] == "network" and based_on in experiments:
             changed = differing(experiments[name], experiments[based_on], splits)
-            if changed and set(changed) <= set(ROWS):
+            if changed and set(changed) <= set(KEYS):
                 yield name, changed
 
 

@@ -5,13 +5,14 @@ a backbone with its head, two boosters (one refitted), three folds. The project'
 """
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from manihot import comparisons, conclusions, figures, files, published_numbers, scores, summaries, switches
+from manihot import comparisons, conclusions, figures, files, paper, published_numbers, scores, summaries, switches
 from manihot.names import PARTS
 from manihot.tables import history_columns, read_catalogs, read_photos
 
@@ -27,6 +28,7 @@ FOLDS = [1, 2, 3]
 PUBLISHED = Path(__file__).parents[2] / "config/published"
 DATASETS = ("leaves", "needles")
 EXPERIMENTS = ("imbalanced", "balanced", "new_class")
+HEAD = "efficientnet_b0_head"
 # name: (kind, family, split, based_on, experiment, backbone, folds, skill)
 MODELS: dict[str, tuple[str, str, str, str | None, str | None, str | None, list[int], float]] = {
     "imbalanced": ("network", "small_cnn", "main", None, "imbalanced", None, FOLDS, 0.5),
@@ -66,7 +68,7 @@ def settings(results: Path) -> dict[str, Any]:
         },
         "study": {
             "title": "A made-up study of <drawn> leaves", "seed": 42, "resamples": 100,
-            "device": "auto", "precision": "auto", "photos": {"decode": "exact", "max_pixels": 10**6},
+            "device": "auto", "precision": "auto", "published": str(PUBLISHED), "photos": {"decode": "exact", "max_pixels": 10**6},
             "experiments": {
                 "imbalanced": {**drawn, "draw": "as_found"}, "balanced": drawn,
                 "new_class": {**drawn, "split": "with_new"},
@@ -257,18 +259,13 @@ def _published(results: Path) -> None:
     )
     files.write_table(results / "scores/published.csv", published_numbers.compare(PUBLISHED, measured))
     compared = pd.read_csv(results / "scores/comparisons.csv", dtype={"model": str, "based_on": str})
-    folds = [f"balanced/fold{fold}" for fold in FOLDS]
-    pairs = [
-        {"what": "ensemble", "split": "main", "part": "test", "models": ["balanced"], "based_on_models": folds},
-        *(
-            {"what": "balancing", "split": "main", "part": p, "models": ["balanced"], "based_on_models": ["imbalanced"]}
-            for p in ("test", "test_as_found")
-        ),
-    ]
-    read = {(pair["part"], name) for pair in pairs for key in ("models", "based_on_models") for name in pair[key]}
-    tables = {(name, part): read_photos(results / f"predictions/{name}/{part}.csv") for part, name in read}
+    pairs = paper.weighed_pairs(SimpleNamespace(**model) for model in described())
+    tables = {
+        (name, part): read_photos(results / f"predictions/{name}/{part}.csv")
+        for name, part in paper.predictions_of(pairs)
+    }
     catalogs = read_catalogs([results / f"catalog/{name}.csv" for name in DATASETS])
-    classes = {"main": files.read_json(results / "splits/main.json")["classes"]}
+    classes = {name: files.read_json(results / f"splits/{name}.json")["classes"] for name in ("main", "with_new")}
     evidence = conclusions.Evidence(
         models=models, experiments=asked["experiments"], backbones=asked["backbones"], splits=asked["splits"],
         checks=study["overfit"], scores=records, histories=histories,

@@ -20,7 +20,7 @@ COMPUTING = {
 }  # fmt: skip
 # What the main process imports: it starts in about a second.
 MAIN = {
-    "schema", "load", "protocols", "explain", "yaml_files", "checks", "plan", "jobs", "paths",
+    "schema", "load", "protocols", "explain", "yaml_files", "checks", "plan", "jobs", "paths", "paper",
     "settings", "photos", "files", "digest", "errors", "names", "text",
 }  # fmt: skip
 
@@ -64,7 +64,7 @@ def reached(path: Path) -> tuple[set[str], set[str]]:
 def test_a_script_imports_only_what_it_needs(script):
     own, libraries = reached(script)
     assert libraries & HEAVY <= COMPUTING.get(script.stem, set())
-    assert not own & {f"manihot.{name}" for name in ("schema", "load", "plan", "jobs", "paths", "settings")}
+    assert not own & {f"manihot.{name}" for name in ("schema", "load", "plan", "jobs", "paths", "paper", "settings")}
     assert len(script.read_text().splitlines()) <= 45
 
 

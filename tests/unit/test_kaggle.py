@@ -11,26 +11,27 @@ from manihot import kaggle
 from manihot.errors import StudyError
 from manihot.photos import Label
 
-COMPETITION = "cassava-leaf-disease-classification"
+COMPETITION = "some-leaves"
 
 
-def fetched(folder: Path) -> list[Label]:
+def fetched(folder: Path, photos: str = "photos") -> list[Label]:
     return kaggle.fetch_competition(
-        folder / "images", COMPETITION, "train.csv", "train_images", "names.json", only=["0"], prefix=""
+        folder / "images", COMPETITION, "train.csv", photos, "names.json", only=["0"], prefix=""
     )
 
 
-def test_labelled_photos_are_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("photos", ["photos", "."])
+def test_labelled_photos_are_linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photos: str) -> None:
     source = tmp_path / "cache"
-    (source / "train_images").mkdir(parents=True)
+    (source / photos).mkdir(parents=True)
     for name in ("1.jpg", "2.jpg", "unlabelled.jpg"):
-        (source / "train_images" / name).write_bytes(b"photo")
+        (source / photos / name).write_bytes(b"photo")
     (source / "train.csv").write_text("image_id,label\n1.jpg,0\n2.jpg,1\ngone.jpg,0\n")
     (source / "names.json").write_text(json.dumps({"0": "Blight"}))
     monkeypatch.setattr(kaggle, "competition_download", lambda handle: str(source))
-    assert fetched(tmp_path) == [Label("1.jpg", "0", "Blight"), Label("gone.jpg", "0", "Blight")]
+    assert fetched(tmp_path, photos) == [Label("1.jpg", "0", "Blight"), Label("gone.jpg", "0", "Blight")]
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["1.jpg"]
-    assert (tmp_path / "images" / "1.jpg").samefile(source / "train_images" / "1.jpg")
+    assert (tmp_path / "images" / "1.jpg").samefile(source / photos / "1.jpg")
 
 
 def test_without_credentials_one_line_says_where_they_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +56,7 @@ def answer(status: int) -> KaggleApiHTTPError:
 @pytest.mark.parametrize(
     ("failure", "message"),
     [
-        (answer(403), "Kaggle answers 403: accept the rules at www.kaggle.com/competitions/cassava"),
+        (answer(403), "Kaggle answers 403: accept the rules at www.kaggle.com/competitions/some-leaves"),
         (answer(404), "Kaggle answers 404: mend `competition`"),
         (
             requests.ConnectionError("a\nlong\nstory"),

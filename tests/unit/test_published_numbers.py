@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from manihot.published_numbers import ABSENT, COLUMNS, Estimate, Measured, compare, difference, fold_of, mean, share
+from manihot.published_numbers import ABSENT, COLUMNS, Estimate, Measured, compare, difference, mean, share
 
 PUBLISHED = Path(__file__).parents[2] / "config/published"
 SMALL_CNN = {
@@ -79,14 +79,6 @@ def test_a_mean_over_folds_has_a_t_interval() -> None:
 def test_a_difference_without_a_known_error_has_no_interval() -> None:
     assert pd.isna(difference(Estimate(1, 0.9, 1.1), Estimate(1.2)).low)
     assert pd.isna(difference(ABSENT, Estimate(1, 0.9, 1.1)).value)
-
-
-def test_the_fold_that_a_history_is_of() -> None:
-    assert fold_of("results/training/onecycle_batch32_dropout0.5/fold2/history.csv") == (
-        "onecycle_batch32_dropout0.5",
-        2,
-    )
-    assert fold_of("results/features/heads/resnet18_head/fold10.csv") == ("resnet18_head", 10)
 
 
 @pytest.mark.parametrize(("accuracy", "differs"), [(0.46, False), (0.55, True), (0.36, True)])

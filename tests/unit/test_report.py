@@ -108,6 +108,17 @@ def test_the_published_study_has_its_sections_where_it_was_weighed(results: Path
     assert not any(f'"{name}"' in page or f'"#{name}"' in page for name in names) and "Not there yet" not in page
 
 
+def test_a_study_that_repeats_none_shows_no_paper(results: Path, page: str) -> None:
+    study = synthetic_results.settings(results)["study"]
+    other = build(results, study=study | {"published": None})
+    for text in ('id="table-protocol"', "The two protocols", 'id="published"', 'id="conclusions"', ">Row</button>"):
+        assert text in page and text not in other, text
+    assert 'id="table-switches"' in page and 'id="table-switches"' in other
+    for published in (None, study["published"]):
+        shown = published_sections.switches(Results(results), study | {"published": published})
+        assert shown is not None and {len(cells) for _, cells in shown.rows} == {len(shown.columns)}
+
+
 def test_a_published_table_counts_what_it_compares(results: Path) -> None:
     table = published_sections.published(Results(results))
     assert table is not None and table["numbers"] == 132 == sum(entry["numbers"] for entry in table["tables"])
@@ -115,26 +126,6 @@ def test_a_published_table_counts_what_it_compares(results: Path) -> None:
         pd.DataFrame({"differs": [True, False, None, True], "difference_low": [0.1, -0.1, 0.1, None]})
     )
     assert (counted["compared"], counted["differ"]) == (2, 1)
-
-
-@pytest.mark.parametrize(
-    ("device", "largest", "frozen", "verdict"),
-    [
-        ("gpu", 4900.0, 900.0, "for"),
-        ("gpu", 2500.0, 900.0, "against"),
-        ("gpu", 4900.0, 9000.0, "against"),
-        ("cpu", 4900.0, 900.0, "cannot tell"),
-    ],
-)
-def test_memory_is_linear_or_not_on_a_gpu(device: str, largest: float, frozen: float, verdict: str) -> None:
-    columns = ["what", "network", "size", "photos", "device", "batch_size", "mb"]
-    grown = [
-        ("training", "small_cnn", 224, 1000, device, n, mb) for n, mb in ((32, 1700.0), (64, 3300.0), (96, largest))
-    ]
-    rows = [*grown, ("features", "resnet18", 224, None, device, 256, frozen)]
-    weighed = published_sections.weigh_memory(pd.DataFrame(rows, columns=columns))
-    assert weighed["verdict"] == verdict
-    assert ("50.0 MB a photo of the batch" in weighed["evidence"]) == (device == "gpu" and largest == 4900)
 
 
 def test_a_backbone_s_time_is_split(results: Path) -> None:

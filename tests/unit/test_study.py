@@ -56,6 +56,7 @@ MISTAKES = {
     "sweep of nothing": ({"experiments": {"third": {"sweep": {"epochs": 3}}}}, "experiments.third.sweep"),
     "sweep of an unknown key": ({"experiments": {"third": {"sweep": {"epoch": [3]}}}}, "experiments.third.sweep.epoch: unknown key; did you mean epochs?"),
     "missing source": ({"data": {"third": {"photos": 3}}}, "data.third.source: is missing"),
+    "no competition": ({"data": {"third": {"source": "kaggle"}}}, "data.third.competition: is missing"),
     "key of another source": ({"data": {"leaves": {"labels": "x.csv"}}}, "data.leaves.labels: unknown key"),
     "name that is a path": ({"experiments": {"../x": {}}}, "experiments.../x"),
     "published as found": ({"protocol": "published", "splits": {"main": {"test_as_found": 5, "per_class": 9}}}, "splits.main.test_as_found: must be 0"),
@@ -170,3 +171,15 @@ def test_the_published_study_has_every_experiment_of_its_table():
     table = (ROOT / "config" / "published" / "experiments.csv").read_text().splitlines()[1:]
     models = Plan(load(ROOT / "config" / "cassava.yaml"), ROOT).models
     assert {line.split(",")[0] for line in table} <= set(models)
+
+
+def test_a_competition_says_nothing_of_its_photos_but_what_it_is_told():
+    data = changed(data={"third": {"source": "kaggle", "competition": "leaves"}}).data["third"]
+    assert (data.labels, data.photos, data.class_names) == ("train.csv", ".", None)
+
+
+def test_fits_are_named_fold_by_fold():
+    plan = Plan(changed(), ROOT)
+    assert plan.fitted("head") == [("frozen_head", fold) for fold in range(1, 6)]
+    assert plan.fitted("network", "boosting")[4:6] == [("first", 5), ("second", 1)]
+    assert plan.fitted("boosting")[-1] == ("trees_refit", 0)

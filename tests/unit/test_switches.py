@@ -57,10 +57,10 @@ def test_only_pairs_that_differ_in_switches_alone_are_weighed() -> None:
         *(comparison(name, "test", 0.02, 0.2) for name in ("leak", "folds", "raw_train", "larger")),
         comparison("trees_refit", "test", 0.02, 0.2, based_on="trees"),
     )
-    assert dict(zip(table["model"], table["protocol_row"], strict=True)) == {
-        "leak": "1", "folds": "8, 2", "raw_train": "4, 5", "trees_refit": "13",
+    assert dict(zip(table["model"], table["keys"], strict=True)) == {
+        "leak": "leak", "folds": "fold_kind,group_duplicates", "raw_train": "normalisation,frozen_mode", "trees_refit": "refit",
     }  # fmt: skip
-    assert list(table)[:5] == ["protocol_row", "switch", "model", "based_on", "part"]
+    assert list(table)[:5] == ["keys", "switch", "model", "based_on", "part"]
     assert (
         table.set_index("model").loc["raw_train", "switch"]
         == "normalisation: weights → none, frozen_mode: eval → train"

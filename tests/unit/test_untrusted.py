@@ -303,7 +303,7 @@ def shown(results: Path, text: str) -> Page:
              "backbone": None, "folds": [1], "draw": "first", "repeat": 0}  # fmt: skip
     study = {
         "title": text, "description": text, "seed": 1, "resamples": 100, "device": "auto", "precision": "auto",
-        "photos": {"decode": "exact", "max_pixels": 10**6}, "experiments": {"first": {**entry, "network": "small_cnn", "tta": []}},
+        "published": None, "photos": {"decode": "exact", "max_pixels": 10**6}, "experiments": {"first": {**entry, "network": "small_cnn", "tta": []}},
         "backbones": {}, "boosting": {}, "overfit": {}, "splits": {"main": entry},
     }  # fmt: skip
     settings = {

@@ -1,3 +1,6 @@
+from manihot import paper
+
+
 rule score_model:
     input:
         **each_part("results/predictions/{model}/{part}.csv"),
@@ -92,13 +95,10 @@ rule weigh_conclusions:
         histories=PATHS.histories(*PLAN.of_kind("network", "head")),
         overfit=expand("results/training/overfit/{check}/history.csv", check=PLAN.study.overfit),
         comparisons="results/scores/comparisons.csv",
-        predictions=sorted(
-            {
-                f"results/predictions/{name}/{pair['part']}.csv"
-                for pair in PLAN.weighed_pairs()
-                for name in (*pair["models"], *pair["based_on_models"])
-            }
-        ),
+        predictions=[
+            f"results/predictions/{name}/{part}.csv"
+            for name, part in paper.predictions_of(paper.weighed_pairs(PLAN.models.values()))
+        ],
         facts=rules.compare_models.input.facts,
         catalogs=rules.compare_models.input.catalogs,
     output:

@@ -3,16 +3,21 @@
 from manihot.logs import job
 
 with job(snakemake) as run:
+    from itertools import product
     from pathlib import Path
 
     import pandas as pd
 
     from manihot import files, published_numbers
+    from manihot.names import PARTS
 
-    given = snakemake.input
-    scores = {(path.parent.name, path.stem): files.read_json(path) for path in map(Path, given.scores)}
-    histories = {published_numbers.fold_of(path): pd.read_csv(path) for path in given.histories}
-    run.settings["models"] = {model["name"]: model for model in run.settings["models"]}
-    measured = published_numbers.Measured(scores, histories, **run.settings)
+    given, settings = snakemake.input, run.settings
+    models = {model["name"]: model for model in settings["models"]}
+    measured = published_numbers.Measured(
+        scores=dict(zip(product(models, PARTS), map(files.read_json, given.scores), strict=True)),
+        histories=dict(zip(map(tuple, settings["names"]["histories"]), map(pd.read_csv, given.histories), strict=True)),
+        models=models,
+        **{key: settings[key] for key in ("experiments", "backbones", "boosting")},
+    )
     table = published_numbers.compare(Path(given.published[0]).parent, measured)
     files.write_table(snakemake.output.published, table)

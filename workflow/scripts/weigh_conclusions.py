@@ -3,28 +3,28 @@
 from manihot.logs import job
 
 with job(snakemake) as run:
-    from pathlib import Path
+    from itertools import product
 
     import pandas as pd
 
     from manihot import conclusions, files
-    from manihot.published_numbers import fold_of
+    from manihot.names import PARTS
     from manihot.tables import read_catalogs, read_photos
 
-    given, settings = snakemake.input, run.settings
-    scores = {(path.parent.name, path.stem): files.read_json(path) for path in map(Path, given.scores)}
-    # results/predictions/{model}/{part}.csv, results/predictions/{model}/fold{fold}/{part}.csv
-    tables = {("/".join(path.parts[2:-1]), path.stem): read_photos(path) for path in map(Path, given.predictions)}
-    classes = {Path(path).stem: files.read_json(path)["classes"] for path in given.facts}
-    drawn = {key: settings.pop(key) for key in ("seed", "resamples")}
+    given, settings, names = snakemake.input, run.settings, run.settings["names"]
+    models = {model["name"]: model for model in settings["models"]}
+    tables = dict(zip(map(tuple, names["predictions"]), map(read_photos, given.predictions), strict=True))
+    facts = dict(zip(names["facts"], map(files.read_json, given.facts), strict=True))
+    classes = {split: content["classes"] for split, content in facts.items()}
+    catalogs, drawn = read_catalogs(given.catalogs), {key: settings[key] for key in ("seed", "resamples")}
     evidence = conclusions.Evidence(
-        models={model["name"]: model for model in settings.pop("models")},
-        scores=scores,
-        histories={fold_of(path): pd.read_csv(path) for path in given.histories},
-        overfit={Path(path).parent.name: pd.read_csv(path) for path in given.overfit},
+        models=models,
+        scores=dict(zip(product(models, PARTS), map(files.read_json, given.scores), strict=True)),
+        histories=dict(zip(map(tuple, names["histories"]), map(pd.read_csv, given.histories), strict=True)),
+        overfit=dict(zip(names["overfit"], map(pd.read_csv, given.overfit), strict=True)),
         compared=pd.read_csv(given.comparisons, dtype={"model": "str", "based_on": "str"}),
-        paired=conclusions.paired(settings.pop("pairs"), tables, read_catalogs(given.catalogs), classes, **drawn),
-        **settings,
+        paired=conclusions.paired(settings["pairs"], tables, catalogs, classes, **drawn),
+        **{key: settings[key] for key in ("experiments", "backbones", "splits", "checks")},
     )
     weighed = {"conclusions": conclusions.weigh(evidence), "balancing": conclusions.balancing(evidence)}
     files.write_json(snakemake.output.conclusions, weighed)

@@ -3,16 +3,16 @@
 from manihot.logs import job
 
 with job(snakemake) as run:
-    from pathlib import Path
-
     import pandas as pd
 
     from manihot import files, switches
     from manihot.tables import read_photos
 
-    given = snakemake.input
+    given, settings = snakemake.input, run.settings
     tables = {
-        kind: {Path(path).stem: read_photos(path) for path in getattr(given, kind)} for kind in ("roles", "draws")
+        kind: dict(zip(names, map(read_photos, getattr(given, kind)), strict=True))
+        for kind, names in settings["names"].items()
     }
     compared = pd.read_csv(given.comparisons, dtype={"model": "str", "based_on": "str"})
-    files.write_table(snakemake.output.switches, switches.weigh(compared, **run.settings, **tables))
+    asked = {key: settings[key] for key in ("models", "experiments", "splits")}
+    files.write_table(snakemake.output.switches, switches.weigh(compared, **asked, **tables))

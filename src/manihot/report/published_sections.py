@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from manihot import figures
+from manihot import figures, memory_conclusion, paper
 from manihot.names import PART_TITLES
 from manihot.report.results import Results, chart
 from manihot.report.tables import ABSENT, Cell, Column, Table, columns, count, number
@@ -19,9 +19,40 @@ TABLES = {
     "confusions": "Recall of each class, from the printed confusion matrices",
     "hardware": "What it observed of memory, use and time",
 }
-MEMORY = "Memory grows linearly with the batch, most of it activations; frozen backbones need little."
 NOT_RUN = "not run in this study"
-STRAIGHT = 0.1  # a line fits that leaves no point further off than this share of the rise
+# Published against corrected, row by row of the table "Where the protocol was wrong" (docs explain each).
+PROTOCOL = [
+    (
+        "Training photos",
+        "drawn from all photos, the test photos among them",
+        "test photos and their near-duplicates are set aside first",
+    ),
+    ("Duplicates", "ignored", "a group of near-duplicates never straddles training, validation and test"),
+    (
+        "New class",
+        "in every fold's training part, also where it is validated on",
+        "folded like every other class",
+    ),
+    (
+        "Pixels for ImageNet networks",
+        "0 to 1, no mean and standard deviation",
+        "the weights' own normalisation",
+    ),
+    ("Frozen networks", "train mode: batch norm statistics drift, dropout acts", "eval mode"),
+    (
+        "Choosing settings",
+        "on the one test set, without intervals",
+        "on out-of-fold predictions; intervals and paired tests",
+    ),
+    ("Random steps", "mostly unseeded", "every one derives from the study's seed"),
+    ("Folds", "plain", "stratified, groups whole"),
+    ("Flips", "also on the validation photos of the backbones", "only in training"),
+    ("Tests", "balanced only", "balanced, and as found"),
+    ("Identity of a photo", "its file name", "data set and file name"),
+    ("Telling photos", "from the first test batch", "from the whole test"),
+    ("XGBoost", "fitted on 80 % of the pool", "the same, and refitted on the whole pool"),
+    ("New and old classes", "one accuracy", "scored apart"),
+]
 
 
 def published(results: Results) -> dict[str, Any] | None:
@@ -76,12 +107,13 @@ def _difference(value: float, low: float, high: float) -> Cell:
 
 
 def conclusions(results: Results, study: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The study's conclusions with their evidence, memory weighed here, and what balanced training is worth."""
+    """The study's conclusions with their evidence, that on memory among them, and what balanced training is worth."""
     content = results.json("scores/conclusions.json")
     if content is None:
         return None
-    measured = memory(results, study)
-    weighed = sorted([*content["conclusions"], weigh_memory(measured)], key=lambda entry: entry["number"])
+    measured = memory_conclusion.memory(results.costs, study)
+    second = memory_conclusion.weigh_memory(measured)
+    weighed = sorted([*content["conclusions"], second], key=lambda entry: entry["number"])
     values = Table("conclusion-values", "What the verdicts rest on", [Column("No."), Column("What", False)])
     values.columns += columns("Value [95\u00a0%]")
     for entry in weighed:
@@ -113,65 +145,6 @@ def _balancing(rows: Sequence[Mapping[str, Any]]) -> Table | None:
     return shown if shown.rows else None
 
 
-def memory(results: Results, study: Mapping[str, Any]) -> pd.DataFrame:
-    """Peak memory (largest job) by what ran, network, size, photos, device and batch, in MB."""
-    ran = {
-        "train_fold": ("training", study.get("experiments", {})),
-        "check_overfit": ("training", study.get("overfit", {})),
-        "extract_features": ("features", study.get("backbones", {})),
-    }
-    rows = []
-    for (stage, name), costs in results.costs.groupby(["stage", "name"]):
-        what, entries = ran.get(stage, ("", {}))
-        if name in entries:
-            entry = entries[name]
-            keys = {key: entry.get(key) for key in ("network", "size", "batch_size")}
-            photos = entry.get("photos") or entry.get("train_photos")
-            what = "frozen, trained" if entry.get("frozen") else what
-            device = costs["device"].iloc[0]
-            rows.append({"what": what, **keys, "photos": photos, "device": device, "mb": costs["peak_memory_mb"].max()})
-    names = ["what", "network", "size", "photos", "device", "batch_size"]
-    table = pd.DataFrame(rows, columns=[*names, "mb"])
-    return table.groupby(names, dropna=False, as_index=False)["mb"].max()
-
-
-def weigh_memory(measured: pd.DataFrame) -> dict[str, Any]:
-    """The study's second conclusion, on the memory of a GPU where there is one."""
-    gpu = measured[measured["device"] != "cpu"]
-    lines = {
-        names: rows.sort_values("batch_size")
-        for names, rows in gpu[gpu["what"] == "training"].groupby(["network", "size", "photos"], dropna=False)
-        if len(rows) > 2
-    }
-    said, judged, values = [], [], []
-    for (network, size, _), rows in lines.items():
-        batch, mb = rows["batch_size"].to_numpy(float), rows["mb"].to_numpy(float)
-        slope, start = np.polyfit(batch, mb, 1)
-        off = np.abs(mb - start - slope * batch).max() / max(np.ptp(mb), 1e-9)
-        grows = slope * batch[-1] / mb[-1]
-        judged.append("for" if slope > 0 and off <= STRAIGHT and grows > 0.5 else "against")
-        said.append(
-            f"{network} at {size} px takes {slope:.1f} MB a photo of the batch and {start:,.0f} MB besides (batches of "
-            f"{batch[0]:.0f} to {batch[-1]:.0f}, at most {100 * off:.0f} % of the rise off the line)"
-        )
-        values.append(
-            {"what": f"{network}, {size} px: MB a photo of the batch", "value": slope, "low": None, "high": None}
-        )
-    frozen, trained = (gpu.loc[chosen, "mb"] for chosen in (gpu["what"] != "training", gpu["what"] == "training"))
-    if len(frozen) and len(trained):
-        judged.append("for" if frozen.max() < trained.max() else "against")
-        said.append(f"frozen backbones take at most {frozen.max():,.0f} MB, training at most {trained.max():,.0f} MB")
-    # It says three things: one that is not so is enough.
-    verdict = "cannot tell" if not lines else "against" if "against" in judged else "for"
-    evidence = f"On the GPU, {'; '.join(said)}." if said else ""
-    if not lines:
-        evidence += (
-            " It needs a network trained at three or more batch sizes on a GPU; on a processor the peak is that "
-        )
-        evidence += "of the whole process, photos and program included."
-    return {"number": 2, "statement": MEMORY, "verdict": verdict, "evidence": evidence.strip(), "values": values}
-
-
 def _memory_table(measured: pd.DataFrame) -> Table | None:
     titles = ("What ran", "Network", "Pixels", "Photos", "Batch", "Peak memory, MB", "Device")
     shown = Table("memory", "Largest peak of a job", columns(*titles, text=("What ran", "Network", "Device")))
@@ -181,20 +154,23 @@ def _memory_table(measured: pd.DataFrame) -> Table | None:
     return shown if shown.rows else None
 
 
-def switches(results: Results) -> Table | None:
-    """What each switch of the protocol is worth."""
+def switches(results: Results, study: Mapping[str, Any]) -> Table | None:
+    """What each switch of the protocol is worth; the row of the published study's table only where it is weighed."""
     table = results.table("scores/switches.csv")
     if table is None or table.empty:
         return None
     titles = (
-        "Row", "Switch", "Model", "Based on", "On", "Accuracy: with", "Accuracy: without",
+        "Switch", "Model", "Based on", "On", "Accuracy: with", "Accuracy: without",
         "Accuracy: difference [95\u00a0%]", "Seeds", "What this cannot show",
     )  # fmt: skip
-    text = ("Row", "Switch", "Model", "Based on", "On", "What this cannot show")
+    text = ("Switch", "Model", "Based on", "On", "What this cannot show")
     shown = Table("switches", "Each switch of the protocol, one at a time", columns(*titles, text=text))
+    if study["published"]:
+        shown.columns.insert(0, Column("Row", False))
     for row in table.to_dict("records"):
+        places = [", ".join(paper.rows_of(row["keys"]))] if study["published"] else []
         shown.add(
-            str(row["protocol_row"]),
+            *places,
             row["switch"],
             Cell(row["model"], link=f"model-{row['model']}"),
             row["based_on"],
@@ -205,4 +181,18 @@ def switches(results: Results) -> Table | None:
             count(row["seeds"]),
             Cell("" if pd.isna(row["remark"]) else row["remark"], prose=True),
         )
+    return shown
+
+
+def protocol(study: Mapping[str, Any]) -> Table | None:
+    """Where the published and the corrected protocol differ; None where no published study is weighed."""
+    if not study["published"]:
+        return None
+    shown = Table(
+        "protocol",
+        "The two protocols",
+        columns("What", "Published", "Corrected", text=("What", "Published", "Corrected")),
+    )
+    for row in PROTOCOL:
+        shown.add(*row)
     return shown

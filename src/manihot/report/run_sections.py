@@ -23,39 +23,6 @@ COUNTED = {
     "head": "on a frozen backbone",
     "boosting": "of XGBoost",
 }
-# Published against corrected, row by row of the table "Where the protocol was wrong" (docs explain each).
-PROTOCOL = [
-    (
-        "Training photos",
-        "drawn from all photos, the test photos among them",
-        "test photos and their near-duplicates are set aside first",
-    ),
-    ("Duplicates", "ignored", "a group of near-duplicates never straddles training, validation and test"),
-    (
-        "New class",
-        "in every fold's training part, also where it is validated on",
-        "folded like every other class",
-    ),
-    (
-        "Pixels for ImageNet networks",
-        "0 to 1, no mean and standard deviation",
-        "the weights' own normalisation",
-    ),
-    ("Frozen networks", "train mode: batch norm statistics drift, dropout acts", "eval mode"),
-    (
-        "Choosing settings",
-        "on the one test set, without intervals",
-        "on out-of-fold predictions; intervals and paired tests",
-    ),
-    ("Random steps", "mostly unseeded", "every one derives from the study's seed"),
-    ("Folds", "plain", "stratified, groups whole"),
-    ("Flips", "also on the validation photos of the backbones", "only in training"),
-    ("Tests", "balanced only", "balanced, and as found"),
-    ("Identity of a photo", "its file name", "data set and file name"),
-    ("Telling photos", "from the first test batch", "from the whole test"),
-    ("XGBoost", "fitted on 80 % of the pool", "the same, and refitted on the whole pool"),
-    ("New and old classes", "one accuracy", "scored apart"),
-]
 
 
 def headlines(results: Results, models: Iterable[Model]) -> list[dict[str, Any]]:
@@ -184,15 +151,3 @@ def costs(results: Results) -> dict[str, Any]:
 
 def _kinds(values: pd.Series) -> str:
     return ", ".join(sorted({str(value) for value in values if value and not absent(value)})) or "–"
-
-
-def protocol() -> Table:
-    """Where the published and the corrected protocol differ."""
-    shown = Table(
-        "protocol",
-        "The two protocols",
-        columns("What", "Published", "Corrected", text=("What", "Published", "Corrected")),
-    )
-    for row in PROTOCOL:
-        shown.add(*row)
-    return shown
