@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from manihot import files, networks, reading  # noqa: E402
 from manihot.plan import Plan  # noqa: E402
-from manihot.study import Drawing, Learning, Study  # noqa: E402
+from manihot.study import Learning, Sampling, Study  # noqa: E402
 
 PUBLISHED, SMALL = ROOT / "config/cassava.yaml", ROOT / "benchmarks/study.yaml"
 # Photos of a study's data sets; of the published one's second the one class that is taken.
@@ -122,7 +122,7 @@ def forward(entry: Learning) -> int:
     return flops(entry.network, entry.size, False)
 
 
-def shown(study: Study, entry: Drawing, photos: Mapping[str, int]) -> tuple[float, float]:
+def shown(study: Study, entry: Sampling, photos: Mapping[str, int]) -> tuple[float, float]:
     """How many photos a fold trains on and validates."""
     split = study.splits[entry.split]
     pool = photos[split.dataset] - split.test - split.test_as_found

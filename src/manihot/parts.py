@@ -15,7 +15,7 @@ PARTS = ("train", "validation", "test", "test_as_found")
 
 
 def read_photos(path: str | PathLike[str]) -> pd.DataFrame:
-    """A table of photos (split, draw or catalog): ids and labels are text, folds are Int64."""
+    """A table of photos (split, sample or catalog): ids and labels are text, folds are Int64."""
     text = ("dataset", "image_id", "label", "name", "status")
     return pd.read_csv(
         path,
@@ -44,9 +44,9 @@ def validation_rows(draw: pd.DataFrame, fold: int) -> pd.DataFrame:
     return draw[draw["fold"].isin([0, fold])] if fold else draw[:0]
 
 
-def class_labels(facts: str | PathLike[str]) -> list[str]:
-    """The labels of a split's classes in the order of their index, from its facts file."""
-    return [entry["label"] for entry in files.read_json(facts)["classes"]]
+def class_labels(record: str | PathLike[str]) -> list[str]:
+    """The labels of a split's classes in the order of their index, from its record."""
+    return [entry["label"] for entry in files.read_json(record)["classes"]]
 
 
 def targets(photos: pd.DataFrame, labels: Sequence[str]) -> NDArray[np.int64]:

@@ -28,7 +28,7 @@ class Model:
     kind: Kind
     family: str
     split: str
-    draw: str
+    sample: str
     folds: tuple[int, ...]
     based_on: str | None = None
     experiment: str | None = None
@@ -161,13 +161,13 @@ class Plan:
             yield "split_photos", name, {**split, "seed": study.seed, "protocol": study.protocol}
         for name, entry in {**study.experiments, **study.backbones}.items():
             per_class = entry.per_class or study.splits[entry.split].per_class
-            drawn = {
+            sampling = {
                 "draw": entry.draw,
                 "per_class": per_class,
                 "photos": entry.train_photos,
                 "leak": entry.leak,
             }
-            yield "draw_photos", name, {"seed": study.seed, **drawn}
+            yield "sample_photos", name, {"seed": study.seed, **sampling}
         training = {"seed": study.seed, "gpu_slots": study.gpu_slots, **machine}
         for name, entry in study.experiments.items():
             learning = {**self._learning(entry), "repeat": entry.repeat, **training}

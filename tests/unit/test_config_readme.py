@@ -26,7 +26,7 @@ TABLES: dict[type[BaseModel], tuple[str, int]] = {
     study.KaggleData: ("### `source: kaggle`", 0),
     study.Split: ("## `splits`", 0),
     study.NewClass: ("### `new_class`", 0),
-    study.Drawing: ("### Which photos", 0),
+    study.Sampling: ("### Which photos", 0),
     study.Learning: ("### How it learns", 0),
     study.Experiment: ("### Only experiments", 0),
     study.Augment: ("### `augment`", 0),

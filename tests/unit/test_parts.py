@@ -81,8 +81,8 @@ def test_the_refit_has_no_validation_and_an_empty_part_only_its_header(tables, t
 
 def test_targets_are_places_among_the_classes(tables, tmp_path):
     draw, _ = tables
-    files.write_json(tmp_path / "facts.json", {"classes": [{"label": "NA", "name": "x"}, {"label": "007"}]})
-    assert parts.class_labels(tmp_path / "facts.json") == ["NA", "007"]
+    files.write_json(tmp_path / "record.json", {"classes": [{"label": "NA", "name": "x"}, {"label": "007"}]})
+    assert parts.class_labels(tmp_path / "record.json") == ["NA", "007"]
     assert parts.targets(draw, ["NA", "007"]).tolist() == [1, 1, 0, 0]
     with pytest.raises(StudyError, match=r"photo NA of leaves has the label 'NA'"):
         parts.targets(draw, ["007"])

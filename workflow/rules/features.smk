@@ -70,8 +70,8 @@ rule fit_head:
     input:
         unpack(lambda wildcards: features_of(wildcards.model, head_views(wildcards.model))),
         settings=settings_of("fit_head", "{model}"),
-        draw=lambda wildcards: drawn(wildcards.model)["draw"],
-        facts=lambda wildcards: drawn(wildcards.model)["facts"],
+        sample=lambda wildcards: sampled(wildcards.model)["sample"],
+        record=lambda wildcards: sampled(wildcards.model)["record"],
     output:
         weights="results/features/heads/{model}/fold{fold}.safetensors",
         history="results/features/heads/{model}/fold{fold}.csv",
@@ -95,8 +95,8 @@ rule fit_booster:
     input:
         unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
         settings=settings_of("fit_booster", "{model}"),
-        draw=lambda wildcards: drawn(wildcards.model)["draw"],
-        facts=lambda wildcards: drawn(wildcards.model)["facts"],
+        sample=lambda wildcards: sampled(wildcards.model)["sample"],
+        record=lambda wildcards: sampled(wildcards.model)["record"],
     output:
         booster="results/features/boosting/{model}/fold{fold}.ubj",
         history="results/features/boosting/{model}/fold{fold}.csv",

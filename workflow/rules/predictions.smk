@@ -2,13 +2,13 @@ rule predict_fold:
     input:
         unpack(
             lambda wildcards: pixels_of(
-                PLAN.models[wildcards.model].split, PLAN.study.experiments[PLAN.models[wildcards.model].draw].size
+                PLAN.models[wildcards.model].split, PLAN.study.experiments[PLAN.models[wildcards.model].sample].size
             )
         ),
-        unpack(lambda wildcards: drawn(wildcards.model)),
+        unpack(lambda wildcards: sampled(wildcards.model)),
         settings=settings_of("predict_fold", "{model}"),
-        weights=lambda wildcards: f"results/training/{PLAN.models[wildcards.model].draw}/fold{{fold}}/weights.safetensors",
-        model=lambda wildcards: f"results/training/{PLAN.models[wildcards.model].draw}/fold{{fold}}/model.json",
+        weights=lambda wildcards: f"results/training/{PLAN.models[wildcards.model].sample}/fold{{fold}}/weights.safetensors",
+        model=lambda wildcards: f"results/training/{PLAN.models[wildcards.model].sample}/fold{{fold}}/model.json",
     output:
         **each_part("results/predictions/{model}/fold{fold}/{part}.csv"),
         cost="results/costs/predict_fold/{model}/fold{fold}.csv",
@@ -30,7 +30,7 @@ rule predict_fold:
 rule predict_head:
     input:
         unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
-        unpack(lambda wildcards: drawn(wildcards.model)),
+        unpack(lambda wildcards: sampled(wildcards.model)),
         settings=settings_of("predict_head", "{model}"),
         fitted="results/features/heads/{model}/fold{fold}.safetensors",
         model="results/features/heads/{model}/fold{fold}.json",
@@ -54,7 +54,7 @@ rule predict_head:
 rule predict_booster:
     input:
         unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
-        unpack(lambda wildcards: drawn(wildcards.model)),
+        unpack(lambda wildcards: sampled(wildcards.model)),
         settings=settings_of("predict_booster", "{model}"),
         fitted="results/features/boosting/{model}/fold{fold}.ubj",
         model="results/features/boosting/{model}/fold{fold}.json",

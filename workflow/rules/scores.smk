@@ -3,7 +3,7 @@ def fitted_facts(wildcards):
     model = PLAN.models[wildcards.model]
     folder = {"head": "features/heads", "boosting": "features/boosting"}.get(model.kind)
     if folder is None:
-        return f"results/training/{model.draw}/fold{model.folds[0]}/model.json"
+        return f"results/training/{model.sample}/fold{model.folds[0]}/model.json"
     return f"results/{folder}/{model.name}/fold{model.folds[0]}.json"
 
 
@@ -13,7 +13,7 @@ rule score_model:
         **{f"fold_{part}": fold_tables(part) for part in PARTS},
         settings=settings_of("score_model", "{model}"),
         model=fitted_facts,
-        facts=lambda wildcards: drawn(wildcards.model)["facts"],
+        record=lambda wildcards: sampled(wildcards.model)["record"],
         catalogs=lambda wildcards: catalogs_of(PLAN.models[wildcards.model].split),
     output:
         **each_part("results/scores/{model}/{part}.json"),
@@ -56,7 +56,7 @@ rule compare_models:
         validation=expand("results/predictions/{model}/validation.csv", model=PLAN.compared),
         test=expand("results/predictions/{model}/test.csv", model=PLAN.compared),
         test_as_found=expand("results/predictions/{model}/test_as_found.csv", model=PLAN.compared),
-        facts=expand("results/splits/{split}.json", split=PLAN.splits),
+        records=expand("results/splits/{split}.json", split=PLAN.splits),
         catalogs=expand("results/catalog/{dataset}.csv", dataset=PLAN.datasets),
     output:
         comparisons="results/scores/comparisons.csv",
@@ -123,7 +123,7 @@ rule weigh_conclusions:
                 for name in (*pair["models"], *pair["based_on_models"])
             }
         ),
-        facts=rules.compare_models.input.facts,
+        records=rules.compare_models.input.records,
         catalogs=rules.compare_models.input.catalogs,
     output:
         conclusions="results/scores/conclusions.json",

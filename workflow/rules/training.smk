@@ -1,7 +1,7 @@
 rule list_classes:
     input:
         settings=settings_of("list_classes", "{experiment}"),
-        facts=lambda wildcards: drawn(wildcards.experiment)["facts"],
+        record=lambda wildcards: sampled(wildcards.experiment)["record"],
     output:
         classes="results/training/{experiment}/classes.json",
         cost="results/costs/list_classes/{experiment}.csv",
@@ -26,8 +26,8 @@ rule train_fold:
     input:
         unpack(lambda wildcards: pixels_of(PLAN.models[wildcards.experiment].split, experiment_of(wildcards).size)),
         settings=settings_of("train_fold", "{experiment}"),
-        draw=lambda wildcards: drawn(wildcards.experiment)["draw"],
-        facts=lambda wildcards: drawn(wildcards.experiment)["facts"],
+        sample=lambda wildcards: sampled(wildcards.experiment)["sample"],
+        record=lambda wildcards: sampled(wildcards.experiment)["record"],
         weights=lambda wildcards: initial_weights(experiment_of(wildcards)),
     output:
         weights="results/training/{experiment}/fold{fold}/weights.safetensors",
@@ -52,7 +52,7 @@ rule check_overfit:
         unpack(lambda wildcards: pixels_of(check_of(wildcards).split, check_of(wildcards).size)),
         settings=settings_of("check_overfit", "{check}"),
         split=lambda wildcards: f"results/splits/{check_of(wildcards).split}.csv",
-        facts=lambda wildcards: f"results/splits/{check_of(wildcards).split}.json",
+        record=lambda wildcards: f"results/splits/{check_of(wildcards).split}.json",
         weights=lambda wildcards: initial_weights(check_of(wildcards)),
     output:
         history="results/training/overfit/{check}/history.csv",

@@ -12,7 +12,7 @@ with job(snakemake) as run:
     photos = run.settings.pop("photos")
     recipe = Recipe(**run.settings)
     chosen = training.balanced_photos(parts.read_photos(given.split), photos, recipe.seed)
-    labels, catalogs = parts.class_labels(given.facts), parts.read_catalogs(given.catalogs)
+    labels, catalogs = parts.class_labels(given.record), parts.read_catalogs(given.catalogs)
     weights = next(map(Path, given.weights), None)
     data = [labels, list(chosen["label"]), pixels.digest(chosen, given.manifests, catalogs)]
 

@@ -8,7 +8,7 @@ with job(snakemake) as run:
     from manihot import comparisons, files, parts
 
     catalogs = parts.read_catalogs(snakemake.input.catalogs)
-    classes = {Path(path).stem: files.read_json(path)["classes"] for path in snakemake.input.facts}
+    classes = {Path(path).stem: files.read_json(path)["classes"] for path in snakemake.input.records}
     pairs = run.settings.pop("pairs")
     compared = []
     for part in ("validation", "test", "test_as_found"):

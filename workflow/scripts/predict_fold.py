@@ -8,10 +8,10 @@ with job(snakemake) as run:
     from manihot import files, parts, pixels, predictions
 
     given, fold, size = snakemake.input, int(snakemake.wildcards.fold), run.settings["size"]
-    draw, split = parts.read_photos(given.draw), parts.read_photos(given.split)
-    labels, catalogs = parts.class_labels(given.facts), parts.read_catalogs(given.catalogs)
+    draw, split = parts.read_photos(given.sample), parts.read_photos(given.split)
+    labels, catalogs = parts.class_labels(given.record), parts.read_catalogs(given.catalogs)
     weights = files.read_json(given.model)["sha256"]
-    data = [labels, weights, files.sha256(given.draw), files.sha256(given.split)]
+    data = [labels, weights, files.sha256(given.sample), files.sha256(given.split)]
     run.once(
         {f"{part}.csv": getattr(snakemake.output, part) for part in parts.PARTS},
         [*data, pixels.digest(split, given.manifests, catalogs)],

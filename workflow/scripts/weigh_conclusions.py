@@ -14,7 +14,7 @@ with job(snakemake) as run:
     scores = {(path.parent.name, path.stem): files.read_json(path) for path in map(Path, given.scores)}
     # results/predictions/{model}/{part}.csv, results/predictions/{model}/fold{fold}/{part}.csv
     tables = {("/".join(path.parts[2:-1]), path.stem): parts.read_photos(path) for path in map(Path, given.predictions)}
-    classes = {Path(path).stem: files.read_json(path)["classes"] for path in given.facts}
+    classes = {Path(path).stem: files.read_json(path)["classes"] for path in given.records}
     drawn = {key: settings.pop(key) for key in ("seed", "resamples")}
     evidence = conclusions.Evidence(
         models={model["name"]: model for model in settings.pop("models")},
