@@ -24,7 +24,7 @@ from manihot import files, networks  # noqa: E402
 from manihot.jobs import all_jobs  # noqa: E402
 from manihot.load import load  # noqa: E402
 from manihot.plan import Plan  # noqa: E402
-from manihot.schema import Drawing, Learning, Study  # noqa: E402
+from manihot.schema import Learning, Sampling, Study  # noqa: E402
 from manihot.text import duration  # noqa: E402
 
 PUBLISHED, SMALL = ROOT / "config/cassava.yaml", ROOT / "benchmarks/study.yaml"
@@ -125,7 +125,7 @@ def forward(entry: Learning) -> int:
     return flops(entry.network, entry.size, False)
 
 
-def shown(study: Study, entry: Drawing, photos: Mapping[str, int]) -> tuple[float, float]:
+def shown(study: Study, entry: Sampling, photos: Mapping[str, int]) -> tuple[float, float]:
     """How many photos a fold trains on and validates."""
     split = study.splits[entry.split]
     pool = photos[split.dataset] - split.test - split.test_as_found

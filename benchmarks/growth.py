@@ -38,7 +38,7 @@ STAGES = {
     "catalog_shard": ["catalog_shard"],
     "build_catalog": ["build_catalog"],
     "cache_pixels": ["cache_pixels"],
-    "splits": ["split_photos", "draw_photos"],
+    "splits": ["split_photos", "sample_photos"],
     "training": ["train_fold", "predict_fold"],
     "scores": ["ensemble_folds", "score_model", "compare_models", "summarise_scores"],
     "report": ["draw_exploration", "draw_curves", "draw_confusion", "draw_summary", "build_report"],

@@ -82,7 +82,7 @@ def split_photos(plan: Plan) -> Jobs:
 
 
 @rule
-def draw_photos(plan: Plan) -> Jobs:
+def sample_photos(plan: Plan) -> Jobs:
     """An experiment or backbone."""
     study = plan.study
     for name, entry in {**study.experiments, **study.backbones}.items():
@@ -237,7 +237,7 @@ def weigh_conclusions(plan: Plan) -> Jobs:
             "histories": plan.fitted("network", "head"),
             "overfit": list(plan.study.overfit),
             "predictions": paper.predictions_of(pairs),
-            "facts": plan.splits,
+            "records": plan.splits,
         }
         weighed = {"models": _described(plan), **asked, "checks": checks, "pairs": pairs, "names": names}
         yield "all", {**weighed, **_scoring(plan)}

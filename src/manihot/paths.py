@@ -86,9 +86,9 @@ class Paths:
         """The photos that a model is fitted on, the split they come from, and its classes."""
         entry = self.plan.models[model]
         return {
-            "draw": f"results/splits/{entry.split}/{entry.draw}.csv",
+            "sample": f"results/splits/{entry.split}/{entry.sample}.csv",
             "split": f"results/splits/{entry.split}.csv",
-            "facts": f"results/splits/{entry.split}.json",
+            "record": f"results/splits/{entry.split}.json",
         }
 
     def weights(self, entry: Experiment | OverfitCheck | Backbone) -> str:
@@ -102,7 +102,7 @@ class Paths:
     def fitted(self, model: str, fold: str | int) -> Fitted:
         """The fitted files of a model's fold; an ensemble over views has those of its experiment."""
         entry = self.plan.models[model]
-        return fitted_files(entry.kind, entry.draw if entry.kind in {"network", "tta"} else model, str(fold))
+        return fitted_files(entry.kind, entry.sample if entry.kind in {"network", "tta"} else model, str(fold))
 
     def first_fitted(self, model: str) -> Fitted:
         """The fitted files of the first fold that a model has."""

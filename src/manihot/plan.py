@@ -26,7 +26,7 @@ class Model:
     kind: Kind
     family: str
     split: str
-    draw: str
+    sample: str
     folds: tuple[int, ...]
     based_on: str | None = None
     experiment: str | None = None

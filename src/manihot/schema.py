@@ -145,7 +145,7 @@ class Augment(Section):
     rotation: Annotated[Real, Field(ge=0, le=45)] = 0.0
 
 
-class Drawing(Section):
+class Sampling(Section):
     """Which photos of the pool something is fitted on, and under what heading it is compared."""
 
     split: Name
@@ -181,7 +181,7 @@ class Learning(Section):
     flips_at_validation: bool
 
 
-class Experiment(Drawing, Learning):
+class Experiment(Sampling, Learning):
     """A network trained on the folds of a split."""
 
     tta: list[View] = []
@@ -208,7 +208,7 @@ class Head(Section):
     views: Annotated[list[View], Field(min_length=1)] = ["identity"]
 
 
-class Backbone(Drawing):
+class Backbone(Sampling):
     """A network whose features are kept; a head and boosters are fitted on them."""
 
     network: Name

@@ -182,10 +182,10 @@ def calibration(scored: Outcomes) -> dict[str, Any]:
     return {"ece": gaps / len(right), "bins": bins}
 
 
-def majority_class(facts: Mapping[str, Any]) -> str:
+def majority_class(record: Mapping[str, Any]) -> str:
     """The commonest label of a split's pool; the first of several in the order of the classes."""
-    pool = facts["counts"]["pool"]
-    return max((entry["label"] for entry in facts["classes"]), key=lambda label: pool[label])
+    pool = record["counts"]["pool"]
+    return max((entry["label"] for entry in record["classes"]), key=lambda label: pool[label])
 
 
 def _with_intervals(

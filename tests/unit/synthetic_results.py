@@ -47,7 +47,7 @@ def described() -> list[dict[str, Any]]:
     """The models as the study's plan describes them."""
     keys = ("kind", "family", "split", "based_on", "experiment", "backbone", "folds")
     models = [{"name": name, **dict(zip(keys, entry, strict=False))} for name, entry in MODELS.items()]
-    return [{**model, "draw": model["experiment"] or model["backbone"], "repeat": 0} for model in models]
+    return [{**model, "sample": model["experiment"] or model["backbone"], "repeat": 0} for model in models]
 
 
 def settings(results: Path) -> dict[str, Any]:
@@ -189,14 +189,14 @@ def _split(results: Path, split: str, leaves: pd.DataFrame, new: pd.DataFrame | 
     files.write_table(results / f"splits/{split}.csv", table)
     classes = [{"label": label, "name": name} for label, name in CLASSES.items()]
     counts = {role: group.value_counts().to_dict() for role, group in table.groupby("role")["label"]}
-    facts = {
+    record = {
         "classes": [*classes, *([{"label": NEW, "name": NEW}] if new is not None else [])],
         "new_class": None if new is None else NEW,
         "counts": counts,
         "conflicts": 1,
         "folds": 3,
     }
-    files.write_json(results / f"splits/{split}.json", facts)
+    files.write_json(results / f"splits/{split}.json", record)
 
 
 def _model(results: Path, model: dict[str, Any], rng: np.random.Generator) -> None:
@@ -305,7 +305,7 @@ def _scores(results: Path) -> None:
     catalogs = pd.concat([read_photos(results / f"catalog/{name}.csv") for name in ("leaves", "needles")])
     records: dict[tuple[str, str], dict[str, Any]] = {}
     for model in described():
-        name, facts = model["name"], files.read_json(results / f"splits/{model['split']}.json")
+        name, record = model["name"], files.read_json(results / f"splits/{model['split']}.json")
         about = {"kind": model["kind"], "parameters": PARAMETERS[model["kind"]]}
         for part in PARTS:
             folder = results / f"predictions/{name}"
@@ -313,8 +313,8 @@ def _scores(results: Path) -> None:
                 read_photos(folder / place / f"{part}.csv") for place in (f"fold{fold}" for fold in model["folds"])
             ]
             records[name, part] = about | scores.score(
-                read_photos(folder / f"{part}.csv"), catalogs, facts["classes"], seed=1, resamples=100,
-                new_class=facts["new_class"], majority=scores.majority_class(facts), folds=tables,
+                read_photos(folder / f"{part}.csv"), catalogs, record["classes"], seed=1, resamples=100,
+                new_class=record["new_class"], majority=scores.majority_class(record), folds=tables,
             )  # fmt: skip
             files.write_json(results / f"scores/{name}/{part}.json", records[name, part])
         drawn = figures.confusion({part: records[name, part] for part in ("test", "validation")}, name)

@@ -28,7 +28,7 @@ TABLES: dict[type[BaseModel], tuple[str, int]] = {
     schema.KaggleData: ("### `source: kaggle`", 0),
     schema.Split: ("## `splits`", 0),
     schema.NewClass: ("### `new_class`", 0),
-    schema.Drawing: ("### Which photos", 0),
+    schema.Sampling: ("### Which photos", 0),
     schema.Learning: ("### How it learns", 0),
     schema.Experiment: ("### Only experiments", 0),
     schema.Augment: ("### `augment`", 0),

@@ -12,9 +12,11 @@ from PIL import Image
 
 from manihot import onboard
 from manihot.checks import check_counts
+from manihot.folds import Folding
 from manihot.load import build, load
 from manihot.photos import Label
-from manihot.splits import draw_photos, split_photos
+from manihot.roles import Corrected, Counts, split_photos
+from manihot.sampling import sample_photos
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -115,7 +117,7 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path, capsys: pytest.
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 900), min_size=2, max_size=6), st.integers(10, 900), st.integers(40, 4000))
-def test_what_is_written_can_be_split_and_drawn(counts: list[int], enough: int, side: int) -> None:
+def test_what_is_written_can_be_split_and_sampled(counts: list[int], enough: int, side: int) -> None:
     counts = [enough, enough, *counts]
     found = onboard.Found({str(label): count for label, count in enumerate(counts)}, {}, side, "")
     labels = [Label(f"{label}/{i}.jpg", str(label), "") for label, count in enumerate(counts) for i in range(count)]
@@ -128,14 +130,12 @@ def test_what_is_written_can_be_split_and_drawn(counts: list[int], enough: int, 
     photos = pd.DataFrame([label for label in labels if label.label in used])
     photos = photos.assign(dataset="2020", status="ok", group=range(len(photos)))
     split = study.splits["main"]
-    table, _ = split_photos(
-        photos, dataset="2020", seed=1, protocol="corrected", folds=split.folds, fold_kind=split.fold_kind,
-        group_duplicates=True, test=split.test, test_as_found=split.test_as_found, per_class=split.per_class,
-        keep_for_training=split.keep_for_training,
-    )  # fmt: skip
+    counts_of_split = Counts(split.test, split.test_as_found, split.per_class, split.keep_for_training)
+    folding = Folding(split.folds, split.fold_kind, grouped=True, seed=1)
+    table, _ = split_photos(photos, "2020", Corrected(counts_of_split, folding))
     for experiment in study.experiments.values():
         per_class = experiment.per_class or split.per_class
-        draw_photos(
+        sample_photos(
             table,
             seed=1,
             draw=experiment.draw,

@@ -68,9 +68,9 @@ def test_features_are_read_a_data_set_and_view(plan, paths):
 
 def test_the_sampled_photos_are_those_of_what_is_fitted(paths):
     assert paths.sampled("first_tta") == paths.sampled("first") == {
-        "draw": "results/splits/main/first.csv",
+        "sample": "results/splits/main/first.csv",
         "split": "results/splits/main.csv",
-        "facts": "results/splits/main.json",
+        "record": "results/splits/main.json",
     }  # fmt: skip
     # Models of a backbone share its photos.
     assert paths.sampled("trees") == paths.sampled("frozen_head")

@@ -30,16 +30,16 @@ PIXELS = {
     "catalogs": ["results/catalog/leaves.csv"],
     "manifests": ["results/pixels/leaves/32px/0.json", "results/pixels/leaves/32px/1.json"],
 }
-DRAWN = {
-    "draw": "results/splits/main/balanced.csv",
+SAMPLED = {
+    "sample": "results/splits/main/balanced.csv",
     "split": "results/splits/main.csv",
-    "facts": "results/splits/main.json",
+    "record": "results/splits/main.json",
 }
 FEATURES = {
     "features": ["results/features/squeezenet/leaves/32px/identity.npy"],
-    "draw": "results/splits/main/squeezenet.csv",
-    "split": DRAWN["split"],
-    "facts": DRAWN["facts"],
+    "sample": "results/splits/main/squeezenet.csv",
+    "split": SAMPLED["split"],
+    "record": SAMPLED["record"],
     "catalogs": PIXELS["catalogs"],
 }
 
@@ -65,14 +65,14 @@ RULES = {
     "train_fold": Rule(
         "balanced",
         {"experiment": "balanced", "fold": 1},
-        {**PIXELS, **DRAWN, "weights": []},
+        {**PIXELS, **SAMPLED, "weights": []},
         {"weights": "weights.safetensors", "history": "history.csv", "model": "model.json"},
         {"epochs": 6, "precision": "float32"},
     ),
     "predict_fold": Rule(
         "balanced_tta",
         {"model": "balanced_tta", "fold": 1},
-        {**PIXELS, **DRAWN, "weights": "results/training/balanced/fold1/weights.safetensors",
+        {**PIXELS, **SAMPLED, "weights": "results/training/balanced/fold1/weights.safetensors",
          "model": "results/training/balanced/fold1/model.json"},
         {part: f"{part}.csv" for part in ("train", "validation", "test", "test_as_found")},
         {"batch_size": 8},

@@ -100,7 +100,7 @@ STUDY_EDITS = {
     "its run folds": (swap("run_folds: [1]", "run_folds: [1, 2]"), {"train_fold frozen 2", "predict_fold frozen 2", "draw_curves frozen"} | scored("frozen")),
     "its family": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, family: others,"), COMPARED),
     "a new experiment": (swap("experiments:\n", "experiments:\n  more: {draw: balanced, learning_rate: 1e-2}\n"), {
-        "draw_photos main more", "list_classes more", "draw_curves more", "ensemble_folds more", "score_model more", "draw_confusion more",
+        "sample_photos main more", "list_classes more", "draw_curves more", "ensemble_folds more", "score_model more", "draw_confusion more",
         *(f"{r} more {f}" for r in ("train_fold", "predict_fold") for f in FOLDS), *END}),
     "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED),
     "the title": (swap("title: Tiny", "title: Small"), REPORT),
@@ -113,7 +113,7 @@ STUDY_EDITS = {
 
 
 CODE_EDITS = {
-    "a comment": (append("src/manihot/splits.py", "\n# why\n"), set()),
+    "a comment": (append("src/manihot/roles.py", "\n# why\n"), set()),
     "a docstring": (swap('"""Which photos', '"""Which of the photos', "src/manihot/parts.py"), set()),
     "a touch of every source": (touch("src/manihot/*.py", "workflow/scripts/*.py", "Snakefile", "tests/studies/*"), set()),
     "logs.py": (append("src/manihot/logs.py", CODE), set()),
@@ -142,16 +142,18 @@ MODULES = {
     "augment.py": ({"train_fold", "predict_fold", "extract_features", "fit_head"}, {"catalog_shard", "split_photos", "cache_pixels"}),
     "catalog.py": ({"catalog_shard", "cache_pixels"}, {"list_photos", "fetch_weights"}),
     "duplicates.py": ({"build_catalog"}, {"catalog_shard", "cache_pixels", "list_photos", "fetch_weights"}),
-    "pixel_cache.py": ({"cache_pixels"}, {"catalog_shard", "build_catalog", "split_photos", "draw_photos"}),
-    "splits.py": ({"split_photos", "draw_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
+    "pixel_cache.py": ({"cache_pixels"}, {"catalog_shard", "build_catalog", "split_photos", "sample_photos"}),
+    "roles.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
+    "folds.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
+    "sampling.py": ({"split_photos", "sample_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
     "networks.py": ({"train_fold", "predict_fold", "extract_features", "check_overfit"}, {"split_photos", "cache_pixels"}),
-    "trainer.py": ({"train_fold", "check_overfit"}, {"fit_head", "fit_booster", "extract_features", "draw_photos"}),
+    "trainer.py": ({"train_fold", "check_overfit"}, {"fit_head", "fit_booster", "extract_features", "sample_photos"}),
     "boosting.py": ({"fit_booster", "predict_booster"}, {"train_fold", "fit_head", "extract_features"}),
     "heads.py": ({"fit_head", "predict_head"}, {"train_fold", "fit_booster", "extract_features"}),
     "scores.py": ({"score_model"}, {"ensemble_folds", "predict_fold", "train_fold"}),
     "comparisons.py": ({"compare_models"}, {"score_model", "ensemble_folds"}),
     "figures.py": ({"draw_curves", "draw_confusion", "draw_summary", "draw_exploration"}, {"score_model", "compare_models"}),
-    "published.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "catalog_shard"}),
+    "as_published.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "catalog_shard"}),
     "demo.py": ({"list_photos"}, set()),
     "schema.py": (set(), {"train_fold", "build_report", "list_photos"}),
     "plan.py": (set(), {"train_fold", "build_report", "list_photos"}),
@@ -273,7 +275,7 @@ def reused(project: Project) -> set[int]:
     return set(pd.concat(map(pd.read_csv, costs))["reused"])
 
 
-@pytest.mark.parametrize("module", ["catalog.py", "duplicates.py", "splits.py"])
+@pytest.mark.parametrize("module", ["catalog.py", "duplicates.py", "roles.py"])
 def test_an_edit_that_changes_no_row_costs_no_training(own, module):
     append(f"src/manihot/{module}", CODE)(own)
     assert {"train_fold only 1", "train_fold only 2"} <= set(own.jobs())

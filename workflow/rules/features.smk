@@ -49,8 +49,8 @@ rule fit_head:
     input:
         unpack(lambda wildcards: features_of(wildcards.model, PLAN.head_views(wildcards.model))),
         settings=settings_of("fit_head", "{model}"),
-        draw=lambda wildcards: PATHS.sampled(wildcards.model)["draw"],
-        facts=lambda wildcards: PATHS.sampled(wildcards.model)["facts"],
+        sample=lambda wildcards: PATHS.sampled(wildcards.model)["sample"],
+        record=lambda wildcards: PATHS.sampled(wildcards.model)["record"],
     output:
         weights=fitted_files("head", "{model}").weights,
         history=fitted_files("head", "{model}").history,
@@ -74,8 +74,8 @@ rule fit_booster:
     input:
         unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
         settings=settings_of("fit_booster", "{model}"),
-        draw=lambda wildcards: PATHS.sampled(wildcards.model)["draw"],
-        facts=lambda wildcards: PATHS.sampled(wildcards.model)["facts"],
+        sample=lambda wildcards: PATHS.sampled(wildcards.model)["sample"],
+        record=lambda wildcards: PATHS.sampled(wildcards.model)["record"],
     output:
         booster=fitted_files("boosting", "{model}").weights,
         history=fitted_files("boosting", "{model}").history,

@@ -2,7 +2,7 @@ rule predict_fold:
     input:
         unpack(
             lambda wildcards: pixels_of(
-                PLAN.models[wildcards.model].split, PLAN.study.experiments[PLAN.models[wildcards.model].draw].size
+                PLAN.models[wildcards.model].split, PLAN.study.experiments[PLAN.models[wildcards.model].sample].size
             )
         ),
         unpack(lambda wildcards: PATHS.sampled(wildcards.model)),

@@ -7,7 +7,7 @@ rule score_model:
         **{f"fold_{part}": fold_tables(part) for part in PARTS},
         settings=settings_of("score_model", "{model}"),
         model=lambda wildcards: PATHS.first_fitted(wildcards.model).model,
-        facts=lambda wildcards: PATHS.sampled(wildcards.model)["facts"],
+        record=lambda wildcards: PATHS.sampled(wildcards.model)["record"],
         catalogs=lambda wildcards: PATHS.catalogs(PLAN.models[wildcards.model].split),
     output:
         **each_part("results/scores/{model}/{part}.json"),
@@ -50,7 +50,7 @@ rule compare_models:
         validation=expand("results/predictions/{model}/validation.csv", model=PLAN.compared),
         test=expand("results/predictions/{model}/test.csv", model=PLAN.compared),
         test_as_found=expand("results/predictions/{model}/test_as_found.csv", model=PLAN.compared),
-        facts=expand("results/splits/{split}.json", split=PLAN.splits),
+        records=expand("results/splits/{split}.json", split=PLAN.splits),
         catalogs=expand("results/catalog/{dataset}.csv", dataset=PLAN.datasets),
     output:
         comparisons="results/scores/comparisons.csv",
@@ -99,7 +99,7 @@ rule weigh_conclusions:
             f"results/predictions/{name}/{part}.csv"
             for name, part in paper.predictions_of(paper.weighed_pairs(PLAN.models.values()))
         ],
-        facts=rules.compare_models.input.facts,
+        records=rules.compare_models.input.records,
         catalogs=rules.compare_models.input.catalogs,
     output:
         conclusions="results/scores/conclusions.json",

@@ -7,7 +7,7 @@ rule split_photos:
         ],
     output:
         table="results/splits/{split}.csv",
-        facts="results/splits/{split}.json",
+        record="results/splits/{split}.json",
         cost="results/costs/split_photos/{split}.csv",
     log:
         "results/logs/split_photos/{split}.log",
@@ -21,17 +21,17 @@ rule split_photos:
         "../scripts/split_photos.py"
 
 
-rule draw_photos:
+rule sample_photos:
     input:
-        settings=settings_of("draw_photos", "{draw}"),
+        settings=settings_of("sample_photos", "{sample}"),
         split="results/splits/{split}.csv",
     output:
-        table="results/splits/{split}/{draw}.csv",
-        cost="results/costs/draw_photos/{split}/{draw}.csv",
+        table="results/splits/{split}/{sample}.csv",
+        cost="results/costs/sample_photos/{split}/{sample}.csv",
     log:
-        "results/logs/draw_photos/{split}/{draw}.log",
+        "results/logs/sample_photos/{split}/{sample}.log",
     wildcard_constraints:
-        draw="|".join([*PLAN.study.experiments, *PLAN.study.backbones]),
+        sample="|".join([*PLAN.study.experiments, *PLAN.study.backbones]),
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -39,4 +39,4 @@ rule draw_photos:
         mem_mb=2000,
         runtime=30,
     script:
-        "../scripts/draw_photos.py"
+        "../scripts/sample_photos.py"

@@ -1,7 +1,7 @@
 rule list_classes:
     input:
         settings=settings_of("list_classes", "{experiment}"),
-        facts=lambda wildcards: PATHS.sampled(wildcards.experiment)["facts"],
+        record=lambda wildcards: PATHS.sampled(wildcards.experiment)["record"],
     output:
         classes="results/training/{experiment}/classes.json",
         cost="results/costs/list_classes/{experiment}.csv",
@@ -21,8 +21,8 @@ rule train_fold:
     input:
         unpack(lambda wildcards: pixels_of(PLAN.models[wildcards.experiment].split, experiment_of(wildcards).size)),
         settings=settings_of("train_fold", "{experiment}"),
-        draw=lambda wildcards: PATHS.sampled(wildcards.experiment)["draw"],
-        facts=lambda wildcards: PATHS.sampled(wildcards.experiment)["facts"],
+        sample=lambda wildcards: PATHS.sampled(wildcards.experiment)["sample"],
+        record=lambda wildcards: PATHS.sampled(wildcards.experiment)["record"],
         weights=lambda wildcards: PATHS.initial_weights(experiment_of(wildcards)),
     output:
         weights=fitted_files("network", "{experiment}").weights,
@@ -47,7 +47,7 @@ rule check_overfit:
         unpack(lambda wildcards: pixels_of(check_of(wildcards).split, check_of(wildcards).size)),
         settings=settings_of("check_overfit", "{check}"),
         split=lambda wildcards: f"results/splits/{check_of(wildcards).split}.csv",
-        facts=lambda wildcards: f"results/splits/{check_of(wildcards).split}.json",
+        record=lambda wildcards: f"results/splits/{check_of(wildcards).split}.json",
         weights=lambda wildcards: PATHS.initial_weights(check_of(wildcards)),
     output:
         history="results/training/overfit/{check}/history.csv",

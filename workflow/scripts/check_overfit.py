@@ -12,8 +12,8 @@ with job(snakemake) as run:
     given, outputs = snakemake.input, snakemake.output
     photos = run.settings.pop("photos")
     recipe = Recipe(**run.settings)
-    chosen = training.balanced_photos(read_photos(given.split), photos, recipe.seed)
-    labels, catalogs = parts.class_labels(given.facts), read_catalogs(given.catalogs)
+    chosen = training.balanced_photos(parts.read_photos(given.split), photos, recipe.seed)
+    labels, catalogs = parts.class_labels(given.record), parts.read_catalogs(given.catalogs)
     weights = next(map(Path, given.weights), None)
     data = [labels, list(chosen["label"]), pixels.digest(chosen, given.manifests, catalogs)]
 

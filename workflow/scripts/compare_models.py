@@ -9,8 +9,8 @@ with job(snakemake) as run:
     from manihot.names import PARTS
     from manihot.tables import read_catalogs, read_photos
 
-    catalogs = read_catalogs(snakemake.input.catalogs)
-    classes = {Path(path).stem: files.read_json(path)["classes"] for path in snakemake.input.facts}
+    catalogs = parts.read_catalogs(snakemake.input.catalogs)
+    classes = {Path(path).stem: files.read_json(path)["classes"] for path in snakemake.input.records}
     pairs = run.settings.pop("pairs")
     compared = []
     for part in PARTS[1:]:

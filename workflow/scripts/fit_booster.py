@@ -7,10 +7,10 @@ with job(snakemake) as run:
     from manihot.tables import read_photos
 
     given, outputs, fold = snakemake.input, snakemake.output, int(snakemake.wildcards.fold)
-    draw, labels = read_photos(given.draw), parts.class_labels(given.facts)
+    draw, labels = parts.read_photos(given.sample), parts.class_labels(given.record)
     run.once(
         {"booster.ubj": outputs.booster, "history.csv": outputs.history, "model.json": outputs.model},
-        [feature_table.digest(given.features), files.sha256(given.draw), labels],
+        [feature_table.digest(given.features), files.sha256(given.sample), labels],
         lambda state: boosting.fit(state, given.features, draw, labels, fold, **run.settings, progress=run.progress),
         fold=fold,
     )

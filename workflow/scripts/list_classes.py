@@ -5,4 +5,4 @@ from manihot.logs import job
 with job(snakemake) as run:
     from manihot import files
 
-    files.write_json(snakemake.output.classes, files.read_json(snakemake.input.facts)["classes"])
+    files.write_json(snakemake.output.classes, files.read_json(snakemake.input.record)["classes"])

@@ -10,10 +10,10 @@ with job(snakemake) as run:
     from manihot.tables import read_catalogs, read_photos
 
     given, fold, size = snakemake.input, int(snakemake.wildcards.fold), run.settings["size"]
-    draw, split = read_photos(given.draw), read_photos(given.split)
-    labels, catalogs = parts.class_labels(given.facts), read_catalogs(given.catalogs)
+    draw, split = parts.read_photos(given.sample), parts.read_photos(given.split)
+    labels, catalogs = parts.class_labels(given.record), parts.read_catalogs(given.catalogs)
     weights = files.read_json(given.model)["sha256"]
-    data = [labels, weights, files.sha256(given.draw), files.sha256(given.split)]
+    data = [labels, weights, files.sha256(given.sample), files.sha256(given.split)]
     run.once(
         {f"{part}.csv": getattr(snakemake.output, part) for part in PARTS},
         [*data, pixels.digest(split, given.manifests, catalogs)],

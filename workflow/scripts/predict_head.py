@@ -8,10 +8,10 @@ with job(snakemake) as run:
 
     given, fold = snakemake.input, int(snakemake.wildcards.fold)
     tables = parts.part_tables(
-        read_photos(given.draw),
-        read_photos(given.split),
+        parts.read_photos(given.sample),
+        parts.read_photos(given.split),
         fold,
-        parts.class_labels(given.facts),
+        parts.class_labels(given.record),
         lambda photos: heads.predict(given.fitted, given.model, given.features, photos, **run.settings),
     )
     for part, table in tables.items():

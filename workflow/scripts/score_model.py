@@ -7,18 +7,18 @@ with job(snakemake) as run:
     from manihot.names import PARTS
     from manihot.tables import read_catalogs, read_photos
 
-    facts = files.read_json(snakemake.input.facts)
-    catalogs = read_catalogs(snakemake.input.catalogs)
+    record = files.read_json(snakemake.input.record)
+    catalogs = parts.read_catalogs(snakemake.input.catalogs)
     about = {"kind": run.settings["kind"], "parameters": files.read_json(snakemake.input.model)["parameters"]}
-    for part in PARTS:
-        record = scores.score(
-            read_photos(getattr(snakemake.input, part)),
+    for part in parts.PARTS:
+        scored = scores.score(
+            parts.read_photos(getattr(snakemake.input, part)),
             catalogs,
-            facts["classes"],
+            record["classes"],
             seed=run.settings["seed"],
             resamples=run.settings["resamples"],
-            new_class=facts["new_class"],
-            majority=scores.majority_class(facts),
-            folds=[read_photos(path) for path in getattr(snakemake.input, f"fold_{part}")],
+            new_class=record["new_class"],
+            majority=scores.majority_class(record),
+            folds=[parts.read_photos(path) for path in getattr(snakemake.input, f"fold_{part}")],
         )
-        files.write_json(getattr(snakemake.output, part), about | record)
+        files.write_json(getattr(snakemake.output, part), about | scored)

@@ -3,13 +3,19 @@
 from manihot.logs import job
 
 with job(snakemake) as run:
-    from manihot import files, splits
-    from manihot.tables import read_catalogs, read_photos
+    from manihot import as_published, files, folds, parts, roles
 
-    catalogs = read_catalogs(snakemake.input.catalogs)
-    like = run.settings.pop("like")
-    parent = read_photos(snakemake.input.parent[0]) if like else None
-    table, facts = splits.split_photos(catalogs[catalogs["status"] == "ok"], parent=parent, **run.settings)
+    given, settings = snakemake.input, run.settings
+    strategies = {"corrected": roles.Corrected, "published": as_published.AsPublished}
+    strategy = strategies[settings["protocol"]](
+        roles.Counts(*(settings[key] for key in ("test", "test_as_found", "per_class", "keep_for_training"))),
+        folds.Folding(*(settings[key] for key in ("folds", "fold_kind", "group_duplicates", "seed"))),
+    )
+    catalogs = parts.read_catalogs(given.catalogs)
+    parent = parts.read_photos(given.parent[0]) if given.parent else None
+    table, record = roles.split_photos(
+        catalogs[catalogs["status"] == "ok"], settings["dataset"], strategy, settings["new_class"], parent
+    )
     files.write_table(snakemake.output.table, table)
-    files.write_json(snakemake.output.facts, facts)
+    files.write_json(snakemake.output.record, record)
     run.cost |= {"photos": len(table)}

@@ -11,10 +11,10 @@ with job(snakemake) as run:
 
     given, outputs, fold = snakemake.input, snakemake.output, int(snakemake.wildcards.fold)
     recipe = Recipe(**run.settings)
-    draw, labels = read_photos(given.draw), parts.class_labels(given.facts)
-    catalogs = read_catalogs(given.catalogs)
+    draw, labels = parts.read_photos(given.sample), parts.class_labels(given.record)
+    catalogs = parts.read_catalogs(given.catalogs)
     weights = next(map(Path, given.weights), None)
-    data = [labels, files.sha256(given.draw), pixels.digest(draw, given.manifests, catalogs)]
+    data = [labels, files.sha256(given.sample), pixels.digest(draw, given.manifests, catalogs)]
 
     def train(state):
         known, unknown = (

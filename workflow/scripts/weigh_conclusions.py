@@ -14,8 +14,8 @@ with job(snakemake) as run:
     given, settings, names = snakemake.input, run.settings, run.settings["names"]
     models = {model["name"]: model for model in settings["models"]}
     tables = dict(zip(map(tuple, names["predictions"]), map(read_photos, given.predictions), strict=True))
-    facts = dict(zip(names["facts"], map(files.read_json, given.facts), strict=True))
-    classes = {split: content["classes"] for split, content in facts.items()}
+    records = dict(zip(names["records"], map(files.read_json, given.records), strict=True))
+    classes = {split: content["classes"] for split, content in records.items()}
     catalogs, drawn = read_catalogs(given.catalogs), {key: settings[key] for key in ("seed", "resamples")}
     evidence = conclusions.Evidence(
         models=models,

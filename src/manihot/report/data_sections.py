@@ -87,10 +87,10 @@ _ALL_TEXT = ("Data set", "Photo", "Label", "Reason")
 
 def split(results: Results, name: str) -> dict[str, Any]:
     """Roles against classes, and the folds of the pool."""
-    facts, table = results.facts(name), results.photos(f"splits/{name}.csv")
-    if facts is None or table is None:
-        return {"name": name, "missing": f"the split {name} has not been drawn"}
-    titles = {entry["label"]: full_title(entry["label"], entry["name"]) for entry in facts["classes"]}
+    record, table = results.split_record(name), results.photos(f"splits/{name}.csv")
+    if record is None or table is None:
+        return {"name": name, "missing": f"the split {name} has not been made"}
+    titles = {entry["label"]: full_title(entry["label"], entry["name"]) for entry in record["classes"]}
     pool = table[table["role"] == "pool"]
     folds = sorted(pool["fold"].dropna().unique())
     groups: list[tuple[str, pd.Series]] = [
@@ -106,7 +106,7 @@ def split(results: Results, name: str) -> dict[str, Any]:
         fold = text.startswith("fold")
         cells = [count(int(counts.get(label, 0))) for label in titles]
         shown.add(Cell(text), *cells, count(len(labels)), tags="nested" if fold else "")
-    return {"name": name, "table": shown, "conflicts": facts["conflicts"], "new_class": facts["new_class"]}
+    return {"name": name, "table": shown, "conflicts": record["conflicts"], "new_class": record["new_class"]}
 
 
 def _fold_title(fold: int) -> str:

@@ -16,7 +16,7 @@ PHOTOS_SHOWN = 6
 
 def page(results: Results, photos: Photos, scores: Scores, model: Model, chosen: Mapping[str, str]) -> dict[str, Any]:
     """Scores, curves, confusion, classes and telling photos of a model; what is missing is named."""
-    name, facts = model["name"], results.facts(model["split"])
+    name, record = model["name"], results.split_record(model["split"])
     curves = results.curves(model)
     confusion = results.figure(f"confusion/{name}.svg")
     missing = [] if scores.has(name) else ["its scores"]
@@ -29,9 +29,9 @@ def page(results: Results, photos: Photos, scores: Scores, model: Model, chosen:
         "model": model,
         "scores": _parts(results, scores, name),
         "figures": [entry for entry in (curves, confusion, _calibration(results, name)) if entry],
-        "classes": _classes(results, facts, name),
+        "classes": _classes(results, record, name),
         # A repeat with another seed has no photos of its own: they would only make the page heavier.
-        "photos": [] if model["repeat"] else _telling(results, photos, facts, name),
+        "photos": [] if model["repeat"] else _telling(results, photos, record, name),
         "missing": missing,
     }
 
@@ -73,9 +73,9 @@ def _calibration(results: Results, name: str) -> dict[str, Any] | None:
     return chart(figures.calibration(confidence, right, photos, name))
 
 
-def _classes(results: Results, facts: Mapping[str, Any] | None, name: str) -> Table | None:
+def _classes(results: Results, record: Mapping[str, Any] | None, name: str) -> Table | None:
     """Precision and recall of each class on the tests."""
-    if facts is None:
+    if record is None:
         return None
     parts = {part: score for part in ("test", "test_as_found") if (score := results.score(name, part))}
     if not parts:
@@ -83,7 +83,7 @@ def _classes(results: Results, facts: Mapping[str, Any] | None, name: str) -> Ta
     measures = ("photos", "precision", "recall [95\u00a0%]")
     titles = [f"{PART_TITLES[part].capitalize()}: {what}" for part in parts for what in measures]
     shown = Table(f"classes-{name}", f"Each class, {name}", columns("Class", *titles, text=("Class",)))
-    for index, entry in enumerate(facts["classes"]):
+    for index, entry in enumerate(record["classes"]):
         cells = []
         for score in parts.values():
             row = score["per_class"][index]
@@ -93,12 +93,12 @@ def _classes(results: Results, facts: Mapping[str, Any] | None, name: str) -> Ta
     return shown
 
 
-def _telling(results: Results, photos: Photos, facts: Mapping[str, Any] | None, name: str) -> list[dict[str, Any]]:
+def _telling(results: Results, photos: Photos, record: Mapping[str, Any] | None, name: str) -> list[dict[str, Any]]:
     """The most confident right and wrong photos of the whole test, and the least confident ones."""
     predictions = results.predictions(name, "test")
-    if facts is None or predictions is None or predictions.empty:
+    if record is None or predictions is None or predictions.empty:
         return []
-    titles = {entry["label"]: class_title(entry["label"], entry["name"]) for entry in facts["classes"]}
+    titles = {entry["label"]: class_title(entry["label"], entry["name"]) for entry in record["classes"]}
     heads = {
         "right": "Most confident and right",
         "wrong": "Most confident and wrong",
@@ -159,10 +159,10 @@ def new_class(results: Results, models: Iterable[Model]) -> dict[str, Any] | Non
     shown = Table("new-class", "New class and old classes apart, test", columns(*titles, text=("Model",)))
     matrices, labels = [], []
     for model in models:
-        facts, score = results.facts(model["split"]), results.score(model["name"], "test")
-        if facts is None or score is None or facts["new_class"] is None:
+        record, score = results.split_record(model["split"]), results.score(model["name"], "test")
+        if record is None or score is None or record["new_class"] is None:
             continue
-        labels.append(facts["new_class"])
+        labels.append(record["new_class"])
         new, old = score["new_class"], score["old_classes"]
         shown.add(
             Cell(model["name"], link=f"model-{model['name']}"),
@@ -173,5 +173,5 @@ def new_class(results: Results, models: Iterable[Model]) -> dict[str, Any] | Non
             metric(old, "accuracy"),
             metric(score["metrics"], "accuracy"),
         )
-        matrices.append(matrix(results, facts, model["name"], "test"))
+        matrices.append(matrix(results, record, model["name"], "test"))
     return {"table": shown, "matrices": matrices, "labels": sorted(set(labels))} if shown.rows else None

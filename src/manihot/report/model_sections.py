@@ -191,19 +191,19 @@ def augmented(results: Results, scores: Scores, models: Iterable[Model]) -> list
                 number(scores.value(name, "test", "log_loss")),
                 accuracies["test_as_found"],
             )
-        matrices = [matrix(results, results.facts(model["split"]), name, "test") for name in names]
+        matrices = [matrix(results, results.split_record(model["split"]), name, "test") for name in names]
         pairs.append({"table": shown, "matrices": [entry for entry in matrices if entry]})
     return pairs
 
 
-def matrix(results: Results, facts: Mapping[str, Any] | None, model: str, part: str) -> dict[str, Any] | None:
+def matrix(results: Results, record: Mapping[str, Any] | None, model: str, part: str) -> dict[str, Any] | None:
     """A confusion matrix as a small table: counts, and the row share that shades each cell."""
     score = results.score(model, part)
-    if score is None or facts is None:
+    if score is None or record is None:
         return None
     counts = np.asarray(score["confusion"], dtype=int)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    titles = [class_title(entry["label"], entry["name"]) for entry in facts["classes"]]
+    titles = [class_title(entry["label"], entry["name"]) for entry in record["classes"]]
     rows = [
         {
             "title": title,
@@ -282,9 +282,9 @@ def _alone(results: Results, heads: Iterable[Model]) -> dict[str, int]:
     """For each frozen backbone, the test photos that it alone of those on its split gets right."""
     by_split: dict[str, dict[str, pd.Series]] = {}
     for model in heads:
-        table, facts = results.predictions(model["name"], "test"), results.facts(model["split"])
-        if table is not None and facts is not None and len(table):
-            labels = np.array([entry["label"] for entry in facts["classes"]])
+        table, record = results.predictions(model["name"], "test"), results.split_record(model["split"])
+        if table is not None and record is not None and len(table):
+            labels = np.array([entry["label"] for entry in record["classes"]])
             predicted = labels[probabilities(table, len(labels)).argmax(axis=1)]
             right = pd.Series(
                 predicted == table["label"], index=pd.MultiIndex.from_frame(table[["dataset", "image_id"]])
@@ -333,5 +333,5 @@ def boosters(
             *(scores.accuracy(name, part) for part in ("validation", "test", "test_as_found")),
             seconds(spent or None),
         )
-    matrices = [matrix(results, results.facts(model["split"]), model["name"], "test") for model in fitted]
+    matrices = [matrix(results, results.split_record(model["split"]), model["name"], "test") for model in fitted]
     return {"table": shown, "matrices": [entry for entry in matrices if entry]}

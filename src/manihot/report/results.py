@@ -53,7 +53,7 @@ class Results:
         histories = {fold: table for fold, path in paths.items() if (table := self.table(path)) is not None}
         return chart(figures.curves(histories, model["name"])) if histories else None
 
-    def facts(self, split: str) -> dict[str, Any] | None:
+    def split_record(self, split: str) -> dict[str, Any] | None:
         """Classes, counts and conflicts of a split."""
         return self.json(f"splits/{split}.json")
 

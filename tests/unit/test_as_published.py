@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from label_tables import strategy
 from sklearn.model_selection import train_test_split
 
-from manihot import published, splits
+from manihot import as_published, roles, sampling
 
 STUDY = Path(__file__).parents[2].parent / "shared" / "study"
 OPTIONS = {
-    "dataset": "cassava", "seed": 3, "protocol": "published", "folds": 5, "fold_kind": "plain",
+    "dataset": "cassava", "seed": 3, "folds": 5, "fold_kind": "plain",
     "group_duplicates": False, "test": 1000, "test_as_found": 0, "per_class": 1400, "keep_for_training": 10,
 }  # fmt: skip
 NEW = {"dataset": "species", "label": "pinus_flexilis", "photos": 100, "test": 30, "in_every_fold": True}
@@ -36,9 +37,14 @@ def species():
     return labels_of("species_train.csv", "species")
 
 
+def split_photos(photos, new_class=None, **changed):
+    protocol = strategy({**OPTIONS, **changed}, as_published.AsPublished)
+    return roles.split_photos(photos, OPTIONS["dataset"], protocol, new_class)
+
+
 @pytest.fixture(scope="module")
 def split(cassava, species):
-    return splits.split_photos(pd.concat([cassava, species]), new_class=NEW, **OPTIONS)
+    return split_photos(pd.concat([cassava, species]), NEW)
 
 
 def digest(table):
@@ -47,10 +53,10 @@ def digest(table):
 
 
 def test_the_steps_give_the_six_tables(cassava, species):
-    balanced = published.balance(cassava, list("01234"), 1400)
-    pool, test = published.hold_out(balanced, 1000, stratify=True)
-    new = published.sample_class(species[species["label"] == "pinus_flexilis"], 100).assign(label="5")
-    new_train, new_test = published.hold_out(new, 30, stratify=False)
+    balanced = as_published.balance(cassava, list("01234"), 1400)
+    pool, test = as_published.hold_out(balanced, 1000, stratify=True)
+    new = as_published.sample_class(species[species["label"] == "pinus_flexilis"], 100).assign(label="5")
+    new_train, new_test = as_published.hold_out(new, 30, stratify=False)
     tables = (balanced, pool, test, new, new_train, new_test)
     assert [len(table) for table in tables] == [6687, 5687, 1000, 100, 70, 30]
     assert [digest(table) for table in tables] == [
@@ -60,8 +66,8 @@ def test_the_steps_give_the_six_tables(cassava, species):
 
 
 def test_the_split_has_them_in_the_studys_order(split):
-    table, facts = split
-    index = {entry["label"]: str(place) for place, entry in enumerate(facts["classes"])}
+    table, record = split
+    index = {entry["label"]: str(place) for place, entry in enumerate(record["classes"])}
     numbered = table.assign(label=table["label"].map(index))
     roles = numbered.groupby(["dataset", "role"])
     assert digest(roles.get_group(("cassava", "pool"))) == "4825354e67f509ec"
@@ -71,10 +77,10 @@ def test_the_split_has_them_in_the_studys_order(split):
 
 
 def test_the_counts_of_the_classes(split):
-    table, facts = split
-    assert list(facts["counts"]["test"].values()) == [163, 209, 209, 210, 209, 30]
-    assert list(facts["counts"]["pool"].values()) == [924, 1191, 1191, 1190, 1191, 70]
-    assert facts["new_class"] == "pinus_flexilis" and sum(facts["counts"]["test_as_found"].values()) == 0
+    table, record = split
+    assert list(record["counts"]["test"].values()) == [163, 209, 209, 210, 209, 30]
+    assert list(record["counts"]["pool"].values()) == [924, 1191, 1191, 1190, 1191, 70]
+    assert record["new_class"] == "pinus_flexilis" and sum(record["counts"]["test_as_found"].values()) == 0
     assert len(table[table["dataset"] == "cassava"]) == 21_397
 
 
@@ -95,23 +101,23 @@ def test_the_first_fold_is_the_validation_part_of_its_boosters(split):
 
 
 def test_other_folds_follow_the_seed_and_two_folds_are_enough(cassava):
-    first, other = (splits.split_photos(cassava, **{**OPTIONS, "seed": seed})[0]["fold"] for seed in (3, 4))
+    first, other = (split_photos(cassava, seed=seed)[0]["fold"] for seed in (3, 4))
     in_pool = slice(0, 5687)
     assert ((first[in_pool] == 1) == (other[in_pool] == 1)).all() and (first != other).any()
-    halves = splits.split_photos(cassava, **{**OPTIONS, "folds": 2})[0]["fold"][in_pool]
+    halves = split_photos(cassava, folds=2)[0]["fold"][in_pool]
     assert halves.value_counts().to_dict() == {1: 2844, 2: 2843}
 
 
-def test_imbalanced_training_draws_from_all_photos(split):
+def test_imbalanced_training_samples_all_photos(split):
     options = {"seed": 3, "draw": "as_found", "per_class": 1400, "photos": 1000, "leak": True}
-    drawn = splits.draw_photos(split[0][split[0]["dataset"] == "cassava"], **options)
-    role = split[0].set_index("image_id")["role"][drawn["image_id"]].value_counts()
+    sample = sampling.sample_photos(split[0][split[0]["dataset"] == "cassava"], **options)
+    role = split[0].set_index("image_id")["role"][sample["image_id"]].value_counts()
     assert role["unused"] > 600 and 25 < role["test"] < 75
 
 
 def test_groups_can_be_kept_out_of_the_tests_way(cassava):
     joined = cassava.assign(group=lambda t: t["group"].where(t.index % 2 == 0, t["group"] - 1))
-    table, _ = splits.split_photos(joined, **{**OPTIONS, "group_duplicates": True, "fold_kind": "stratified"})
+    table, _ = split_photos(joined, group_duplicates=True, fold_kind="stratified")
     tested = table[table["role"] == "test"]["group"]
     assert len(tested) == 1000 and not table[table["role"] == "pool"]["group"].isin(tested).any()
     assert (table.groupby("group")["fold"].nunique() == 1).all()
