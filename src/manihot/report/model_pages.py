@@ -6,9 +6,9 @@ from typing import Any
 from manihot import figures
 from manihot.report.data_sections import title
 from manihot.report.model_sections import KINDS, Model, Scores, matrix
-from manihot.report.photos import Photos, ranked
 from manihot.report.results import Results, chart
 from manihot.report.tables import Cell, Table, columns, count, interval, number
+from manihot.report.thumbnails import Photos, ranked
 
 PHOTOS_SHOWN = 6
 PARTS = {
@@ -69,7 +69,7 @@ def metric(score: Mapping[str, Any], measure: str) -> Cell:
 
 
 def _calibration(results: Results, name: str) -> dict[str, Any] | None:
-    """Drawn here, not by a rule of its own: it is a table of ten rows in the scores."""
+    """Plotted here, not by a rule of its own: it is a table of ten rows in the scores."""
     score = results.score(name, "test")
     if score is None:
         return None

@@ -46,7 +46,7 @@ class Results:
         return chart(whole.read_text(encoding="utf-8")) if whole.is_file() else None
 
     def curves(self, model: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A model's learning curves: an experiment's own chart; heads' and boosters' are drawn here."""
+        """A model's learning curves: an experiment's own chart; heads' and boosters' are plotted here."""
         if model["kind"] not in HISTORIES:
             return self.figure(f"curves/{model['name']}.svg")
         paths = {fold: f"{HISTORIES[model['kind']]}/{model['name']}/fold{fold}.csv" for fold in model["folds"]}
@@ -79,7 +79,7 @@ class Results:
 
 
 def chart(text: str) -> dict[str, Any]:
-    """An SVG text as the template shows it. It was escaped when it was drawn."""
+    """An SVG text as the template shows it. It was escaped when it was plotted."""
     title, finding = svg.text_alternative(text)
     width = float(text.split('width="', 1)[1].split("pt", 1)[0])
     return {"svg": Markup(svg.bare(svg.themed(text))), "title": title, "finding": finding, "width": width}
