@@ -20,6 +20,12 @@ COMPUTING = {
 }  # fmt: skip
 # What the main process imports: it starts in about a second.
 MAIN = {"study", "reading", "checks", "plan", "settings", "photos", "files", "digest", "errors"}
+MOST_ARGUMENTS = 8
+# Functions that take more today. This list may only shrink.
+TOO_MANY = {
+    "archives.unpack_archives", "boosting.fit", "demo.render_demo", "features.extract", "heads.fit",
+    "predictions.predict_fold", "splits.split_photos", "training.train_fold",
+}  # fmt: skip
 
 
 def imports(path: Path) -> set[str]:
@@ -94,3 +100,36 @@ def test_every_rule_has_a_log_threads_and_resources():
             name = rule.partition(":")[0]
             for directive in ("log:", "threads:", "mem_mb=", "runtime=", "conda:", "script:"):
                 assert directive in rule, f"{name} has no {directive}"
+
+
+def test_the_packages_themselves_hold_no_code():
+    """A digest follows modules: what an `__init__` did would escape it where only the module is named."""
+    for path in PACKAGE.rglob("__init__.py"):
+        (only,) = ast.parse(path.read_text()).body
+        assert isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant), path
+        assert isinstance(only.value.value, str), path
+
+
+def arguments(path: Path) -> dict[str, int]:
+    """How many arguments each public function and method of a file takes, self left out: dotted name -> number."""
+    found = {}
+
+    def look(body: list[ast.stmt], place: str, owner: bool) -> None:
+        for node in body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                look(node.body, f"{place}.{node.name}", True)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                if node.name.startswith("_") and node.name not in {"__init__", "__call__"}:
+                    continue
+                given = node.args
+                static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
+                named = len(given.posonlyargs) + len(given.args) + len(given.kwonlyargs)
+                found[f"{place}.{node.name}"] = named - (owner and not static)
+
+    look(ast.parse(path.read_text()).body, ".".join(path.relative_to(PACKAGE).with_suffix("").parts), False)
+    return found
+
+
+def test_no_public_function_takes_more_than_eight_arguments():
+    found = {name: count for path in PACKAGE.rglob("*.py") for name, count in arguments(path).items()}
+    assert {name for name, count in found.items() if count > MOST_ARGUMENTS} == TOO_MANY
