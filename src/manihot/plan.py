@@ -155,7 +155,7 @@ class Plan:
             for size in self.sizes(dataset):
                 decode = {"root": root, "size": size, "decode": study.photos.decode}
                 yield "cache_pixels", f"{dataset}_{size}px", decode
-            yield "draw_exploration", dataset, {}
+            yield "plot_exploration", dataset, {}
         for name in self.splits:
             split = study.splits[name].model_dump(mode="json")
             yield "split_photos", name, {**split, "seed": study.seed, "protocol": study.protocol}
@@ -173,7 +173,7 @@ class Plan:
             learning = {**self._learning(entry), "repeat": entry.repeat, **training}
             yield "list_classes", name, {}
             yield "train_fold", name, learning
-            yield "draw_curves", name, {}
+            yield "plot_curves", name, {"folds": list(self.models[name].folds)}
             flips = {"flips_at_validation": entry.flips_at_validation}
             network = {k: learning[k] for k in ("network", "normalisation", "size", "batch_size")}
             predicting = {**network, **flips, "augment": learning["augment"], **training}
@@ -208,11 +208,12 @@ class Plan:
         for name, model in self.models.items():
             yield "ensemble_folds", name, {"folds": list(model.folds)}
             yield "score_model", name, {"kind": model.kind, "folds": list(model.folds), **scoring}
-            yield "draw_confusion", name, {}
+            yield "plot_confusion", name, {}
         described = [self._described(model) for model in self.models.values()]
         yield "summarise_scores", "all", {"models": described, **scoring}
-        yield "compare_models", "all", {"pairs": self.pairs(), **scoring}
-        yield "draw_summary", "all", {}
+        sides = {"pairs": self.pairs(), "models": self.compared, "splits": self.splits}
+        yield "compare_models", "all", {**sides, **scoring}
+        yield "plot_summary", "all", {}
         entries = {
             section: {name: entry.model_dump(mode="json") for name, entry in getattr(study, section).items()}
             for section in ("splits", "experiments", "overfit", "backbones", "boosting")

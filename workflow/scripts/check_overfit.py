@@ -1,6 +1,6 @@
 """Check that a network can learn a few balanced photos by heart."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from pathlib import Path
@@ -9,8 +9,8 @@ with job(snakemake) as run:
     from manihot.trainer import LabelledPhotos, Recipe
 
     given, outputs = snakemake.input, snakemake.output
-    photos = run.settings.pop("photos")
-    recipe = Recipe(**run.settings)
+    photos = run.settings["photos"]
+    recipe = Recipe(**{key: value for key, value in run.settings.items() if key != "photos"})
     chosen = training.balanced_photos(parts.read_photos(given.split), photos, recipe.seed)
     labels, catalogs = parts.class_labels(given.facts), parts.read_catalogs(given.catalogs)
     weights = next(map(Path, given.weights), None)

@@ -1,6 +1,6 @@
 """Draw the photos that an experiment trains on."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from manihot import files, parts, splits

@@ -1,6 +1,6 @@
 """Average the predictions of a model's folds."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from manihot import ensembles, files, parts

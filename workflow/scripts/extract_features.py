@@ -1,6 +1,6 @@
 """Run a frozen backbone over every photo of a data set in one view."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from pathlib import Path

@@ -1,6 +1,6 @@
 """Fit gradient-boosted trees on the stored features of a frozen backbone."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from manihot import boosting, feature_table, files, parts

@@ -1,6 +1,6 @@
 """Fit the last layer of a frozen backbone on its stored features."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from manihot import feature_table, files, heads, parts

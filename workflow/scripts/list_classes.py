@@ -1,6 +1,6 @@
 """Name the classes of an experiment in the order of their index."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from manihot import files

@@ -1,6 +1,6 @@
 """Predict each part of a split by gradient-boosted trees."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from manihot import boosting, files, parts

@@ -1,6 +1,6 @@
 """Predict every part of a split with the network of one fold."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from pathlib import Path

@@ -1,6 +1,6 @@
 """Predict each part of a split by the head of a frozen backbone."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from manihot import files, heads, parts

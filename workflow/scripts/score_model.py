@@ -1,6 +1,6 @@
 """Score a model and its folds on every part."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from manihot import files, parts, scores

@@ -1,6 +1,6 @@
 """Give each photo its role, and each photo of the pool its fold."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from manihot import files, parts, splits

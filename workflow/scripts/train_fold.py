@@ -1,6 +1,6 @@
 """Train one fold of an experiment."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from pathlib import Path
