@@ -18,7 +18,7 @@ sys.path.insert(0, str(PROJECT / "src"))
 from manihot import settings
 from manihot.errors import StudyError
 from manihot.load import load
-from manihot.paths import Paths, each_part, fitted_files, settings_of
+from manihot.paths import Paths, each_part, fitted_files, record_of, settings_of
 from manihot.names import PARTS
 from manihot.plan import Plan
 

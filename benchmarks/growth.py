@@ -1,8 +1,8 @@
-"""How the stages grow: drawn small photos through the workflow's own rules, a line a number of photos.
+"""How the stages grow: small synthetic photos through the workflow's own rules, a line a number of photos.
 
     python benchmarks/growth.py [--photos 1000 10000 100000] [--cores 2] [--folder FOLDER]
 
-Each run draws its photos (64 x 48 pixels, all different) and runs a study of them: first up to the catalog and the
+Each run renders its photos (64 x 48 pixels, all different) and runs a study of them: first up to the catalog and the
 pixels of every shard, then, with two experiments of two folds and one epoch, up to the report. It prints a row a run
 and writes benchmarks/results/growth.json. Seconds of a stage are those of its jobs added up; `listing` is a run with
 nothing to do, in which the main process lists all photos.
@@ -41,12 +41,12 @@ STAGES = {
     "splits": ["split_photos", "sample_photos"],
     "training": ["train_fold", "predict_fold"],
     "scores": ["ensemble_folds", "score_model", "compare_models", "summarise_scores"],
-    "report": ["draw_exploration", "draw_curves", "draw_confusion", "draw_summary", "build_report"],
+    "report": ["plot_exploration", "plot_curves", "plot_confusion", "plot_summary", "build_report"],
 }
 
 
-def draw(folder: Path, photos: int) -> None:
-    """Draw blurred noise as JPEG, a photo a number, with labels of two classes."""
+def render(folder: Path, photos: int) -> None:
+    """Render blurred noise as JPEG, a photo a number, with labels of two classes."""
     (folder / "photos").mkdir(parents=True)
 
     def one(number: int) -> None:
@@ -81,7 +81,7 @@ def costs(folder: Path, rules: list[str]) -> tuple[float, float]:
 def measure(folder: Path, photos: int, cores: int) -> dict[str, float]:
     """A row of the table."""
     start = time.perf_counter()
-    draw(folder, photos)
+    render(folder, photos)
     drawing = time.perf_counter() - start
     shards = max(2, photos // 12_500)
     study = STUDY.format(folder=folder, shards=shards, tested=photos // 10)

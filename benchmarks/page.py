@@ -148,8 +148,8 @@ differ, and others might not.
 GROWTH = """\
 ## Growth
 
-`benchmarks/growth.py`: drawn photos of 64 x 48 pixels through a study of two experiments (32 px, two folds, one epoch,
-two tests of a tenth of the photos) on {cores} cores. Seconds of a stage are those of its jobs added up; the last
+`benchmarks/growth.py`: synthetic photos of 64 x 48 pixels through a study of two experiments (32 px, two folds, one
+epoch, two tests of a tenth of the photos) on {cores} cores. Seconds of a stage are those of its jobs added up; the last
 column is the whole, up to the report. The highest peak is a training or predicting job's.
 
 | photos | shards | catalog | duplicates | pixels | splits | scores | report | peak memory | nothing to do | wall |

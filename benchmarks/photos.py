@@ -1,4 +1,4 @@
-"""The photos that are measured on: the sample's where they are, drawn ones elsewhere."""
+"""The photos that are measured on: the sample's where they are, synthetic ones elsewhere."""
 
 import tempfile
 from functools import cache
@@ -21,7 +21,7 @@ def paths(count: int) -> list[Path]:
     """So many photos of the sample, or noise as 800x600 JPEG files."""
     if SAMPLE.is_dir():
         return sorted(SAMPLE.iterdir())[:count]
-    folder = Path(tempfile.gettempdir()) / "manihot-drawn-photos"
+    folder = Path(tempfile.gettempdir()) / "manihot-synthetic-photos"
     folder.mkdir(exist_ok=True)
     for index in range(count):
         path = folder / f"{index:05}.jpg"

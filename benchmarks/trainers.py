@@ -1,4 +1,4 @@
-"""The trainer as it is measured: on a processor and on a GPU, of photos drawn or real. Needs torch alone."""
+"""The trainer as it is measured: on a processor and on a GPU, of photos synthetic or real. Needs torch alone."""
 
 import numpy as np
 import torch

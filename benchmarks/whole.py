@@ -106,7 +106,7 @@ def enlarge(source: Path, target: Path) -> None:
 def report(done: Path, pairs: int) -> Iterator[Row]:
     """The report of as many photos as the study has, from its tables: seconds of the process, and its size."""
     code = (
-        "import sys, json, pathlib; from manihot import report; report.build(pathlib.Path('results'), "
+        "import sys, json, pathlib; from manihot.report import page; page.build(pathlib.Path('results'), "
         "pathlib.Path('report.html'), json.load(open('settings.json')), made='', commit='', versions={})"
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -15,10 +15,9 @@ from typing import Any
 from manihot import files
 from manihot.errors import StudyError
 from manihot.folds import Fold
+from manihot.names import RECORD, WEIGHTS
 
 SCHEMA_VERSION = 1
-RECORD = "model.json"
-WEIGHTS = {"network": "weights.safetensors", "head": "weights.safetensors", "boosting": "booster.ubj"}
 MEAN = "mean of probabilities"
 
 
@@ -38,6 +37,10 @@ class Bundle:
     def normalisation(self) -> tuple[list[float], list[float]]:
         """Mean and standard deviation of the three channels of pixels 0..1."""
         return self.record["input"]["mean"], self.record["input"]["std"]
+
+    def identity(self) -> dict[str, Any]:
+        """What the model's answers depend on: its record without the names of its classes."""
+        return {**self.record, "classes": self.labels}
 
     def weights(self) -> bytes:
         """The content of the weights file, checked against the SHA-256 in the record.
@@ -121,6 +124,15 @@ def save(folder: Path, record: Mapping[str, Any], weights: bytes) -> None:
     files.write_bytes(folder / name, weights)
     digest = files.sha256(folder / name)
     files.write_json(folder / RECORD, {**record, "weights": {"file": name, "sha256": digest}})
+
+
+def name_classes(path: str | PathLike[str], classes: Sequence[Mapping[str, str]]) -> None:
+    """Give the classes of the record at `path` the names in `classes`, which has the same labels.
+
+    Names change without a new fit: the fit that is kept may have had others.
+    """
+    record = files.read_json(path)
+    files.write_json_if_changed(path, {**record, "classes": [dict(entry) for entry in classes]})
 
 
 def whole(name: str, kind: str, views: Sequence[str], folds: Sequence[Bundle]) -> dict[str, Any]:

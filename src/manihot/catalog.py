@@ -99,7 +99,7 @@ def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
 def catalog_shard(
     listing: StrPath, root: StrPath, max_pixels: int, progress: Callable[[int, int, str], None]
 ) -> tuple[list[dict[str, Any]], NDArray[np.uint8]]:
-    """The facts (`COLUMNS`) of a listing's photos, in its order, and their grey thumbnails uint8 [N, 32, 32].
+    """The properties (`COLUMNS`) of a listing's photos, in its order, and their grey thumbnails uint8 [N, 32, 32].
 
     `status` is `ok` or why the photo is set aside; what is not known of it is 0 or empty, its thumbnail
     black. Width and height are those of the upright photo, the mode is as stored. No photo makes it raise.
@@ -108,42 +108,42 @@ def catalog_shard(
     thumbnails = np.zeros((len(image_ids), THUMBNAIL, THUMBNAIL), np.uint8)
     rows = []
     for index, image_id in enumerate(image_ids):
-        rows.append(_facts(Path(root), image_id, max_pixels, thumbnails[index]))
+        rows.append(_properties(Path(root), image_id, max_pixels, thumbnails[index]))
         progress(index + 1, len(image_ids), "photos checked")
     for row, code in zip(rows, perceptual_hashes(thumbnails), strict=True):
         row["hash"] = f"{code:016x}" if row["status"] == "ok" else ""
     return rows, thumbnails
 
 
-def _facts(root: Path, image_id: str, max_pixels: int, thumbnail: NDArray[np.uint8]) -> dict[str, Any]:
+def _properties(root: Path, image_id: str, max_pixels: int, thumbnail: NDArray[np.uint8]) -> dict[str, Any]:
     """A photo's row of the catalog, its hash left open; fills in its thumbnail."""
-    facts: dict[str, Any] = dict.fromkeys(COLUMNS, "") | dict.fromkeys(("width", "height", "bytes"), 0)
-    facts["image_id"] = image_id
+    properties: dict[str, Any] = dict.fromkeys(COLUMNS, "") | dict.fromkeys(("width", "height", "bytes"), 0)
+    properties["image_id"] = image_id
     try:
         path = root / image_id
         if not path.resolve().is_relative_to(root.resolve()):
             raise UnusableError("outside the photo folder")
-        facts["bytes"] = _size(path, max_pixels)
-        facts["sha256"] = files.sha256(path)
+        properties["bytes"] = _size(path, max_pixels)
+        properties["sha256"] = files.sha256(path)
         with _opened(path, max_pixels) as image:
             rgb = to_rgb(image)
-            facts |= {"mode": image.mode, "width": rgb.width, "height": rgb.height}
+            properties |= {"mode": image.mode, "width": rgb.width, "height": rgb.height}
         small = rgb.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR)
         thumbnail[:] = np.asarray(small)
     except Exception as error:
-        return facts | {"status": _reason(error, max_pixels)}
-    return facts | {"status": "ok"}
+        return properties | {"status": _reason(error, max_pixels)}
+    return properties | {"status": "ok"}
 
 
 def _size(path: Path, max_pixels: int) -> int:
-    facts = path.stat()
-    if not stat.S_ISREG(facts.st_mode):  # reading a pipe would wait for ever
+    properties = path.stat()
+    if not stat.S_ISREG(properties.st_mode):  # reading a pipe would wait for ever
         raise UnusableError("not a file")
-    if not facts.st_size:
+    if not properties.st_size:
         raise UnusableError("empty file")
-    if facts.st_size > METADATA_BYTES + PIXEL_BYTES * max_pixels:
+    if properties.st_size > METADATA_BYTES + PIXEL_BYTES * max_pixels:
         raise UnusableError(f"larger than {max_pixels} pixels can be")
-    return facts.st_size
+    return properties.st_size
 
 
 @contextmanager

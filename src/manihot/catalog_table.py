@@ -16,8 +16,8 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def read_facts(path: str | PathLike[str]) -> pd.DataFrame:
-    """A shard's table of facts: sizes are integers, the rest is text."""
+def read_properties(path: str | PathLike[str]) -> pd.DataFrame:
+    """A shard's table of properties: sizes are integers, the rest is text."""
     sizes = dict.fromkeys(("width", "height", "bytes"), "int64")
     text = dict.fromkeys(("image_id", "mode", "sha256", "hash", "status"), "str")
     return pd.read_csv(path, dtype=sizes | text, keep_default_na=False)
@@ -41,9 +41,9 @@ def build_catalog(
         StudyError: more than the share `max_set_aside` of the photos cannot be used, or none can.
     """
     numbered = [table.assign(shard=shard, row=range(len(table))) for shard, table in enumerate(tables)]
-    facts = pd.concat(numbered)
-    facts["thumbnail"] = np.arange(len(facts))
-    catalog = labels.merge(facts, on="image_id", how="left", validate="one_to_one")
+    properties = pd.concat(numbered)
+    properties["thumbnail"] = np.arange(len(properties))
+    catalog = labels.merge(properties, on="image_id", how="left", validate="one_to_one")
     if catalog["status"].isna().any():
         unknown = catalog.loc[catalog["status"].isna(), "image_id"].iloc[0]
         raise StudyError(

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from manihot import comparisons, paper
+from manihot import comparisons, files, paper
 from manihot.published_numbers import Estimate, difference, mean, share
 from manihot.scores import Classes
 from manihot.switches import differing
@@ -88,7 +88,9 @@ def balancing(evidence: Evidence) -> list[dict[str, Any]]:
         balanced, as_found = (evidence.experiments[row[key]] for key in ("model", "based_on"))
         changed = differing(balanced, as_found, evidence.splits)
         row["besides"] = [
-            f"{key.replace('_', ' ')} {old} → {new}" for key, (old, new) in changed.items() if key != "draw"
+            f"{key.replace('_', ' ')} {files.plain(old)} → {files.plain(new)}"
+            for key, (old, new) in changed.items()
+            if key != "draw"
         ]
     return rows
 

@@ -1,4 +1,4 @@
-"""The drawn data sets: labelled photos that exist anywhere, for trying a study and for its tests.
+"""The synthetic data sets: labelled photos that exist anywhere, for trying a study and for its tests.
 
 `leaves`: five conditions of a palmate leaf that differ by the colour, number, size and shape of their spots,
 imbalanced as the cassava photos are. `needles`: needles and a few other leaves, for a new class.
@@ -16,40 +16,40 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image
 
-from manihot import drawing
+from manihot import leaves
 from manihot.errors import StudyError
 from manihot.photos import Label
 
 
 class Kind(NamedTuple):
-    """A class of drawn photos; `share` is relative to that of the other classes."""
+    """A class of synthetic photos; `share` is relative to that of the other classes."""
 
     label: str
     name: str
     share: float
-    draw: Callable[[np.random.Generator], Image.Image]
+    render: Callable[[np.random.Generator], Image.Image]
 
 
 KINDS = {
     # The shares are the counts of the cassava photos.
     "leaves": [
-        Kind("0", "Angular blight, drawn", 1087, partial(drawing.leaves_in_field, spots=drawing.BLIGHT)),
-        Kind("1", "Brown streak, drawn", 2189, partial(drawing.leaves_in_field, spots=drawing.STREAK)),
-        Kind("2", "Pale mottle, drawn", 2386, partial(drawing.leaves_in_field, spots=drawing.MOTTLE)),
-        Kind("3", "Yellow mosaic, drawn", 13158, partial(drawing.leaves_in_field, spots=drawing.MOSAIC)),
-        Kind("4", "Healthy, drawn", 2577, partial(drawing.leaves_in_field, spots=None)),
+        Kind("0", "Angular blight, synthetic", 1087, partial(leaves.leaves_in_field, spots=leaves.BLIGHT)),
+        Kind("1", "Brown streak, synthetic", 2189, partial(leaves.leaves_in_field, spots=leaves.STREAK)),
+        Kind("2", "Pale mottle, synthetic", 2386, partial(leaves.leaves_in_field, spots=leaves.MOTTLE)),
+        Kind("3", "Yellow mosaic, synthetic", 13158, partial(leaves.leaves_in_field, spots=leaves.MOSAIC)),
+        Kind("4", "Healthy, synthetic", 2577, partial(leaves.leaves_in_field, spots=None)),
     ],
     "needles": [
-        Kind("needle", "Needle, drawn", 85, partial(drawing.leaf_on_paper, draw=drawing.needle_twig)),
-        Kind("round leaf", "Round leaf, drawn", 7, partial(drawing.leaf_on_paper, draw=drawing.round_leaf)),
-        Kind("lobed leaf", "Lobed leaf, drawn", 8, partial(drawing.leaf_on_paper, draw=drawing.lobed_leaf)),
+        Kind("needle", "Needle, synthetic", 85, partial(leaves.leaf_on_paper, render=leaves.needle_twig)),
+        Kind("round leaf", "Round leaf, synthetic", 7, partial(leaves.leaf_on_paper, render=leaves.round_leaf)),
+        Kind("lobed leaf", "Lobed leaf, synthetic", 8, partial(leaves.leaf_on_paper, render=leaves.lobed_leaf)),
     ],
 }
 # Some cameras store a photo on its side and say so: one in so many here does.
 ON_ITS_SIDE = 100
 
 
-def draw_demo(
+def render_demo(
     images: Path,
     photos: int,
     kind: str,
@@ -60,35 +60,35 @@ def draw_demo(
     threads: int,
     progress: Callable[[int, int], None],
 ) -> list[Label]:
-    """Draw `photos` JPEG files of 800x600 into `images`; returns their labels.
+    """Render `photos` JPEG files of 800x600 into `images`; returns their labels.
 
     A share `label_noise` of them shows another class than its label says. The last `duplicates + damaged` are
     made from earlier ones: copies that are encoded again, smaller, cropped or brighter, the last of them with
-    a wrong label; and files that are cut off or empty. A drawn photo depends on kind, seed and its number.
+    a wrong label; and files that are cut off or empty. A synthetic photo depends on kind, seed and its number.
 
     Raises:
-        StudyError: no drawn photos are left beside duplicates and damaged files.
+        StudyError: no room is left for photos beside duplicates and damaged files.
     """
-    drawn = photos - duplicates - damaged
-    if drawn < 1:
+    originals = photos - duplicates - damaged
+    if originals < 1:
         raise StudyError(f"photos: {photos} leave no room beside {duplicates} duplicates and {damaged} damaged files")
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir(parents=True)
     # A prime step, so that the sources of copies are spread over the photos.
-    sources = [index if index < drawn else index * 7919 % drawn for index in range(photos)]
+    sources = [index if index < originals else index * 7919 % originals for index in range(photos)]
     classes = [_class_of(source, kind, seed) for source in sources]
     if duplicates:
-        classes[drawn + duplicates - 1] = (classes[drawn + duplicates - 1] + 1) % len(KINDS[kind])
+        classes[originals + duplicates - 1] = (classes[originals + duplicates - 1] + 1) % len(KINDS[kind])
     labels = [Label(f"{kind}_{index:05d}.jpg", *KINDS[kind][one][:2]) for index, one in enumerate(classes)]
 
     def make(index: int) -> None:
-        picture = _draw(sources[index], kind, seed, label_noise)
-        if index < drawn:
+        picture = _render(sources[index], kind, seed, label_noise)
+        if index < originals:
             content = _encode(picture, on_its_side=index % ON_ITS_SIDE == 0)
-        elif index < drawn + duplicates:
-            content = _altered(picture, way=index - drawn)
+        elif index < originals + duplicates:
+            content = _altered(picture, way=index - originals)
         else:
-            content = _damaged(_encode(picture), way=index - drawn - duplicates)
+            content = _damaged(_encode(picture), way=index - originals - duplicates)
         (images / labels[index].image_id).write_bytes(content)
 
     with ThreadPoolExecutor(threads) as pool:
@@ -104,11 +104,11 @@ def _class_of(index: int, kind: str, seed: int) -> int:
     return int(np.searchsorted(shares / shares[-1], (start + index * 0.6180339887) % 1, side="right"))
 
 
-def _draw(index: int, kind: str, seed: int, label_noise: float) -> Image.Image:
+def _render(index: int, kind: str, seed: int, label_noise: float) -> Image.Image:
     rng = np.random.default_rng([seed, zlib.crc32(kind.encode()), index])
     shown, kinds = _class_of(index, kind, seed), KINDS[kind]
     wrong, step = rng.random() < label_noise, int(rng.integers(1, len(kinds)))
-    return kinds[(shown + wrong * step) % len(kinds)].draw(rng)
+    return kinds[(shown + wrong * step) % len(kinds)].render(rng)
 
 
 def _encode(picture: Image.Image, quality: int = 90, on_its_side: bool = False) -> bytes:

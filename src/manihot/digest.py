@@ -5,19 +5,22 @@ Comments, white space and docstrings do not count, so that only an edit that can
 
 import ast
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 # These tell a story or a time; they do not change a result.
-LEFT_OUT = {"manihot.logs"}
+LEFT_OUT = {"manihot.job", "manihot.progress"}
+# What a module may read from its own folder.
+BESIDE = re.compile(r"[\w-]+\.(html|css|js)")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def code_digest(script: Path, package: Path = PACKAGE) -> str:
     """SHA-256 (hexadecimal) over `script` and the modules of the package it imports, directly or not.
 
-    A module whose folder holds other files (the report's template, style and script) brings these along.
+    A module that names a file beside it in a text of its own (the report's template, style, script) brings it along.
     """
     pending, seen = list(_imports(script)), {}
     while pending:
@@ -44,18 +47,17 @@ def _imports(path: Path) -> frozenset[str]:
 
 
 def _digest(path: Path) -> str:
-    own = _parse(path, path.stat().st_mtime_ns, path.stat().st_size)[1]
-    if path.name != "__init__.py":
-        return own
-    beside = sorted(p for p in path.parent.iterdir() if p.suffix in {".html", ".css", ".js"})
-    return own + "".join(hashlib.sha256(p.read_bytes()).hexdigest() for p in beside)
+    _, own, named = _parse(path, path.stat().st_mtime_ns, path.stat().st_size)
+    beside = (path.parent / name for name in sorted(named))
+    return own + "".join(hashlib.sha256(p.read_bytes()).hexdigest() for p in beside if p.is_file())
 
 
 @cache
-def _parse(path: Path, mtime: int, size: int) -> tuple[frozenset[str], str]:
-    """The package modules that a file names in its imports, and the digest of its syntax tree."""
+def _parse(path: Path, mtime: int, size: int) -> tuple[frozenset[str], str, frozenset[str]]:
+    """The package modules that a file names in its imports, the digest of its syntax tree, and the files it names."""
     tree = ast.parse(path.read_bytes())
     imports: set[str] = set()
+    named: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imports |= {alias.name for alias in node.names}
@@ -63,5 +65,7 @@ def _parse(path: Path, mtime: int, size: int) -> tuple[frozenset[str], str]:
             imports |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and BESIDE.fullmatch(node.value):
+            named.add(node.value)
     ours = frozenset(name for name in imports if name.split(".")[0] == "manihot")
-    return ours, hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    return ours, hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(named)

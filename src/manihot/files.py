@@ -125,6 +125,13 @@ def sha256(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def plain(content: Any) -> Any:
+    """`content` with a `dict` for each mapping and a `list` for each list in it, as JSON and YAML need them."""
+    if isinstance(content, Mapping):
+        return {key: plain(value) for key, value in content.items()}
+    return [plain(value) for value in content] if isinstance(content, list) else content
+
+
 def content_key(content: Any) -> str:
     """SHA-256 of the canonical JSON of plain content, in hexadecimal."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

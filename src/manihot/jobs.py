@@ -10,9 +10,11 @@ from typing import Any
 
 from manihot import paper
 from manihot.plan import Plan
-from manihot.schema import Learning
+from manihot.schema import Backbone, Learning
 
 Settings = dict[str, Any]
+# What an entry of the study says of a network's input.
+INPUT = ("network", "size", "normalisation")
 Jobs = Iterator[tuple[str, Settings]]
 
 # The function of each rule, in the order in which they stand below.
@@ -102,23 +104,17 @@ def sample_photos(plan: Plan) -> Jobs:
 
 
 @rule
-def list_classes(plan: Plan) -> Jobs:
-    """An experiment."""
-    yield from _without_settings(plan.study.experiments)
-
-
-@rule
 def train_fold(plan: Plan) -> Jobs:
     """An experiment; its folds share the settings."""
     for name, entry in plan.study.experiments.items():
-        yield name, {**_learning(entry), "repeat": entry.repeat, **_training(plan)}
+        yield name, {"recipe": _recipe(plan, entry, entry.repeat)}
 
 
 @rule
 def check_overfit(plan: Plan) -> Jobs:
     """An overfit check."""
     for name, check in plan.study.overfit.items():
-        yield name, {**_learning(check), "photos": check.photos, "repeat": 0, **_training(plan)}
+        yield name, {"photos": check.photos, "recipe": _recipe(plan, check, 0)}
 
 
 # Features
@@ -136,8 +132,8 @@ def fetch_weights(plan: Plan) -> Jobs:
 def extract_features(plan: Plan) -> Jobs:
     """A backbone; its data sets and views share the settings."""
     for name, backbone in plan.study.backbones.items():
-        network = {key: getattr(backbone, key) for key in ("network", "size", "normalisation", "batch_size")}
-        yield name, {**network, "gpu_slots": plan.study.gpu_slots, **_machine(plan)}
+        seen = {"input": _input(plan, backbone), "batch_size": backbone.batch_size}
+        yield name, {**seen, "compute": _compute(plan)}
 
 
 @rule
@@ -145,18 +141,19 @@ def fit_head(plan: Plan) -> Jobs:
     """A backbone with a head; its folds share the settings."""
     for name, backbone in plan.study.backbones.items():
         if backbone.head:
-            head = backbone.head.model_dump(mode="json")
-            yield f"{name}_head", {**head, "seed": plan.study.seed, "threads": plan.study.threads}
+            recipe = {**backbone.head.model_dump(mode="json"), "seed": plan.study.seed}
+            yield f"{name}_head", {"recipe": recipe, "threads": plan.study.threads}
 
 
 @rule
 def fit_booster(plan: Plan) -> Jobs:
     """A model of boosted trees, refits included; its folds share the settings."""
-    computing = {key: _training(plan)[key] for key in ("seed", "device", "gpu_slots", "threads")}
+    # Trees are always grown in float32.
+    compute = {key: value for key, value in _compute(plan).items() if key != "precision"}
     for name in plan.of_kind("boosting"):
         booster = plan.study.boosting[name.removesuffix("_refit") if 0 in plan.models[name].folds else name]
         trees = {key: getattr(booster, key) for key in ("n_estimators", "max_depth", "learning_rate")}
-        yield name, {**trees, **computing}
+        yield name, {"recipe": {**trees, "seed": plan.study.seed}, "compute": compute}
 
 
 # Predictions
@@ -165,14 +162,12 @@ def fit_booster(plan: Plan) -> Jobs:
 @rule
 def predict_fold(plan: Plan) -> Jobs:
     """An experiment, and one more where it is averaged over views; its folds share the settings."""
-    for name, entry in plan.study.experiments.items():
-        learning = _learning(entry)
-        network = {key: learning[key] for key in ("network", "normalisation", "size", "batch_size")}
-        flips = {"flips_at_validation": entry.flips_at_validation}
-        predicting = {**network, **flips, "augment": learning["augment"], **_training(plan)}
-        yield name, {**predicting, "views": ["identity"]}
-        if entry.tta:
-            yield f"{name}_tta", {**predicting, "views": entry.tta}
+    for name in plan.of_kind("network", "tta"):
+        entry = plan.study.experiments[plan.models[name].fitted_as]
+        changes = entry.augment.model_dump(mode="json") if entry.flips_at_validation else {}
+        shown = {"views": plan.views(name), "batch_size": entry.batch_size}
+        viewing = {**shown, "validation_augment": changes, "seed": plan.study.seed}
+        yield name, {"viewing": viewing, "compute": _compute(plan)}
 
 
 @rule
@@ -193,7 +188,7 @@ def predict_booster(plan: Plan) -> Jobs:
 def ensemble_folds(plan: Plan) -> Jobs:
     """A model."""
     for name, model in plan.models.items():
-        yield name, {"folds": list(model.folds)}
+        yield name, {"kind": model.kind, "views": plan.views(name), "folds": list(model.folds)}
 
 
 # Scores
@@ -215,7 +210,8 @@ def summarise_scores(plan: Plan) -> Jobs:
 @rule
 def compare_models(plan: Plan) -> Jobs:
     """One job, of all pairs."""
-    yield "all", {"pairs": plan.pairs(), **_scoring(plan)}
+    sides = {"pairs": plan.pairs(), "models": plan.compared, "splits": plan.splits}
+    yield "all", {**sides, **_scoring(plan)}
 
 
 @rule
@@ -255,25 +251,26 @@ def weigh_switches(plan: Plan) -> Jobs:
 
 
 @rule
-def draw_exploration(plan: Plan) -> Jobs:
+def plot_exploration(plan: Plan) -> Jobs:
     """A data set."""
     yield from _without_settings(plan.datasets)
 
 
 @rule
-def draw_curves(plan: Plan) -> Jobs:
+def plot_curves(plan: Plan) -> Jobs:
     """An experiment."""
-    yield from _without_settings(plan.study.experiments)
+    for name in plan.study.experiments:
+        yield name, {"folds": list(plan.models[name].folds)}
 
 
 @rule
-def draw_confusion(plan: Plan) -> Jobs:
+def plot_confusion(plan: Plan) -> Jobs:
     """A model."""
     yield from _without_settings(plan.models)
 
 
 @rule
-def draw_summary(plan: Plan) -> Jobs:
+def plot_summary(plan: Plan) -> Jobs:
     """One job."""
     yield from _without_settings(["all"])
 
@@ -308,18 +305,21 @@ def _without_settings(names: Iterable[str]) -> Jobs:
         yield name, {}
 
 
-def _machine(plan: Plan) -> Settings:
-    return {"device": plan.study.device, "precision": plan.study.precision, "threads": plan.study.threads}
+def _compute(plan: Plan) -> Settings:
+    return {key: getattr(plan.study, key) for key in ("device", "precision", "threads", "gpu_slots")}
 
 
-def _training(plan: Plan) -> Settings:
-    return {"seed": plan.study.seed, "gpu_slots": plan.study.gpu_slots, **_machine(plan)}
+def _input(plan: Plan, entry: Learning | Backbone) -> Settings:
+    """Which network sees what."""
+    return {key: getattr(entry, key) for key in INPUT} | {"decode": plan.study.photos.decode}
 
 
-def _learning(entry: Learning) -> Settings:
+def _recipe(plan: Plan, entry: Learning, repeat: int) -> Settings:
     """How an entry learns, without the rest of what it says."""
     said = entry.model_dump(mode="json")
-    return {key: said[key] for key in Learning.model_fields}
+    learning = {key: said[key] for key in Learning.model_fields if key not in INPUT}
+    seeds = {"seed": plan.study.seed, "repeat": repeat}
+    return {"input": _input(plan, entry), **learning, **seeds, "compute": _compute(plan)}
 
 
 def _scoring(plan: Plan) -> Settings:

@@ -1,4 +1,4 @@
-"""The names of the parts of a study's photos, and how tables and charts say them; the standard library only."""
+"""Names that many modules share: the parts of a study's photos, and the files of a fitted fold. No library is needed."""
 
 PARTS = ("train", "validation", "test", "test_as_found")
 PART_TITLES = {
@@ -6,4 +6,12 @@ PART_TITLES = {
     "validation": "out of fold",
     "test": "test",
     "test_as_found": "test as found",
+}
+# A fitted fold's record, and the file of its weights by the kind of model.
+RECORD = "model.json"
+WEIGHTS = {
+    "network": "weights.safetensors",
+    "tta": "weights.safetensors",
+    "head": "weights.safetensors",
+    "boosting": "booster.ubj",
 }

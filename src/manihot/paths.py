@@ -7,7 +7,7 @@ to a path, as `ancient`, it gets in the rules.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from manihot.names import PARTS
+from manihot.names import PARTS, RECORD, WEIGHTS
 from manihot.plan import Kind, Plan
 from manihot.schema import Backbone, Experiment, OverfitCheck
 
@@ -22,14 +22,13 @@ class Fitted(NamedTuple):
 
 def fitted_files(kind: Kind, model: str, fold: str = "{fold}") -> Fitted:
     """The files that fitting a model of a kind on a fold writes; nothing else spells their paths."""
-    if kind == "head":
-        stem = f"results/features/heads/{model}/fold{fold}"
-        return Fitted(f"{stem}.safetensors", f"{stem}.csv", f"{stem}.json")
-    if kind == "boosting":
-        stem = f"results/features/boosting/{model}/fold{fold}"
-        return Fitted(f"{stem}.ubj", f"{stem}.csv", f"{stem}.json")
-    folder = f"results/training/{model}/fold{fold}"
-    return Fitted(f"{folder}/weights.safetensors", f"{folder}/history.csv", f"{folder}/model.json")
+    folder = f"results/models/{model}/fold{fold}"
+    return Fitted(f"{folder}/{WEIGHTS[kind]}", f"{folder}/history.csv", f"{folder}/{RECORD}")
+
+
+def record_of(model: str) -> str:
+    """The record of a whole model: its members, its views, and how they are averaged."""
+    return f"results/models/{model}/{RECORD}"
 
 
 def settings_of(rule: str, name: str) -> str:
@@ -102,11 +101,11 @@ class Paths:
     def fitted(self, model: str, fold: str | int) -> Fitted:
         """The fitted files of a model's fold; an ensemble over views has those of its experiment."""
         entry = self.plan.models[model]
-        return fitted_files(entry.kind, entry.sample if entry.kind in {"network", "tta"} else model, str(fold))
+        return fitted_files(entry.kind, entry.fitted_as, str(fold))
 
-    def first_fitted(self, model: str) -> Fitted:
-        """The fitted files of the first fold that a model has."""
-        return self.fitted(model, self.plan.models[model].folds[0])
+    def members(self, model: str) -> list[str]:
+        """The records of the fitted folds that a model averages."""
+        return [self.fitted(model, fold).model for fold in self.plan.models[model].folds]
 
     def histories(self, *models: str) -> list[str]:
         """The learning curves of models, model by model and fold by fold."""
@@ -126,7 +125,7 @@ class Paths:
                 f"results/catalog/{dataset}{table}.csv" for dataset in plan.datasets for table in ("", "/duplicates")
             ],
             "splits": [f"results/splits/{split}.{kind}" for split in plan.splits for kind in ("csv", "json")],
-            "classes": [f"results/training/{experiment}/classes.json" for experiment in experiments],
+            "models": [record_of(model) for model in plan.models],
             "histories": self.histories(*plan.of_kind("head", "boosting")),
             "overfit": [f"results/training/overfit/{check}/result.json" for check in plan.study.overfit],
             "scores": [

@@ -179,8 +179,8 @@ def write_listing(target: Path, labels: Sequence[Label], root: Path, shards: int
     if not root.is_dir():
         raise StudyError(f"{root}: no such photo folder: mend `photos` in the study file")
     tables: list[list[tuple[object, ...]]] = [[] for _ in range(shards)]
-    for label, facts in zip(labels, _facts(root, labels), strict=True):
-        tables[shard_of(label.image_id, shards)].append((label.image_id, *facts))
+    for label, properties in zip(labels, _properties(root, labels), strict=True):
+        tables[shard_of(label.image_id, shards)].append((label.image_id, *properties))
     if not any(row[1] != "" for table in tables for row in table):
         raise StudyError(
             f"{root}: none of the {len(labels)} labelled photos is in this folder; the first would be "
@@ -299,7 +299,7 @@ def _visible(folder: Path, folders: bool) -> list[str]:
     return sorted(name for name in found if not name.startswith(".") and name != "__MACOSX")
 
 
-def _facts(root: Path, labels: Sequence[Label]) -> Iterator[tuple[int, int] | tuple[str, str]]:
+def _properties(root: Path, labels: Sequence[Label]) -> Iterator[tuple[int, int] | tuple[str, str]]:
     """Size in bytes and time in nanoseconds of each photo. A call of lstat a photo: only links need more."""
     inside = os.path.realpath(root)
     folders: set[str] = set()
@@ -310,14 +310,14 @@ def _facts(root: Path, labels: Sequence[Label]) -> Iterator[tuple[int, int] | tu
             _stay_inside(f"{root}/{folder}", inside)
             folders.add(folder)
         try:
-            facts = os.lstat(path)
-            if stat.S_ISLNK(facts.st_mode):
+            properties = os.lstat(path)
+            if stat.S_ISLNK(properties.st_mode):
                 _stay_inside(path, inside)
-                facts = os.stat(path)  # noqa: PTH116 (as above)
+                properties = os.stat(path)  # noqa: PTH116 (as above)
         except OSError:
             yield "", ""
             continue
-        yield (facts.st_size, facts.st_mtime_ns) if stat.S_ISREG(facts.st_mode) else ("", "")
+        yield (properties.st_size, properties.st_mtime_ns) if stat.S_ISREG(properties.st_mode) else ("", "")
 
 
 def _stay_inside(path: str, folder: str) -> None:

@@ -33,6 +33,11 @@ class Model:
     backbone: str | None = None
     repeat: int = 0
 
+    @property
+    def fitted_as(self) -> str:
+        """The model whose fits this one has: one averaged over views has those of its experiment."""
+        return self.experiment or self.name
+
 
 class Plan:
     """A checked study, and everything that follows from it without looking at a photo.
@@ -113,6 +118,11 @@ class Plan:
     def of_kind(self, *kinds: Kind) -> list[str]:
         """The names of the models of some kinds."""
         return [name for name, model in self.models.items() if model.kind in kinds]
+
+    def views(self, model: str) -> list[str]:
+        """The views in which a model sees a photo when it predicts."""
+        entry = self.models[model]
+        return list(self.study.experiments[entry.fitted_as].tta) if entry.kind == "tta" else ["identity"]
 
     def head_views(self, model: str) -> list[str]:
         """The views that a head is trained on."""

@@ -56,7 +56,7 @@ class FolderData(Section):
 
 
 class DemoData(Section):
-    """Photos drawn by the program itself."""
+    """Synthetic photos, which the program renders."""
 
     source: Literal["demo"]
     photos: Annotated[int, Field(ge=20)] = 600

@@ -33,8 +33,8 @@ def read_label(path: Path) -> dict[str, Any]:
 class State:
     """The folder of one piece of work; a context manager that keeps every other process out of it.
 
-    `settings` are plain values, `code` the digest of the job's sources, `data` a digest of the content of its data;
-    `job` is who uses it, which is kept for pruning and no part of the key.
+    `settings` are plain values (mappings may be read-only), `code` the digest of the job's sources, `data` a digest
+    of the content of its data; `job` is who uses it, which is kept for pruning and no part of the key.
     """
 
     def __init__(
@@ -47,10 +47,11 @@ class State:
         job: str = "",
     ):
         self._job = job
+        settings = files.plain(settings)
         self.key = files.content_key([stage, settings, code, data])[:32]
         self.folder = Path(root) / self.key
         # As it is read back from JSON.
-        self.label = json.loads(json.dumps({"stage": stage, "settings": dict(settings), "code": code, "data": data}))
+        self.label = json.loads(json.dumps({"stage": stage, "settings": settings, "code": code, "data": data}))
         self._lock = FileLock(self.folder / ".lock")
 
     def __enter__(self) -> "State":

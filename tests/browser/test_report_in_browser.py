@@ -30,13 +30,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(given).resolve()
     import synthetic_results
 
-    from manihot import report
-    from manihot.report import provenance
+    from manihot.report import page, provenance
 
     folder = tmp_path_factory.mktemp("browser")
     settings = synthetic_results.build(folder / "results")
     versions = provenance.versions()
-    report.build(folder / "results", folder / "report.html", settings, made="now", commit="none", versions=versions)
+    page.build(folder / "results", folder / "report.html", settings, made="now", commit="none", versions=versions)
     return folder / "report.html"
 
 

@@ -1,6 +1,6 @@
 """A small but complete results folder, made up and seeded: what the tests of figures and report read.
 
-Two data sets of drawn photos, three experiments (one with test-time augmentation, one with a new class),
+Two data sets of synthetic photos, three experiments (one with test-time augmentation, one with a new class),
 a backbone with its head, two boosters (one refitted), three folds. The project's own code scores them.
 """
 
@@ -59,7 +59,7 @@ def settings(results: Path) -> dict[str, Any]:
     drawn = {**learning, "split": "main", "draw": "balanced", "train_photos": 100}
     return {
         "title": "A made-up study of <drawn> leaves",
-        "description": "Drawn photos, random predictions: nothing here is a finding.",
+        "description": "Synthetic photos, random predictions: nothing here is a finding.",
         "protocol": "corrected",
         "seed": 42,
         "models": described(),
@@ -317,8 +317,8 @@ def _scores(results: Path) -> None:
                 new_class=record["new_class"], majority=scores.majority_class(record), folds=tables,
             )  # fmt: skip
             files.write_json(results / f"scores/{name}/{part}.json", records[name, part])
-        drawn = figures.confusion({part: records[name, part] for part in ("test", "validation")}, name)
-        files.write_text(results / f"figures/confusion/{name}.svg", drawn)
+        chart = figures.confusion({part: records[name, part] for part in ("test", "validation")}, name)
+        files.write_text(results / f"figures/confusion/{name}.svg", chart)
     summary = summaries.summarise(records, described())
     files.write_table(results / "summary.csv", summary)
     files.write_json(results / "scores/selection.json", summaries.select(records, described()))

@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from manihot import files, prune
 from manihot.digest import code_digest
 from manihot.errors import StudyError
+from manihot.job import Job
 from manihot.settings import take_folder
 from manihot.state import State
 
@@ -36,11 +38,14 @@ def package(tmp_path):
     (tmp_path / "manihot" / "report").mkdir(parents=True)
     for name, text in {
         "one.py": "import manihot.two\n", "two.py": "from manihot import three\n", "three.py": "X = 1\n",
-        "other.py": "Y = 1\n", "logs.py": "Z = 1\n", "report/__init__.py": "A = 1\n", "report/style.css": "p {}",
+        "other.py": "Y = 1\n", "job.py": "Z = 1\n", "progress.py": "Z = 1\n", "report/__init__.py": "",
+        "report/page.py": "A = 'style.css'\n", "report/style.css": "p {}", "report/other.css": "p {}",
     }.items():  # fmt: skip
         (tmp_path / "manihot" / name).write_text(text)
     script = tmp_path / "script.py"
-    script.write_text("from manihot import logs\ndef f():\n    from manihot import one, report\n")
+    script.write_text(
+        "from manihot import job, progress\ndef f():\n    from manihot import one\n    from manihot.report import page\n"
+    )
     return tmp_path / "manihot", script
 
 
@@ -51,8 +56,11 @@ def package(tmp_path):
         ("three.py", "# why\nX  =  1\n", False),
         ("three.py", '"""What it is."""\nX = 1\n', False),
         ("other.py", "Y = 2\n", False),
-        ("logs.py", "Z = 2\n", False),
+        ("job.py", "Z = 2\n", False),
+        ("progress.py", "Z = 2\n", False),
+        ("report/page.py", "A = 'other.css'\n", True),
         ("report/style.css", "p {color: red}", True),
+        ("report/other.css", "p {color: red}", False),
         ("../script.py", "from manihot import one\n", True),
     ],
 )
@@ -93,6 +101,38 @@ def test_finished_work_is_emitted_again_and_checked(tmp_path):
 ])  # fmt: skip
 def test_state_of_anything_else_is_another_state(tmp_path, stage, settings, code, data):
     assert State(tmp_path, stage, settings, code, data).key != State(tmp_path, "stage", {}, "code", "data").key
+
+
+@pytest.fixture
+def a_job(tmp_path, monkeypatch):
+    """A job whose settings hold mappings and lists."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rule.py").write_text("X = 1\n")
+    settings = {"size": 32, "augment": {"rotation": 10}, "models": [{"name": "a"}]}
+    record = {"settings": settings, "script": "rule.py", "code": code_digest(tmp_path / "rule.py"), "name": "all"}
+    files.write_json(tmp_path / "settings.json", record)
+    given = SimpleNamespace(settings=tmp_path / "settings.json")
+    return Job(SimpleNamespace(input=given, rule="rule", wildcards=["all"], threads=1, scriptdir=tmp_path), sys.stderr)
+
+
+def test_a_job_cannot_write_to_its_settings(a_job):
+    for mapping in (a_job.settings, a_job.settings["augment"], a_job.settings["models"][0]):
+        with pytest.raises(TypeError):
+            mapping["size"] = 64
+    assert not hasattr(a_job.settings, "pop")
+    assert dict(**a_job.settings)["augment"] == {"rotation": 10}
+
+
+def test_read_only_settings_address_the_work_as_plain_ones_do(a_job, tmp_path):
+    def work(state):
+        files.write_text(state.folder / "a.txt", "done")
+        return {"photos": 1}
+
+    a_job.once({"a.txt": tmp_path / "a.txt"}, ["data"], work, fold=1)
+    plain = {"size": 32, "augment": {"rotation": 10}, "models": [{"name": "a"}], "fold": 1}
+    with State("results/state", "rule", plain, a_job.code, files.content_key(["data"])) as state:
+        assert state.finished() and state.label["settings"] == plain
+    assert (tmp_path / "a.txt").read_text() == "done"
 
 
 def test_a_second_run_in_a_folder_is_refused_and_a_killed_one_leaves_it_free(tmp_path):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from manihot import files
 from manihot.catalog import COLUMNS, UnusableError, catalog_shard, open_photo
-from manihot.catalog_table import build_catalog, read_facts
+from manihot.catalog_table import build_catalog, read_properties
 from manihot.errors import StudyError
 
 LIMIT = 50_000
@@ -203,8 +203,8 @@ def make_catalog(folder, names, shards=2, max_set_aside=0.5):
     tables, thumbnails = [], []
     for index in range(shards):
         rows, small = shard(folder, [name for i, name in enumerate(names) if i % shards == index])
-        files.write_rows(folder.parent / "facts.csv", COLUMNS, rows)
-        tables.append(read_facts(folder.parent / "facts.csv"))
+        files.write_rows(folder.parent / "properties.csv", COLUMNS, rows)
+        tables.append(read_properties(folder.parent / "properties.csv"))
         thumbnails.append(small)
     return build_catalog(labels.assign(name=labels["label"]), tables, thumbnails, "leaves", max_set_aside)
 

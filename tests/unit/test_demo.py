@@ -1,4 +1,4 @@
-"""The drawn data sets."""
+"""The synthetic data sets."""
 
 import io
 from collections import Counter
@@ -14,12 +14,12 @@ from manihot.errors import StudyError
 from manihot.photos import Label
 
 
-def drawn(folder: Path, **changed: Any) -> list[Label]:
+def rendered(folder: Path, **changed: Any) -> list[Label]:
     arguments: dict[str, Any] = {
         "photos": 6, "kind": "leaves", "seed": 7, "label_noise": 0.0, "duplicates": 0, "damaged": 0,
         "threads": 2, "progress": lambda done, total: None,
     }  # fmt: skip
-    return demo.draw_demo(folder, **arguments | changed)
+    return demo.render_demo(folder, **arguments | changed)
 
 
 def read(folder: Path) -> dict[str, bytes]:
@@ -32,23 +32,23 @@ def small(content: bytes) -> np.ndarray:
 
 
 def test_a_photo_depends_on_its_seed_and_number_only(tmp_path: Path) -> None:
-    first = drawn(tmp_path / "first", photos=6, threads=1)
-    again = drawn(tmp_path / "again", photos=3, threads=2)
+    first = rendered(tmp_path / "first", photos=6, threads=1)
+    again = rendered(tmp_path / "again", photos=3, threads=2)
     assert first[:3] == again
     photos = read(tmp_path / "first")
     assert len(set(photos.values())) == 6
     assert {name: photos[name] for name in read(tmp_path / "again")} == read(tmp_path / "again")
-    drawn(tmp_path / "again", photos=3, seed=8)
+    rendered(tmp_path / "again", photos=3, seed=8)
     assert not set(read(tmp_path / "again").values()) & set(photos.values())
 
 
 def test_photos_are_800_by_600_and_one_lies_on_its_side(tmp_path: Path) -> None:
-    drawn(tmp_path / "photos", photos=2)
+    rendered(tmp_path / "photos", photos=2)
     sizes = [Image.open(tmp_path / "photos" / f"leaves_0000{number}.jpg").size for number in (0, 1)]
     assert sizes == [(600, 800), (800, 600)]
     upright = ImageOps.exif_transpose(Image.open(tmp_path / "photos" / "leaves_00000.jpg"))
     assert upright.size == (800, 600)
-    expected = demo._draw(0, "leaves", 7, 0.0)
+    expected = demo._render(0, "leaves", 7, 0.0)
     assert np.abs(np.asarray(upright, dtype=float) - np.asarray(expected)).mean() < 8
 
 
@@ -63,13 +63,13 @@ def test_classes_keep_their_shares() -> None:
 
 def test_label_noise_shows_other_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = [
-        kind._replace(draw=lambda rng, number=number: Image.new("L", (1, 1), number))
+        kind._replace(render=lambda rng, number=number: Image.new("L", (1, 1), number))
         for number, kind in enumerate(demo.KINDS["leaves"])
     ]
     monkeypatch.setitem(demo.KINDS, "leaves", kinds)
 
     def wrong(noise: float) -> float:
-        shown = [demo._draw(index, "leaves", 3, noise).getpixel((0, 0)) for index in range(1000)]
+        shown = [demo._render(index, "leaves", 3, noise).getpixel((0, 0)) for index in range(1000)]
         return float(np.mean([pixel != demo._class_of(index, "leaves", 3) for index, pixel in enumerate(shown)]))
 
     assert wrong(0.0) == 0
@@ -78,7 +78,7 @@ def test_label_noise_shows_other_classes(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_duplicates_and_damaged_files(tmp_path: Path) -> None:
-    labels = drawn(tmp_path / "photos", photos=17, duplicates=5, damaged=2)
+    labels = rendered(tmp_path / "photos", photos=17, duplicates=5, damaged=2)
     photos = list(read(tmp_path / "photos").items())
     contents = [content for _, content in sorted(photos)]
     assert [label.image_id for label in labels] == sorted(name for name, _ in photos)
@@ -99,14 +99,14 @@ def test_duplicates_and_damaged_files(tmp_path: Path) -> None:
 
 
 def test_the_other_kind_of_leaf(tmp_path: Path) -> None:
-    labels = drawn(tmp_path / "photos", kind="needles", photos=12)
+    labels = rendered(tmp_path / "photos", kind="needles", photos=12)
     assert {"needle"} < {label.label for label in labels} <= {"needle", "round leaf", "lobed leaf"}
-    assert all(label.name.endswith(", drawn") for label in labels)
+    assert all(label.name.endswith(", synthetic") for label in labels)
     # Paper is pale where leaves in a field have soil and grass around them.
     assert np.mean([small(content).mean() for content in read(tmp_path / "photos").values()]) > 150
 
 
 def test_no_room_for_photos(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="8 leave no room beside 6 duplicates and 2 damaged"):
-        drawn(tmp_path / "photos", photos=8, duplicates=6, damaged=2)
+        rendered(tmp_path / "photos", photos=8, duplicates=6, damaged=2)
     assert not list(tmp_path.iterdir())

@@ -23,6 +23,7 @@ MAIN = {
     "schema", "load", "protocols", "explain", "yaml_files", "checks", "plan", "jobs", "paths", "paper",
     "settings", "photos", "files", "digest", "errors", "names", "text",
 }  # fmt: skip
+MOST_ARGUMENTS = 8
 
 
 def imports(path: Path) -> set[str]:
@@ -103,3 +104,34 @@ def test_rules_files_hold_rules_only():
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
         functions = re.findall(r"^def (\w+)", path.read_text(), flags=re.MULTILINE)
         assert not functions or path.name == "common.smk", f"{path.name}: {functions}"
+def test_the_packages_themselves_hold_no_code():
+    """A digest follows modules: what an `__init__` did would escape it where only the module is named."""
+    for path in PACKAGE.rglob("__init__.py"):
+        (only,) = ast.parse(path.read_text()).body
+        assert isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant), path
+        assert isinstance(only.value.value, str), path
+
+
+def arguments(path: Path) -> dict[str, int]:
+    """How many arguments each public function and method of a file takes, self left out: dotted name -> number."""
+    found = {}
+
+    def look(body: list[ast.stmt], place: str, owner: bool) -> None:
+        for node in body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                look(node.body, f"{place}.{node.name}", True)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                if node.name.startswith("_") and node.name not in {"__init__", "__call__"}:
+                    continue
+                given = node.args
+                static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
+                named = len(given.posonlyargs) + len(given.args) + len(given.kwonlyargs)
+                found[f"{place}.{node.name}"] = named - (owner and not static)
+
+    look(ast.parse(path.read_text()).body, ".".join(path.relative_to(PACKAGE).with_suffix("").parts), False)
+    return found
+
+
+def test_no_public_function_takes_more_than_eight_arguments():
+    found = {name: count for path in PACKAGE.rglob("*.py") for name, count in arguments(path).items()}
+    assert not {name: count for name, count in found.items() if count > MOST_ARGUMENTS}

@@ -36,5 +36,5 @@ def test_a_job_is_told_only_what_concerns_it():
     known = {(rule, name): set(settings) for rule, name, settings in all_jobs(plan)}
     boosters = {"n_estimators", "max_depth", "learning_rate", "seed", "device", "gpu_slots", "threads"}
     assert all(known["fit_booster", name] == boosters for name in plan.of_kind("boosting"))
-    assert all(not known["draw_confusion", name] for name in plan.models)
+    assert all(not known["plot_confusion", name] for name in plan.models)
     assert all("root" not in keys for (rule, _), keys in known.items() if rule == "train_fold")

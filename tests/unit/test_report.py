@@ -10,8 +10,9 @@ import pytest
 import synthetic_results
 from PIL import Image
 
-from manihot import files, report
-from manihot.report import model_sections, photos, published_sections, run_sections, tables
+from manihot import files
+from manihot.report import model_sections, published_sections, run_sections, tables, thumbnails
+from manihot.report import page as report_page
 from manihot.report.results import Results
 
 PROVENANCE: dict[str, Any] = {"made": "1 January 2000", "commit": "0123abc", "versions": {"numpy": "2"}}
@@ -31,7 +32,7 @@ def page(results: Path) -> str:
 
 def build(results: Path, **changes: Any) -> str:
     output = results.parent / "report.html"
-    report.build(results, output, synthetic_results.settings(results) | changes, **PROVENANCE)
+    report_page.build(results, output, synthetic_results.settings(results) | changes, **PROVENANCE)
     return output.read_text()
 
 
@@ -143,7 +144,7 @@ def test_what_a_study_does_not_show_depends_on_what_was_run(results: Path) -> No
     settings = synthetic_results.settings(results)
     corrected = " ".join(run_sections.limits(settings, []))
     published = " ".join(run_sections.limits(settings | {"protocol": "published"}, []))
-    assert "efficientnet_b0" in corrected and "drawn by the program" in corrected and "one seed" in corrected
+    assert "efficientnet_b0" in corrected and "are synthetic" in corrected and "one seed" in corrected
     assert "no test as found" in published and "no test as found" not in corrected
 
 
@@ -179,13 +180,13 @@ def test_telling_photos_are_those_of_the_whole_table() -> None:
         ],
         columns=["dataset", "image_id", "label", "p0", "p1"],
     )
-    shown = {key: list(rows["image_id"]) for key, rows in photos.ranked(table, ["x", "y"], 2).items()}
+    shown = {key: list(rows["image_id"]) for key, rows in thumbnails.ranked(table, ["x", "y"], 2).items()}
     assert shown == {"right": ["e", "a"], "wrong": ["b"], "least": ["c", "b"]}
 
 
 def test_examples_depend_on_the_seed_alone() -> None:
     catalog = pd.DataFrame({"image_id": [f"{n}.jpg" for n in range(50)], "label": "x", "status": "ok"})
-    first, again, other = (list(photos.examples(catalog, "x", 4, seed)["image_id"]) for seed in (1, 1, 2))
+    first, again, other = (list(thumbnails.examples(catalog, "x", 4, seed)["image_id"]) for seed in (1, 1, 2))
     assert first == again != other
 
 
@@ -194,11 +195,11 @@ def test_a_thumbnail_is_small_and_stays_in_its_folder(tmp_path: Path) -> None:
     for name, mode in (("in/a.png", "CMYK"), ("b.png", "RGB")):
         Image.new(mode, (400, 300)).save(tmp_path / name, "TIFF")
     (tmp_path / "in/c.jpg").write_bytes(b"not a photo")
-    small = photos.thumbnail(tmp_path / "in", "a.png", 10**6)
+    small = thumbnails.thumbnail(tmp_path / "in", "a.png", 10**6)
     assert small and small.startswith("data:image/webp;base64,") and len(small) < 8_000
-    assert photos.thumbnail(tmp_path / "in", "../b.png", 10**6) is None
-    assert photos.thumbnail(tmp_path / "in", "c.jpg", 10**6) is None
-    assert photos.thumbnail(tmp_path / "in", "gone.jpg", 10**6) is None
+    assert thumbnails.thumbnail(tmp_path / "in", "../b.png", 10**6) is None
+    assert thumbnails.thumbnail(tmp_path / "in", "c.jpg", 10**6) is None
+    assert thumbnails.thumbnail(tmp_path / "in", "gone.jpg", 10**6) is None
 
 
 def test_cells_sort_by_their_value() -> None:
@@ -210,5 +211,5 @@ def test_cells_sort_by_their_value() -> None:
 
 
 def test_no_heavy_import() -> None:
-    text = " ".join(path.read_text() for path in (Path(report.__file__).parent).glob("*.py"))
+    text = " ".join(path.read_text() for path in (Path(report_page.__file__).parent).glob("*.py"))
     assert not re.search(r"import (torch|sklearn|xgboost)|manihot import .*\bstudy\b|manihot\.study", text)

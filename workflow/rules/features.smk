@@ -77,7 +77,7 @@ rule fit_booster:
         sample=lambda wildcards: PATHS.sampled(wildcards.model)["sample"],
         record=lambda wildcards: PATHS.sampled(wildcards.model)["record"],
     output:
-        booster=fitted_files("boosting", "{model}").weights,
+        weights=fitted_files("boosting", "{model}").weights,
         history=fitted_files("boosting", "{model}").history,
         model=fitted_files("boosting", "{model}").model,
         cost="results/costs/fit_booster/{model}/fold{fold}.csv",

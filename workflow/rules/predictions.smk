@@ -78,9 +78,11 @@ rule predict_booster:
 rule ensemble_folds:
     input:
         **{part: fold_tables(part) for part in PARTS},
+        members=lambda wildcards: PATHS.members(wildcards.model),
         settings=settings_of("ensemble_folds", "{model}"),
     output:
         **each_part("results/predictions/{model}/{part}.csv"),
+        model=record_of("{model}"),
         cost="results/costs/ensemble_folds/{model}.csv",
     log:
         "results/logs/ensemble_folds/{model}.log",

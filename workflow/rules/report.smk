@@ -1,6 +1,6 @@
-rule draw_exploration:
+rule plot_exploration:
     input:
-        settings=settings_of("draw_exploration", "{dataset}"),
+        settings=settings_of("plot_exploration", "{dataset}"),
         catalog="results/catalog/{dataset}.csv",
     output:
         classes=report(
@@ -13,9 +13,9 @@ rule draw_exploration:
             category="Exploration",
             labels={"data set": "{dataset}", "figure": "photo sizes"},
         ),
-        cost="results/costs/draw_exploration/{dataset}.csv",
+        cost="results/costs/plot_exploration/{dataset}.csv",
     log:
-        "results/logs/draw_exploration/{dataset}.log",
+        "results/logs/plot_exploration/{dataset}.log",
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -23,12 +23,12 @@ rule draw_exploration:
         mem_mb=1500,
         runtime=10,
     script:
-        "../scripts/draw_exploration.py"
+        "../scripts/plot_exploration.py"
 
 
-rule draw_curves:
+rule plot_curves:
     input:
-        settings=settings_of("draw_curves", "{experiment}"),
+        settings=settings_of("plot_curves", "{experiment}"),
         histories=lambda wildcards: PATHS.histories(wildcards.experiment),
     output:
         curves=report(
@@ -36,9 +36,9 @@ rule draw_curves:
             category="Learning curves",
             labels={"experiment": "{experiment}"},
         ),
-        cost="results/costs/draw_curves/{experiment}.csv",
+        cost="results/costs/plot_curves/{experiment}.csv",
     log:
-        "results/logs/draw_curves/{experiment}.log",
+        "results/logs/plot_curves/{experiment}.log",
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -46,12 +46,12 @@ rule draw_curves:
         mem_mb=1500,
         runtime=10,
     script:
-        "../scripts/draw_curves.py"
+        "../scripts/plot_curves.py"
 
 
-rule draw_confusion:
+rule plot_confusion:
     input:
-        settings=settings_of("draw_confusion", "{model}"),
+        settings=settings_of("plot_confusion", "{model}"),
         validation="results/scores/{model}/validation.json",
         test="results/scores/{model}/test.json",
     output:
@@ -60,9 +60,9 @@ rule draw_confusion:
             category="Confusion matrices",
             labels={"model": "{model}"},
         ),
-        cost="results/costs/draw_confusion/{model}.csv",
+        cost="results/costs/plot_confusion/{model}.csv",
     log:
-        "results/logs/draw_confusion/{model}.log",
+        "results/logs/plot_confusion/{model}.log",
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -70,12 +70,12 @@ rule draw_confusion:
         mem_mb=1500,
         runtime=10,
     script:
-        "../scripts/draw_confusion.py"
+        "../scripts/plot_confusion.py"
 
 
-rule draw_summary:
+rule plot_summary:
     input:
-        settings=settings_of("draw_summary", "all"),
+        settings=settings_of("plot_summary", "all"),
         summary="results/summary.csv",
         comparisons="results/scores/comparisons.csv",
     output:
@@ -89,9 +89,9 @@ rule draw_summary:
             category="Summary",
             labels={"figure": "paired comparisons"},
         ),
-        cost="results/costs/draw_summary/all.csv",
+        cost="results/costs/plot_summary/all.csv",
     log:
-        "results/logs/draw_summary/all.log",
+        "results/logs/plot_summary/all.log",
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -99,7 +99,7 @@ rule draw_summary:
         mem_mb=1500,
         runtime=10,
     script:
-        "../scripts/draw_summary.py"
+        "../scripts/plot_summary.py"
 
 
 rule build_report:

@@ -6,7 +6,7 @@ rule score_model:
         **each_part("results/predictions/{model}/{part}.csv"),
         **{f"fold_{part}": fold_tables(part) for part in PARTS},
         settings=settings_of("score_model", "{model}"),
-        model=lambda wildcards: PATHS.first_fitted(wildcards.model).model,
+        model=record_of("{model}"),
         record=lambda wildcards: PATHS.sampled(wildcards.model)["record"],
         catalogs=lambda wildcards: PATHS.catalogs(PLAN.models[wildcards.model].split),
     output:

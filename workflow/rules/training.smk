@@ -1,22 +1,3 @@
-rule list_classes:
-    input:
-        settings=settings_of("list_classes", "{experiment}"),
-        record=lambda wildcards: PATHS.sampled(wildcards.experiment)["record"],
-    output:
-        classes="results/training/{experiment}/classes.json",
-        cost="results/costs/list_classes/{experiment}.csv",
-    log:
-        "results/logs/list_classes/{experiment}.log",
-    conda:
-        "../../envs/tables.yaml"
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    script:
-        "../scripts/list_classes.py"
-
-
 rule train_fold:
     input:
         unpack(lambda wildcards: pixels_of(PLAN.models[wildcards.experiment].split, experiment_of(wildcards).size)),

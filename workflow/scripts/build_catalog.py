@@ -1,6 +1,6 @@
-"""Join a data set's labels with the facts of its photos, and group its duplicates."""
+"""Join a data set's labels with the properties of its photos, and group its duplicates."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     import numpy as np
@@ -10,7 +10,7 @@ with job(snakemake) as run:
 
     table, pairs = catalog_table.build_catalog(
         read_photos(snakemake.input.labels),
-        [catalog_table.read_facts(path) for path in snakemake.input.tables],
+        [catalog_table.read_properties(path) for path in snakemake.input.tables],
         [np.load(path) for path in snakemake.input.thumbnails],
         snakemake.wildcards.dataset,
         **run.settings,

@@ -1,15 +1,14 @@
 """Write the report of what lies below results/."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from datetime import UTC, datetime
     from pathlib import Path
 
-    from manihot import report
-    from manihot.report import provenance
+    from manihot.report import page, provenance
 
-    report.build(
+    page.build(
         Path("results"),
         Path(snakemake.output.report),
         run.settings,

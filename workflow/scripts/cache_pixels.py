@@ -1,6 +1,6 @@
 """Decode a shard's photos and resize them, once."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     import torch

@@ -1,6 +1,6 @@
 """Look at every photo of a shard: what it is, whether it can be used, and what it looks like when small."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     import numpy as np

@@ -1,6 +1,6 @@
 """Set the published study's numbers beside the measured ones."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from itertools import product

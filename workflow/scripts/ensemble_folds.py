@@ -1,12 +1,16 @@
-"""Average the predictions of a model's folds."""
+"""Average the predictions of a model's folds, and describe the model."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
-    from manihot import ensembles, files
+    from manihot import bundle, ensembles, files
     from manihot.names import PARTS
     from manihot.tables import read_photos
 
-    folds = {part: [read_photos(path) for path in getattr(snakemake.input, part)] for part in PARTS}
+    given, settings = snakemake.input, run.settings
+    folds = {part: [read_photos(path) for path in getattr(given, part)] for part in PARTS}
     for part, table in ensembles.ensemble(folds).items():
         files.write_table(getattr(snakemake.output, part), table)
+    members = [bundle.read(path) for path in given.members]
+    record = bundle.whole(snakemake.wildcards.model, settings["kind"], settings["views"], members)
+    files.write_json(snakemake.output.model, record)

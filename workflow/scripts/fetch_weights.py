@@ -1,6 +1,6 @@
 """Fetch, check and keep the weights of a network."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from manihot import weights

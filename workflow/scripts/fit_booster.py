@@ -1,16 +1,19 @@
 """Fit gradient-boosted trees on the stored features of a frozen backbone."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
-    from manihot import boosting, feature_table, files, parts
-    from manihot.tables import read_photos
+    from manihot import boosting, bundle, feature_table, files
+    from manihot.folds import Fold
+    from manihot.gpus import Compute
 
-    given, outputs, fold = snakemake.input, snakemake.output, int(snakemake.wildcards.fold)
-    draw, labels = parts.read_photos(given.sample), parts.class_labels(given.record)
+    given, outputs = snakemake.input, snakemake.output
+    fold = Fold.read(snakemake.wildcards.fold, given.sample, given.record)
+    recipe, compute = boosting.Recipe(**run.settings["recipe"]), Compute(**run.settings["compute"])
     run.once(
-        {"booster.ubj": outputs.booster, "history.csv": outputs.history, "model.json": outputs.model},
-        [feature_table.digest(given.features), files.sha256(given.sample), labels],
-        lambda state: boosting.fit(state, given.features, draw, labels, fold, **run.settings, progress=run.progress),
-        fold=fold,
+        {"booster.ubj": outputs.weights, "history.csv": outputs.history, "model.json": outputs.model},
+        [feature_table.digest(given.features), files.sha256(given.sample), fold.labels],
+        lambda state: boosting.fit(state, given.features, fold, recipe, compute, run.progress),
+        fold=fold.number,
     )
+    bundle.name_classes(outputs.model, fold.classes)

@@ -1,16 +1,17 @@
 """Fit the last layer of a frozen backbone on its stored features."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
-    from manihot import feature_table, files, heads, parts
-    from manihot.tables import read_photos
+    from manihot import bundle, feature_table, files, heads
+    from manihot.folds import Fold
 
-    given, outputs, fold = snakemake.input, snakemake.output, int(snakemake.wildcards.fold)
-    draw, labels = parts.read_photos(given.sample), parts.class_labels(given.record)
+    given, outputs = snakemake.input, snakemake.output
+    fold, recipe = Fold.read(snakemake.wildcards.fold, given.sample, given.record), heads.Recipe(**run.settings["recipe"])
     run.once(
         {"weights.safetensors": outputs.weights, "history.csv": outputs.history, "model.json": outputs.model},
-        [feature_table.digest(given.features), files.sha256(given.sample), labels],
-        lambda state: heads.fit(state.folder, given.features, draw, labels, fold, **run.settings),
-        fold=fold,
+        [feature_table.digest(given.features), files.sha256(given.sample), fold.labels],
+        lambda state: heads.fit(state.folder, given.features, fold, recipe, run.settings["threads"]),
+        fold=fold.number,
     )
+    bundle.name_classes(outputs.model, fold.classes)

@@ -1,6 +1,6 @@
-"""Make the photos of a data set that the program draws, unpacks or downloads, and list them."""
+"""Make the photos of a data set that the program renders, unpacks or downloads, and list them."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from pathlib import Path
@@ -8,22 +8,21 @@ with job(snakemake) as run:
     from manihot import photos
 
     target, images = Path(snakemake.output.labels).parent, Path(snakemake.output.images)
-    settings = dict(run.settings)
-    source, shards = settings.pop("source"), settings.pop("shards")
+    source = run.settings["source"]
+    settings = {key: value for key, value in run.settings.items() if key not in {"source", "files", "shards"}}
     if source == "demo":
-        from manihot.demo import draw_demo
+        from manihot.demo import render_demo
 
-        labels = draw_demo(images, **settings, threads=snakemake.threads, progress=run.progress)
+        labels = render_demo(images, **settings, threads=snakemake.threads, progress=run.progress)
     elif source == "archive":
         from manihot.archives import unpack_archives
 
-        sources = settings.pop("files")
         downloads = Path("results/state/downloads")
-        labels = unpack_archives(images, downloads, sources, **settings, progress=run.progress)
+        labels = unpack_archives(images, downloads, run.settings["files"], **settings, progress=run.progress)
     else:
         from manihot.kaggle import fetch_competition
 
         labels = fetch_competition(images, **settings)
     photos.stamp(images)
-    photos.write_listing(target, labels, images, shards)
+    photos.write_listing(target, labels, images, run.settings["shards"])
     run.cost["photos"] = len(labels)

@@ -1,18 +1,18 @@
 """Predict each part of a split by gradient-boosted trees."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
-    from manihot import boosting, files, parts
+    from manihot import boosting, bundle, files
+    from manihot.folds import Fold
+    from manihot.part_tables import part_tables
     from manihot.tables import read_photos
 
-    given, fold = snakemake.input, int(snakemake.wildcards.fold)
-    tables = parts.part_tables(
-        parts.read_photos(given.sample),
-        parts.read_photos(given.split),
-        fold,
-        parts.class_labels(given.record),
-        lambda photos: boosting.predict(given.fitted, given.model, given.features, photos, **run.settings),
+    given, fitted, threads = snakemake.input, bundle.read(snakemake.input.model), run.settings["threads"]
+    tables = part_tables(
+        Fold.read(snakemake.wildcards.fold, given.sample, given.record),
+        read_photos(given.split),
+        lambda part, photos: boosting.predict(fitted, given.features, photos, threads),
     )
     for part, table in tables.items():
         files.write_table(snakemake.output[part], table)

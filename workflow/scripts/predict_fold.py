@@ -1,32 +1,30 @@
 """Predict every part of a split with the network of one fold."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
-    from pathlib import Path
-
-    from manihot import files, parts, pixels, predictions
+    from manihot import bundle, files, pixels, predictions
+    from manihot.folds import Fold
+    from manihot.gpus import Compute
     from manihot.names import PARTS
     from manihot.tables import read_catalogs, read_photos
 
-    given, fold, size = snakemake.input, int(snakemake.wildcards.fold), run.settings["size"]
-    draw, split = parts.read_photos(given.sample), parts.read_photos(given.split)
-    labels, catalogs = parts.class_labels(given.record), parts.read_catalogs(given.catalogs)
-    weights = files.read_json(given.model)["sha256"]
-    data = [labels, weights, files.sha256(given.sample), files.sha256(given.split)]
+    given, fitted = snakemake.input, bundle.read(snakemake.input.model)
+    fold = Fold.read(snakemake.wildcards.fold, given.sample, given.record)
+    split, catalogs = read_photos(given.split), read_catalogs(given.catalogs)
+    viewing, compute = predictions.Viewing(**run.settings["viewing"]), Compute(**run.settings["compute"])
+    photos = [files.sha256(given.sample), files.sha256(given.split), pixels.digest(split, given.manifests, catalogs)]
     run.once(
         {f"{part}.csv": getattr(snakemake.output, part) for part in PARTS},
-        [*data, pixels.digest(split, given.manifests, catalogs)],
+        [fitted.identity(), *photos],
         lambda state: predictions.predict_fold(
             state,
-            Path(given.weights),
-            weights,
+            fitted,
             fold,
-            labels,
-            draw,
             split,
-            lambda rows: pixels.gather(rows, catalogs, given.manifests, size),
-            **run.settings,
+            lambda rows: pixels.gather(rows, catalogs, given.manifests, fitted.record["input"]["size"]),
+            viewing,
+            compute,
         ),
-        fold=fold,
+        fold=fold.number,
     )

@@ -1,24 +1,24 @@
 """Score a model and its folds on every part."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from manihot import files, scores
     from manihot.names import PARTS
     from manihot.tables import read_catalogs, read_photos
 
-    record = files.read_json(snakemake.input.record)
-    catalogs = parts.read_catalogs(snakemake.input.catalogs)
-    about = {"kind": run.settings["kind"], "parameters": files.read_json(snakemake.input.model)["parameters"]}
-    for part in parts.PARTS:
+    given, split = snakemake.input, files.read_json(snakemake.input.record)
+    catalogs = read_catalogs(given.catalogs)
+    about = {"kind": run.settings["kind"], "parameters": files.read_json(given.model)["parameters"]}
+    for part in PARTS:
         scored = scores.score(
-            parts.read_photos(getattr(snakemake.input, part)),
+            read_photos(getattr(given, part)),
             catalogs,
-            record["classes"],
+            split["classes"],
             seed=run.settings["seed"],
             resamples=run.settings["resamples"],
-            new_class=record["new_class"],
-            majority=scores.majority_class(record),
-            folds=[parts.read_photos(path) for path in getattr(snakemake.input, f"fold_{part}")],
+            new_class=split["new_class"],
+            majority=scores.majority_class(split),
+            folds=[read_photos(path) for path in getattr(given, f"fold_{part}")],
         )
         files.write_json(getattr(snakemake.output, part), about | scored)

@@ -1,9 +1,10 @@
 """Give each photo its role, and each photo of the pool its fold."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
-    from manihot import as_published, files, folds, parts, roles
+    from manihot import as_published, files, folds, roles
+    from manihot.tables import read_catalogs, read_photos
 
     given, settings = snakemake.input, run.settings
     strategies = {"corrected": roles.Corrected, "published": as_published.AsPublished}
@@ -11,8 +12,8 @@ with job(snakemake) as run:
         roles.Counts(*(settings[key] for key in ("test", "test_as_found", "per_class", "keep_for_training"))),
         folds.Folding(*(settings[key] for key in ("folds", "fold_kind", "group_duplicates", "seed"))),
     )
-    catalogs = parts.read_catalogs(given.catalogs)
-    parent = parts.read_photos(given.parent[0]) if given.parent else None
+    catalogs = read_catalogs(given.catalogs)
+    parent = read_photos(given.parent[0]) if given.parent else None
     table, record = roles.split_photos(
         catalogs[catalogs["status"] == "ok"], settings["dataset"], strategy, settings["new_class"], parent
     )

@@ -1,32 +1,32 @@
 """Train one fold of an experiment."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from pathlib import Path
 
-    from manihot import files, parts, pixels, training
-    from manihot.tables import read_catalogs, read_photos
-    from manihot.trainer import LabelledPhotos, Recipe
+    from manihot import bundle, files, pixels, training
+    from manihot.folds import Fold
+    from manihot.recipe import Recipe
+    from manihot.tables import read_catalogs
 
-    given, outputs, fold = snakemake.input, snakemake.output, int(snakemake.wildcards.fold)
-    recipe = Recipe(**run.settings)
-    draw, labels = parts.read_photos(given.sample), parts.class_labels(given.record)
-    catalogs = parts.read_catalogs(given.catalogs)
+    given, outputs = snakemake.input, snakemake.output
+    recipe, catalogs = Recipe.read(run.settings["recipe"]), read_catalogs(given.catalogs)
+    fold = Fold.read(snakemake.wildcards.fold, given.sample, given.record)
     weights = next(map(Path, given.weights), None)
-    data = [labels, files.sha256(given.sample), pixels.digest(draw, given.manifests, catalogs)]
-
-    def train(state):
-        known, unknown = (
-            LabelledPhotos.of(rows, labels, pixels.gather(rows, catalogs, given.manifests, recipe.size))
-            for rows in (parts.training_rows(draw, fold), parts.validation_rows(draw, fold))
-        )
-        experiment = snakemake.wildcards.experiment
-        return training.train_fold(recipe, experiment, fold, len(labels), known, unknown, weights, state, run.progress)
-
+    photos = [fold.labels, files.sha256(given.sample), pixels.digest(fold.sample, given.manifests, catalogs)]
     run.once(
         {"weights.safetensors": outputs.weights, "history.csv": outputs.history, "model.json": outputs.model},
-        [*data, weights and files.sha256(weights)],
-        train,
-        fold=fold,
+        [*photos, weights and files.sha256(weights)],
+        lambda state: training.train_fold(
+            recipe,
+            snakemake.wildcards.experiment,
+            fold,
+            lambda rows: pixels.gather(rows, catalogs, given.manifests, recipe.input.size),
+            weights,
+            state,
+            run.progress,
+        ),
+        fold=fold.number,
     )
+    bundle.name_classes(outputs.model, fold.classes)

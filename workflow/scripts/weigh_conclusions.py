@@ -1,6 +1,6 @@
 """Weigh the published study's conclusions on what was measured."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from itertools import product

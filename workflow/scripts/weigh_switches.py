@@ -1,6 +1,6 @@
 """Say what each switch of the protocol is worth, where models differ in nothing else."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     import pandas as pd

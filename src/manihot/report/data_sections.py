@@ -6,9 +6,9 @@ from typing import Any
 import pandas as pd
 
 from manihot.classes import class_order, full_title
-from manihot.report.photos import Photos, examples
 from manihot.report.results import Results
 from manihot.report.tables import Cell, Column, Table, columns, count
+from manihot.report.thumbnails import Photos, examples
 
 EXAMPLES = 4
 PAIRS_SHOWN = 12
@@ -33,7 +33,7 @@ def exploration(results: Results, photos: Photos, dataset: str, source: str, see
         for label in labels[:24]
     ]
     duplicates = results.table(f"catalog/{dataset}/duplicates.csv")
-    facts = {
+    overview = {
         "Source": source,
         "Labelled photos": f"{len(catalog):,}",
         "Usable": f"{len(usable):,}",
@@ -43,7 +43,7 @@ def exploration(results: Results, photos: Photos, dataset: str, source: str, see
     }
     return {
         "name": dataset,
-        "facts": facts,
+        "overview": overview,
         "figures": [results.figure(f"exploration/{dataset}_{chart}.svg") for chart in ("classes", "sizes")],
         "classes": classes,
         "more_classes": max(0, len(labels) - 24),

@@ -7,9 +7,9 @@ from manihot import figures
 from manihot.classes import class_title, full_title
 from manihot.names import PART_TITLES, PARTS
 from manihot.report.model_sections import KINDS, Model, Scores, matrix
-from manihot.report.photos import Photos, ranked
 from manihot.report.results import Results, chart
 from manihot.report.tables import Cell, Table, columns, count, interval, number
+from manihot.report.thumbnails import Photos, ranked
 
 PHOTOS_SHOWN = 6
 
@@ -64,7 +64,7 @@ def metric(score: Mapping[str, Any], measure: str) -> Cell:
 
 
 def _calibration(results: Results, name: str) -> dict[str, Any] | None:
-    """Drawn here, not by a rule of its own: it is a table of ten rows in the scores."""
+    """Plotted here, not by a rule of its own: it is a table of ten rows in the scores."""
     score = results.score(name, "test")
     if score is None:
         return None

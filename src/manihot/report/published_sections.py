@@ -125,7 +125,7 @@ def conclusions(results: Results, study: Mapping[str, Any]) -> dict[str, Any] | 
         "values": values,
         "balancing": _balancing(content["balancing"]),
         "memory": _memory_table(measured),
-        "memory_figure": chart(drawn) if (drawn := figures.memory(measured)) else None,
+        "memory_figure": chart(plotted) if (plotted := figures.memory(measured)) else None,
     }
 
 

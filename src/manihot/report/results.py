@@ -12,7 +12,6 @@ from manihot import figures, files, svg
 from manihot.tables import read_photos
 
 TEXT = ("dataset", "image_id", "label", "name", "model", "kind", "part", "family", "based_on", "stage")
-HISTORIES = {"head": "features/heads", "boosting": "features/boosting"}
 
 
 class Results:
@@ -46,10 +45,10 @@ class Results:
         return chart(whole.read_text(encoding="utf-8")) if whole.is_file() else None
 
     def curves(self, model: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A model's learning curves: an experiment's own chart; heads' and boosters' are drawn here."""
-        if model["kind"] not in HISTORIES:
+        """A model's learning curves: an experiment's own chart; heads' and boosters' are plotted here."""
+        if model["kind"] in {"network", "tta"}:
             return self.figure(f"curves/{model['name']}.svg")
-        paths = {fold: f"{HISTORIES[model['kind']]}/{model['name']}/fold{fold}.csv" for fold in model["folds"]}
+        paths = {fold: f"models/{model['name']}/fold{fold}/history.csv" for fold in model["folds"]}
         histories = {fold: table for fold, path in paths.items() if (table := self.table(path)) is not None}
         return chart(figures.curves(histories, model["name"])) if histories else None
 
@@ -79,7 +78,7 @@ class Results:
 
 
 def chart(text: str) -> dict[str, Any]:
-    """An SVG text as the template shows it. It was escaped when it was drawn."""
+    """An SVG text as the template shows it. It was escaped when it was plotted."""
     title, finding = svg.text_alternative(text)
     width = float(text.split('width="', 1)[1].split("pt", 1)[0])
     return {"svg": Markup(svg.bare(svg.themed(text))), "title": title, "finding": finding, "width": width}

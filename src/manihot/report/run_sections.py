@@ -13,7 +13,7 @@ from manihot.text import duration
 
 STAGES = (
     "list_photos", "catalog_shard", "build_catalog", "cache_pixels", "split_photos", "sample_photos",
-    "list_classes", "check_overfit", "fetch_weights", "train_fold", "predict_fold", "extract_features",
+    "check_overfit", "fetch_weights", "train_fold", "predict_fold", "extract_features",
     "fit_head", "predict_head", "fit_booster", "predict_booster", "ensemble_folds",
     "score_model", "summarise_scores", "compare_models", "compare_published", "weigh_conclusions", "weigh_switches",
 )  # fmt: skip
@@ -52,12 +52,12 @@ def headlines(results: Results, models: Iterable[Model]) -> list[dict[str, Any]]
     return said
 
 
-def run_facts(results: Results, settings: Mapping[str, Any]) -> dict[str, str]:
+def overview(results: Results, settings: Mapping[str, Any]) -> dict[str, str]:
     """What was run, at a glance."""
     study, costs = settings["study"], results.costs
     kinds = [model["kind"] for model in settings["models"]]
     sources = (f"{name} ({entry['source']})" for name, entry in settings["datasets"].items())
-    facts = {
+    shown = {
         "Data": ", ".join(sources),
         "Protocol": settings["protocol"],
         "Seed": str(settings["seed"]),
@@ -66,10 +66,10 @@ def run_facts(results: Results, settings: Mapping[str, Any]) -> dict[str, str]:
         "Intervals": f"95 %, {study.get('resamples', '')} bootstrap resamples of duplicate groups",
     }
     if not costs.empty:
-        facts["Computed on"] = f"{_kinds(costs['device'])}, {_kinds(costs['precision'])}"
-        facts["Time of all jobs"] = duration(float(costs["seconds"].sum()))
-        facts["Peak memory of a job"] = f"{costs['peak_memory_mb'].max():,.0f} MB"
-    return facts
+        shown["Computed on"] = f"{_kinds(costs['device'])}, {_kinds(costs['precision'])}"
+        shown["Time of all jobs"] = duration(float(costs["seconds"].sum()))
+        shown["Peak memory of a job"] = f"{costs['peak_memory_mb'].max():,.0f} MB"
+    return shown
 
 
 def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]:
@@ -105,12 +105,12 @@ def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]
             "settings were chosen on the test, and there is no test as found: none can be honest here."
         )
     if any(entry.get("source") == "demo" for entry in settings["datasets"].values()):
-        texts.append("Photos of the source “demo” were drawn by the program: their scores say nothing of real leaves.")
+        texts.append("Photos of the source “demo” are synthetic: their scores say nothing of real leaves.")
     return texts
 
 
 def costs(results: Results) -> dict[str, Any]:
-    """Time and peak memory of each stage; the chart is drawn here, after the last job has ended."""
+    """Time and peak memory of each stage; the chart is plotted here, after the last job has ended."""
     table = results.costs
     if table.empty:
         return {"missing": "no job has written its costs yet"}

@@ -1,4 +1,4 @@
-"""Pictures of leaves, drawn: palmate leaves with spots in a field, other leaves on paper.
+"""Pictures of leaves, rendered: palmate leaves with spots in a field, other leaves on paper.
 
 Lengths are pixels of an 800x600 picture, angles radians, colours red, green and blue in 0..255.
 """
@@ -46,25 +46,25 @@ BLEMISH = Spots((118, 96, 58), (128, 122, 60), number=2, radius=0.16, corners=7,
 
 
 class Scene:
-    """A picture being drawn: the leaves in `image`, where they are in `mask`."""
+    """A picture in the making: the leaves in `image`, where they are in `mask`."""
 
     def __init__(self, size: tuple[int, int] = SIZE):
         self.image, self.mask = Image.new("RGB", size, _rgb(GREEN)), Image.new("L", size)
-        self._draw_image, self._draw_mask = ImageDraw.Draw(self.image), ImageDraw.Draw(self.mask)
+        self._on_image, self._on_mask = ImageDraw.Draw(self.image), ImageDraw.Draw(self.mask)
 
     def shape(self, outline: Array, colour: Colour, covers: bool = True) -> None:
         """Fill a polygon `[N, 2]`; one that does not cover only colours the leaves that are there."""
         points = outline.ravel().tolist()
-        self._draw_image.polygon(points, fill=_rgb(colour))
+        self._on_image.polygon(points, fill=_rgb(colour))
         if covers:
-            self._draw_mask.polygon(points, fill=255)
+            self._on_mask.polygon(points, fill=255)
 
     def line(self, path: Array, colour: Colour, width: float, covers: bool = True) -> None:
-        """Draw a line through points `[N, 2]`."""
+        """Render a line through points `[N, 2]`."""
         points, whole = path.ravel().tolist(), max(1, round(width))
-        self._draw_image.line(points, fill=_rgb(colour), width=whole, joint="curve")
+        self._on_image.line(points, fill=_rgb(colour), width=whole, joint="curve")
         if covers:
-            self._draw_mask.line(points, fill=255, width=whole, joint="curve")
+            self._on_mask.line(points, fill=255, width=whole, joint="curve")
 
 
 class Lobe:
@@ -84,13 +84,13 @@ class Lobe:
         return self.midrib[i] + side * (self.left[i] - self.midrib[i])
 
     def fill(self, scene: Scene, colour: Colour) -> None:
-        """Draw the blade, one half in the shade."""
+        """Render the blade, one half in the shade."""
         scene.shape(np.concatenate([self.left, self.right[::-1]]), colour)
         shade = _mix(colour, (20, 40, 15), 0.14)
         scene.shape(np.concatenate([self.midrib, self.right[::-1]]), shade, covers=False)
 
     def veins(self, scene: Scene, colour: Colour, pairs: int) -> None:
-        """Draw the midrib and its side veins."""
+        """Render the midrib and its side veins."""
         for t in np.linspace(0.08, 0.85, pairs):
             for side in (-0.85, 0.85):
                 vein = np.stack([self.at(t, 0), self.at(t + 0.13, side)])
@@ -108,10 +108,10 @@ def leaves_in_field(rng: np.random.Generator, spots: Spots | None) -> Image.Imag
     return _expose(scene, _field(rng), rng, harsh=1.0)
 
 
-def leaf_on_paper(rng: np.random.Generator, draw: Callable[[Scene, np.random.Generator], None]) -> Image.Image:
+def leaf_on_paper(rng: np.random.Generator, render: Callable[[Scene, np.random.Generator], None]) -> Image.Image:
     """A leaf of another kind on pale paper, in even light."""
     scene = Scene()
-    draw(scene, rng)
+    render(scene, rng)
     paper = rng.uniform(205, 240) + 14 * _clouds(rng, SIZE, 6)[..., None] + np.array([3, 1, -4])
     return _expose(scene, _image(paper), rng, harsh=0.3)
 
@@ -183,7 +183,7 @@ def _palmate(
 
 
 def _spot(scene: Scene, rng: np.random.Generator, lobe: Lobe, spots: Spots, blade: Colour, number: int) -> None:
-    """Draw `number` spots within a lobe, each a polygon with a rim, more or less strong."""
+    """Render `number` spots within a lobe, each a polygon with a rim, more or less strong."""
     turns = np.linspace(0, 2 * np.pi, spots.corners, endpoint=False)
     for _ in range(number):
         centre = lobe.at(rng.uniform(0.12, 0.9), rng.uniform(-0.8, 0.8))
@@ -197,7 +197,7 @@ def _spot(scene: Scene, rng: np.random.Generator, lobe: Lobe, spots: Spots, blad
 
 
 def _field(rng: np.random.Generator) -> Image.Image:
-    """Ground and weeds, out of focus: drawn at half the size."""
+    """Ground and weeds, out of focus: rendered at half the size."""
     size = WIDTH // 2, HEIGHT // 2
     dark, bright = GROUNDS[int(rng.integers(len(GROUNDS)))]
     clouds = 0.5 + 0.5 * _clouds(rng, size, 4) + 0.3 * _clouds(rng, size, 16) + 0.35 * _clouds(rng, size, 64)

@@ -1,6 +1,6 @@
-"""Draw all models side by side, and the paired comparisons."""
+"""Plot all models side by side, and the paired comparisons."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     import pandas as pd

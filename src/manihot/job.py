@@ -1,4 +1,4 @@
-"""What a job tells: its log, its one line of progress on the terminal, and its row of costs."""
+"""A job of the workflow: what its script is given, its log, its row of costs, and its end with the engine."""
 
 import logging
 import os
@@ -13,13 +13,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TextIO
 
 from manihot import files
 from manihot.digest import code_digest
 from manihot.errors import StudyError
+from manihot.progress import Progress
 from manihot.state import State
-from manihot.text import duration
 
 COST_COLUMNS = [
     "stage", "name", "seconds", "photos", "photos_per_second", "peak_memory_mb",
@@ -27,44 +28,13 @@ COST_COLUMNS = [
 ]  # fmt: skip
 
 
-class Progress:
-    """One line on the terminal with the share done and the time left; a line in the log every ten seconds."""
-
-    def __init__(self, name: str, terminal: TextIO):
-        self.name, self.terminal = name, terminal
-        self.start: float | None = None
-        self.first = 0
-        self.last_shown = 0.0
-
-    def __call__(self, done: int, total: int, text: str = "") -> None:
-        """Say that `done` of `total` steps are over; `text` is what a reader wants to know beside it."""
-        now = time.monotonic()
-        if self.start is None:
-            self.start, self.first = now, done
-        live = self.terminal.isatty()
-        if done < total and now - self.last_shown < (0.2 if live else 10):
-            return
-        self.last_shown = now
-        advanced = done - self.first
-        left = (
-            f", {duration((now - self.start) / advanced * (total - done))} left"
-            if advanced > 0 and done < total
-            else ""
-        )
-        line = f"{self.name}: {done}/{total}{' ' + text if text else ''}{left}"
-        logging.getLogger("manihot").info(line)
-        self.terminal.write(f"\r\x1b[K{line}{chr(10) if done >= total else ''}" if live else line + "\n")
-        self.terminal.flush()
-
-
 class Job:
-    """What a script is given: its settings, its state, its progress line, and `cost`, which it fills in."""
+    """What a script is given: its settings (read-only), its state, its progress line, and `cost`, which it fills in."""
 
     def __init__(self, snakemake: Any, terminal: TextIO):
         record = files.read_json(snakemake.input.settings)
         self.rule: str = snakemake.rule
-        self.settings: dict[str, Any] = record["settings"]
-        self._settings = dict(self.settings)
+        self.settings: Mapping[str, Any] = _read_only(record["settings"])
         self.code: str = record["code"]
         self.name: str = record["name"]
         wildcards = " ".join(str(value) for value in snakemake.wildcards)
@@ -97,7 +67,7 @@ class Job:
         """
         # Once more, now that the script has imported what it uses.
         self.check_code()
-        settings = {**self._settings, **key}
+        settings = {**self.settings, **key}
         with State("results/state", self.rule, settings, self.code, files.content_key(data), self.label) as state:
             if state.finished():
                 self.cost |= {**state.emit(outputs), "reused": 1}
@@ -170,6 +140,13 @@ def peak_memory() -> float:
     """The most memory that this process, or a child of it, had so far, in MB."""
     usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return round(max(usage) / 1024, 1)
+
+
+def _read_only(content: Any) -> Any:
+    """`content` with each mapping in it, at any depth, as one that cannot be written to."""
+    if isinstance(content, dict):
+        return MappingProxyType({key: _read_only(value) for key, value in content.items()})
+    return [_read_only(value) for value in content] if isinstance(content, list) else content
 
 
 def _leave() -> None:

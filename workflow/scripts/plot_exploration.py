@@ -1,6 +1,6 @@
-"""Draw a data set: photos of each class, sizes and modes."""
+"""Plot a data set: photos of each class, sizes and modes."""
 
-from manihot.logs import job
+from manihot.job import job
 
 with job(snakemake) as run:
     from manihot import figures, files

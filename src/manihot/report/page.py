@@ -1,0 +1,83 @@
+"""The study's report: one HTML file that holds everything it shows and asks nothing of the network."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import yaml
+from markupsafe import Markup
+
+from manihot import files
+from manihot.report import data_sections, model_pages, model_sections, published_sections, run_sections
+from manihot.report.results import Results
+from manihot.report.thumbnails import Photos
+
+HERE = Path(__file__).parent
+
+
+def build(
+    results: Path,
+    output: Path,
+    settings: Mapping[str, Any],
+    *,
+    made: str,
+    commit: str,
+    versions: Mapping[str, str],
+) -> None:
+    """Write the report of what lies below `results`; a result that is missing is named in its place.
+
+    `settings` are title, description, protocol, seed, the plan's models, data sets (with `root` and `source`)
+    and the resolved study; `made` is the time and `commit` the state of the sources as the reader sees them.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    page = environment.get_template("template.html").render(
+        contents(Results(results), settings),
+        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
+        script=Markup((HERE / "script.js").read_text(encoding="utf-8")),
+        made=made,
+        commit=commit,
+        versions=versions,
+    )
+    files.write_text(output, page)
+
+
+def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything the template shows of the results and the study, section by section."""
+    study, models = settings["study"], settings["models"]
+    roots = {name: entry["root"] for name, entry in settings["datasets"].items()}
+    photos = Photos(roots, study["photos"]["max_pixels"])
+    scores = model_sections.Scores(results.table("summary.csv"))
+    chosen = model_sections.chosen(results)
+    said = run_sections.headlines(results, models)
+    return {
+        "settings": settings,
+        "headlines": said,
+        "overview": run_sections.overview(results, settings),
+        "limits": run_sections.limits(settings, said),
+        "datasets": [
+            data_sections.exploration(results, photos, name, entry["source"], settings["seed"])
+            for name, entry in settings["datasets"].items()
+        ],
+        "set_aside": data_sections.set_aside(results, settings["datasets"]),
+        "splits": [data_sections.split(results, name) for name in dict.fromkeys(model["split"] for model in models)],
+        "models_figure": results.figure("summary/models.svg"),
+        "models_table": model_sections.all_models(scores, models, chosen),
+        "comparisons_figure": results.figure("summary/comparisons.svg"),
+        "comparisons": model_sections.compared(results.table("scores/comparisons.csv")),
+        "augmented": model_sections.augmented(results, scores, models),
+        "pages": [model_pages.page(results, photos, scores, model, chosen) for model in models],
+        "overfit": model_pages.overfit(results, study.get("overfit", {})),
+        "backbones": model_sections.backbones(results, scores, models, study),
+        "boosters": model_sections.boosters(results, scores, models, study),
+        "new_class": model_pages.new_class(results, models),
+        "published": published_sections.published(results) if study["published"] else None,
+        "conclusions": published_sections.conclusions(results, study) if study["published"] else None,
+        "switches": published_sections.switches(results, study),
+        "costs": run_sections.costs(results),
+        "study_text": yaml.safe_dump(files.plain(study), sort_keys=False, allow_unicode=True, width=100),
+        "protocol_table": published_sections.protocol(study),
+    }

@@ -1,8 +1,0 @@
-"""Name the classes of an experiment in the order of their index."""
-
-from manihot.logs import job
-
-with job(snakemake) as run:
-    from manihot import files
-
-    files.write_json(snakemake.output.classes, files.read_json(snakemake.input.record)["classes"])

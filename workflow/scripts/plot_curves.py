@@ -1,0 +1,13 @@
+"""Plot the learning curves of an experiment's folds."""
+
+from manihot.job import job
+
+with job(snakemake) as run:
+    import pandas as pd
+
+    from manihot import figures, files
+
+    folds = zip(run.settings["folds"], snakemake.input.histories, strict=True)
+    histories = {fold: pd.read_csv(path) for fold, path in folds}
+    chart = figures.curves(histories, snakemake.wildcards.experiment)
+    files.write_text(snakemake.output.curves, chart)
