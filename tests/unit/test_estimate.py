@@ -71,9 +71,9 @@ def test_a_small_study_is_reckoned_beside_its_run():
 def test_the_longest_stage_is_in_bold_and_the_whole_is_their_sum():
     found = [estimate.Stage("one", 2, 60.0), estimate.Stage("two", 1, 7200.0)]
     assert estimate.table(found).splitlines()[2:] == [
-        "| `one` | 2 | 60 s | 1% |",
-        "| **`two`** | 1 | 2.0 h | 99% |",
-        "| the whole | 3 | 2.0 h | |",
+        "| `one` | 2 | 1.0 min | 1% |",
+        "| **`two`** | 1 | 2.00 h | 99% |",
+        "| the whole | 3 | 2.02 h | |",
     ]
 
 
