@@ -104,7 +104,7 @@ def our_trees(path: Path, place: int) -> np.ndarray:
         recipe = boosting.Recipe(trees, depth, learning_rate, seed=0)
         compute = Compute("cpu", threads=torch.get_num_threads())
         boosting.fit(state, [path], fold, recipe, compute, lambda *_: None)
-        fitted = bundle.read(state.folder / bundle.RECORD)
+        fitted = bundle.read(state.folder / "model.json")
         return boosting.predict(fitted, [path], table, torch.get_num_threads())
 
 

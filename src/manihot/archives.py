@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Self, cast
@@ -35,27 +36,33 @@ Progress = Callable[[int, int, str], None]
 Open = Callable[[], IO[bytes]]
 
 
+@dataclass(frozen=True)
+class Contents:
+    """What archives hold: photos below the folder `photos`, and members with labels and class names.
+
+    Without labels the photos lie in a folder a class. `columns` are further arguments of `read_labels`.
+    """
+
+    photos: str = "."
+    labels: str | None = None
+    class_names: str | None = None
+    only: Collection[str] | None = None
+    max_unpacked_gb: float = 50.0
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
 def unpack_archives(
-    images: Path,
-    downloads: Path,
-    sources: Sequence[Mapping[str, str | None]],
-    photos: str,
-    labels: str | None,
-    class_names: str | None,
-    only: Collection[str] | None,
-    max_unpacked_gb: float,
-    progress: Progress,
-    **columns: str,
+    images: Path, downloads: Path, sources: Sequence[Mapping[str, str | None]], contents: Contents, progress: Progress
 ) -> list[Label]:
-    """Unpack the files below folder `photos` of the archives into `images`; returns their labels.
+    """Unpack the photos of archives into `images`; returns their labels.
 
     Each source has `sha256`, and `path` or `url`; a download is kept in `downloads` under its SHA-256.
-    `labels` and `class_names` are members; without labels the photos lie in a folder a class. `columns` go to
-    `read_labels`.
 
     Raises:
         StudyError: an archive cannot be had, is another one, is damaged, or holds what it must not.
     """
+    labels, class_names = contents.labels, contents.class_names
+    max_bytes = int(contents.max_unpacked_gb * 1e9)
     for name in (labels, class_names):
         if name is not None:
             check_id(name, "data")
@@ -66,15 +73,15 @@ def unpack_archives(
         for number, source in enumerate(sources):
             archive = fetch(source, downloads, progress)
             progress(number, len(sources), f"unpacking {archive.name}")
-            unpack(archive, images, PurePosixPath(photos), Path(folder), aside, int(max_unpacked_gb * 1e9))
+            unpack(archive, images, PurePosixPath(contents.photos), Path(folder), aside, max_bytes)
         progress(len(sources), len(sources), "unpacked")
         for member in aside:
             if not Path(folder, member).is_file():
                 raise StudyError(f"{archive}: no member {shorten(str(member))}: mend `labels` or `class_names`")
         names = Path(folder, class_names) if class_names is not None else None
         if labels is None:
-            return folder_labels(images, names, only)
-        return read_labels(Path(folder, labels), class_names=names, only=only, **columns)
+            return folder_labels(images, names, contents.only)
+        return read_labels(Path(folder, labels), class_names=names, only=contents.only, **contents.columns)
 
 
 def fetch(source: Mapping[str, str | None], downloads: Path, progress: Progress) -> Path:

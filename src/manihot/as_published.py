@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from manihot.errors import StudyError
-from manihot.folds import Folding, check_folds, fold_photos
+from manihot.folding import Folding, check_folds, fold_photos
 from manihot.roles import Counts
 
 SEED = 42

@@ -9,6 +9,7 @@ import shutil
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -49,29 +50,37 @@ KINDS = {
 ON_ITS_SIDE = 100
 
 
-def render_demo(
-    images: Path,
-    photos: int,
-    kind: str,
-    seed: int,
-    label_noise: float,
-    duplicates: int,
-    damaged: int,
-    threads: int,
-    progress: Callable[[int, int], None],
-) -> list[Label]:
-    """Render `photos` JPEG files of 800x600 into `images`; returns their labels.
+@dataclass(frozen=True)
+class Demo:
+    """A synthetic data set of so many `photos` of a kind.
 
     A share `label_noise` of them shows another class than its label says. The last `duplicates + damaged` are
     made from earlier ones: copies that are encoded again, smaller, cropped or brighter, the last of them with
-    a wrong label; and files that are cut off or empty. A synthetic photo depends on kind, seed and its number.
+    a wrong label; and files that are cut off or empty.
+    """
+
+    photos: int
+    kind: str
+    label_noise: float
+    duplicates: int
+    damaged: int
+    seed: int
+
+
+def render_demo(images: Path, demo: Demo, threads: int, progress: Callable[[int, int], None]) -> list[Label]:
+    """Render the photos as JPEG files of 800x600 into `images`; returns their labels.
+
+    A synthetic photo depends on kind, seed and its number.
 
     Raises:
         StudyError: no room is left for photos beside duplicates and damaged files.
     """
-    originals = photos - duplicates - damaged
+    photos, kind, seed, duplicates = demo.photos, demo.kind, demo.seed, demo.duplicates
+    originals = photos - duplicates - demo.damaged
     if originals < 1:
-        raise StudyError(f"photos: {photos} leave no room beside {duplicates} duplicates and {damaged} damaged files")
+        raise StudyError(
+            f"photos: {photos} leave no room beside {duplicates} duplicates and {demo.damaged} damaged files"
+        )
     shutil.rmtree(images, ignore_errors=True)
     images.mkdir(parents=True)
     # A prime step, so that the sources of copies are spread over the photos.
@@ -82,7 +91,7 @@ def render_demo(
     labels = [Label(f"{kind}_{index:05d}.jpg", *KINDS[kind][one][:2]) for index, one in enumerate(classes)]
 
     def make(index: int) -> None:
-        picture = _render(sources[index], kind, seed, label_noise)
+        picture = _render(sources[index], kind, seed, demo.label_noise)
         if index < originals:
             content = _encode(picture, on_its_side=index % ON_ITS_SIDE == 0)
         elif index < originals + duplicates:

@@ -1,62 +1,16 @@
-"""Folds: how photos are dealt out to them, and what one fold's model is fitted and validated on."""
+"""One fold of sampled photos: what its model is fitted on and validated on, and the classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from manihot import files
 from manihot.errors import StudyError
-from manihot.sampling import grouping
 from manihot.tables import read_photos
-
-FoldKind = Literal["stratified", "plain"]
-
-
-@dataclass(frozen=True)
-class Folding:
-    """How photos are folded.
-
-    `stratified` gives every fold each label's share, `plain` deals groups out at random; `grouped` keeps
-    near-duplicates in one fold.
-    """
-
-    folds: int
-    kind: FoldKind
-    grouped: bool
-    seed: int
-
-
-def fold_photos(photos: pd.DataFrame, folding: Folding) -> pd.Series:
-    """The fold (Int64, 1..folds) of each photo, indexed as `photos`.
-
-    Raises:
-        StudyError: a class has fewer photos than there are folds.
-    """
-    check_folds(photos, folding.folds)
-    groups = pd.factorize(grouping(photos, folding.grouped))[0]
-    kind = StratifiedGroupKFold if folding.kind == "stratified" else GroupKFold
-    splitter = kind(folding.folds, shuffle=True, random_state=folding.seed)
-    fold = pd.Series(0, index=photos.index, dtype="Int64")
-    for number, (_, held_out) in enumerate(splitter.split(photos, photos["label"], groups), start=1):
-        fold.iloc[held_out] = number
-    return fold
-
-
-def check_folds(photos: pd.DataFrame, folds: int) -> None:
-    """Check that each class can be folded.
-
-    Raises:
-        StudyError: a class has fewer photos than there are folds.
-    """
-    for label, count in photos["label"].value_counts().items():
-        if count < folds:
-            raise StudyError(f"class {label} has {count} photos to fold, but needs {folds}; lower folds")
 
 
 @dataclass(frozen=True)

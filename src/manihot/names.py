@@ -1,4 +1,4 @@
-"""Names that many modules share: the parts of a study's photos, and the files of a fitted fold. No library is needed."""
+"""Names that many modules share: the parts of a study's photos, and the files of a fitted fold."""
 
 PARTS = ("train", "validation", "test", "test_as_found")
 PART_TITLES = {

@@ -129,6 +129,7 @@ class Plan:
         backbone = self.models[model].backbone
         head = self.study.backbones[backbone].head if backbone else None
         return list(head.views) if head else []
+
     def fitted(self, *kinds: Kind) -> list[tuple[str, int]]:
         """The (model, fold) of every fit of the models of some kinds."""
         return [(model.name, fold) for model in self.models.values() if model.kind in kinds for fold in model.folds]

@@ -18,7 +18,7 @@ import pandas as pd
 
 from manihot.classes import class_order
 from manihot.errors import StudyError
-from manihot.folds import Folding, fold_photos
+from manihot.folding import Folding, fold_photos
 from manihot.sampling import grouping, seeded_order
 
 ROLES = ("pool", "test", "test_as_found", "unused")

@@ -103,7 +103,7 @@ def build(results: Path, seed: int = 7) -> dict[str, Any]:
         _model(results, model, rng)
     for name in EXPERIMENTS:
         for fold in FOLDS:
-            files.write_table(results / f"training/{name}/fold{fold}/history.csv", _history(rng))
+            files.write_table(results / f"models/{name}/fold{fold}/history.csv", _history(rng))
     files.write_table(results / "training/overfit/small_cnn/history.csv", _history(rng))
     _scores(results)
     _published(results)
@@ -224,15 +224,14 @@ def _model(results: Path, model: dict[str, Any], rng: np.random.Generator) -> No
                 table[f"p{index}"] = (logits / logits.sum(axis=1, keepdims=True))[:, index]
             place = model["name"] if fold is None else f"{model['name']}/fold{fold}"
             files.write_table(results / f"predictions/{place}/{part}.csv", table)
-    for fold in model["folds"]:
-        facts = {"network": "small_cnn", "parameters": PARAMETERS[model["kind"]], "precision": "float32"}
-        facts["trainable"] = 5125 if model["kind"] == "head" else facts["parameters"]
-        folder = {"head": "features/heads", "boosting": "features/boosting"}.get(model["kind"])
-        if folder:
-            files.write_json(results / f"{folder}/{model['name']}/fold{fold}.json", facts)
-            files.write_table(results / f"{folder}/{model['name']}/fold{fold}.csv", _history(rng))
-        elif model["kind"] == "network":
-            files.write_json(results / f"training/{model['name']}/fold{fold}/model.json", facts)
+    if model["kind"] != "tta":
+        counts = {"parameters": PARAMETERS[model["kind"]], "trainable": PARAMETERS[model["kind"]]}
+        counts |= {"trainable": 5125} if model["kind"] == "head" else {}
+        for fold in model["folds"]:
+            folder = results / f"models/{model['name']}/fold{fold}"
+            files.write_json(folder / "model.json", {"network": "small_cnn", "precision": "float32", **counts})
+            if model["kind"] != "network":  # an experiment's comes after all models
+                files.write_table(folder / "history.csv", _history(rng))
 
 
 def _history(rng: np.random.Generator, epochs: int = 6) -> pd.DataFrame:
@@ -250,8 +249,11 @@ def _published(results: Path) -> None:
     study = settings(results)["study"]
     names = list(MODELS)
     records = {(n, part): files.read_json(results / f"scores/{n}/{part}.json") for n in names for part in PARTS}
-    paths = [*results.glob("training/*/fold*/history.csv"), *results.glob("features/heads/*/fold*.csv")]
-    histories = {published_numbers.fold_of(str(path)): pd.read_csv(path) for path in sorted(paths)}
+    histories = {
+        (name, fold): pd.read_csv(results / f"models/{name}/fold{fold}/history.csv")
+        for name in (*EXPERIMENTS, HEAD)
+        for fold in FOLDS
+    }
     asked = {key: study[key] for key in ("experiments", "backbones", "boosting", "splits")}
     models = {model["name"]: model for model in described()}
     measured = published_numbers.Measured(
@@ -343,5 +345,5 @@ def _scores(results: Path) -> None:
         files.write_text(results / f"figures/exploration/{dataset}_classes.svg", figures.class_bars(catalog, dataset))
         files.write_text(results / f"figures/exploration/{dataset}_sizes.svg", figures.sizes(catalog, dataset))
     for name in EXPERIMENTS:
-        histories = {fold: pd.read_csv(results / f"training/{name}/fold{fold}/history.csv") for fold in FOLDS}
+        histories = {fold: pd.read_csv(results / f"models/{name}/fold{fold}/history.csv") for fold in FOLDS}
         files.write_text(results / f"figures/curves/{name}.svg", figures.curves(histories, name))

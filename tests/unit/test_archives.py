@@ -49,12 +49,10 @@ def packed(path: Path, members: dict[str, bytes]) -> Path:
 
 def unpacked(folder: Path, *paths: Path, **changed: Any) -> list[Label]:
     sources = [{"path": str(path), "url": None, "sha256": files.sha256(path)} for path in paths]
-    arguments = {
-        "photos": ".", "labels": None, "class_names": None, "only": None, "max_unpacked_gb": 1.0,
-        "progress": lambda done, total, text: None, "image_column": "image_id", "label_column": "label",
-        "prefix": "",
-    }  # fmt: skip
-    return archives.unpack_archives(folder / "images", folder / "downloads", sources, **arguments | changed)
+    progress = changed.pop("progress", lambda done, total, text: None)
+    columns = {key: changed.pop(key) for key in ("image_column", "label_column", "prefix") if key in changed}
+    contents = archives.Contents(**{"max_unpacked_gb": 1.0, "columns": columns} | changed)
+    return archives.unpack_archives(folder / "images", folder / "downloads", sources, contents, progress)
 
 
 def content(folder: Path) -> dict[str, bytes]:

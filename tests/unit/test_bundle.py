@@ -79,3 +79,16 @@ def test_the_whole_model_names_its_members_in_order(tmp_path):
     assert record["members"][0]["record"] == str(tmp_path / "fold2/model.json")
     assert record["members"][0]["sha256"] == files.sha256(tmp_path / "fold2/weights.safetensors")
     assert record["averaging"] == {"views": "mean of probabilities", "members": "mean of probabilities"}
+
+
+def test_classes_get_other_names_without_a_new_fit(tmp_path):
+    """The record may be a second name of the file that the state keeps, which stays as it is."""
+    path = save(tmp_path)
+    kept = tmp_path / "kept.json"
+    kept.hardlink_to(path)
+    before, identity = kept.read_bytes(), bundle.read(path).identity()
+    bundle.name_classes(path, CLASSES)
+    assert path.samefile(kept), "the names are the same: nothing is written"
+    bundle.name_classes(path, [{"label": "007", "name": "James"}, {"label": "NA", "name": "none"}])
+    assert bundle.read(path).record["classes"][0] == {"label": "007", "name": "James"}
+    assert bundle.read(path).identity() == identity and kept.read_bytes() == before

@@ -17,9 +17,9 @@ from manihot.photos import Label
 def rendered(folder: Path, **changed: Any) -> list[Label]:
     arguments: dict[str, Any] = {
         "photos": 6, "kind": "leaves", "seed": 7, "label_noise": 0.0, "duplicates": 0, "damaged": 0,
-        "threads": 2, "progress": lambda done, total: None,
     }  # fmt: skip
-    return demo.render_demo(folder, **arguments | changed)
+    asked = {"threads": changed.pop("threads", 2), "progress": changed.pop("progress", lambda done, total: None)}
+    return demo.render_demo(folder, demo.Demo(**arguments | changed), **asked)
 
 
 def read(folder: Path) -> dict[str, bytes]:

@@ -1,12 +1,10 @@
-"""Folds: their sizes, classes and groups; which photos one's model is fitted and validated on."""
+"""A fold: which photos its model is fitted on and validated on, and its classes."""
 
-import pandas as pd
 import pytest
-from label_tables import label_table
 from photo_tables import CLASSES, names, write
 
 from manihot.errors import StudyError
-from manihot.folds import Fold, Folding, fold_photos, targets
+from manihot.folds import Fold, targets
 
 
 @pytest.fixture
@@ -34,23 +32,3 @@ def test_targets_are_places_among_the_classes(fold):
 def test_class_shares_are_those_of_the_photos_fitted_on(fold):
     assert fold(2).class_shares() == [0.5, 0.5]
     assert fold(1).class_shares() == pytest.approx([1 / 3, 2 / 3])
-
-
-def test_folds_are_stratified_and_of_one_size():
-    pool = label_table([50, 100, 200], duplicates=20)
-    fold = fold_photos(pool, Folding(5, "stratified", grouped=True, seed=1))
-    per_fold = pd.crosstab(pool["label"], fold)
-    assert (per_fold.max(axis=1) - per_fold.min(axis=1)).max() <= 2
-    assert fold.value_counts().max() - fold.value_counts().min() <= 2
-
-
-def test_plain_folds_are_shuffled_and_keep_groups_only_if_told():
-    pool = label_table([50, 100, 200], duplicates=60)
-    plain = fold_photos(pool, Folding(5, "plain", grouped=True, seed=1))
-    assert (plain.groupby(pool["group"]).nunique() == 1).all()
-    alone = fold_photos(pool, Folding(5, "plain", grouped=False, seed=1))
-    assert (alone.groupby(pool["group"]).nunique() > 1).any()
-    assert set(alone.value_counts()) == {70}
-    per_fold = pd.crosstab(pool["label"], alone)
-    assert (per_fold.max(axis=1) - per_fold.min(axis=1)).max() > 2
-    assert not alone.is_monotonic_increasing

@@ -65,7 +65,7 @@ def reached(path: Path) -> tuple[set[str], set[str]]:
 def test_a_script_imports_only_what_it_needs(script):
     own, libraries = reached(script)
     assert libraries & HEAVY <= COMPUTING.get(script.stem, set())
-    assert not own & {f"manihot.{name}" for name in ("schema", "load", "plan", "jobs", "paths", "paper", "settings")}
+    assert not own & {f"manihot.{name}" for name in ("schema", "load", "plan", "jobs", "paths", "settings")}
     assert len(script.read_text().splitlines()) <= 45
 
 
@@ -104,6 +104,8 @@ def test_rules_files_hold_rules_only():
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
         functions = re.findall(r"^def (\w+)", path.read_text(), flags=re.MULTILINE)
         assert not functions or path.name == "common.smk", f"{path.name}: {functions}"
+
+
 def test_the_packages_themselves_hold_no_code():
     """A digest follows modules: what an `__init__` did would escape it where only the module is named."""
     for path in PACKAGE.rglob("__init__.py"):

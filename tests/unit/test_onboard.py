@@ -12,7 +12,7 @@ from PIL import Image
 
 from manihot import onboard
 from manihot.checks import check_counts
-from manihot.folds import Folding
+from manihot.folding import Folding
 from manihot.load import build, load
 from manihot.photos import Label
 from manihot.roles import Corrected, Counts, split_photos

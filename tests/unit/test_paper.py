@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from manihot import memory_conclusion, paper, reading, switches
+from manihot import memory_conclusion, paper, switches
+from manihot.load import load
 from manihot.plan import Plan
 from manihot.report.published_sections import PROTOCOL
 
@@ -23,7 +24,7 @@ def test_its_tables_are_those_that_come_along() -> None:
 
 
 def test_its_runs_are_in_the_study_that_repeats_it() -> None:
-    plan = Plan(reading.load(ROOT / "config/cassava.yaml"), ROOT)
+    plan = Plan(load(ROOT / "config/cassava.yaml"), ROOT)
     named = {value for key, value in vars(paper).items() if key.startswith(("BALANCED", "IMBALANCED", "NEW"))}
     assert len(named) == 6 and named | {paper.booster(9)} <= set(plan.models)
 

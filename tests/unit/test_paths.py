@@ -43,7 +43,7 @@ def test_wildcards_stay_in_a_path():
         part: f"results/predictions/{{model}}/fold{{fold}}/{part}.csv"
         for part in ("train", "validation", "test", "test_as_found")
     }
-    assert fitted_files("network", "{experiment}").history == "results/training/{experiment}/fold{fold}/history.csv"
+    assert fitted_files("network", "{experiment}").history == "results/models/{experiment}/fold{fold}/history.csv"
 
 
 def test_a_split_is_read_from_all_its_data_sets(paths):
@@ -93,7 +93,7 @@ def test_fitted_files_are_those_that_the_rules_write(plan, paths):
             for fold in model.folds:
                 assert paths.fitted(name, fold) == fitted_files(model.kind, name, str(fold))
     assert paths.fitted("first_tta", 2) == paths.fitted("first", 2)
-    assert paths.first_fitted("second") == paths.fitted("second", 2)
+    assert paths.members("first_tta") == [paths.fitted("first", fold).model for fold in (1, 2)]
     written = [path for name in ("first", "frozen_head", "trees") for path in paths.fitted(name, 1)]
     assert len(set(written)) == len(written), "two models would share a file"
 

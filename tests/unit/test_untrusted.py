@@ -17,9 +17,10 @@ import pytest
 from safetensors.torch import load_file
 from sandbox import HANG, Watch, alone, tree, watched
 
-from manihot import archives, catalog, figures, files, kaggle, networks, photos, report, weights
+from manihot import archives, catalog, figures, files, kaggle, networks, photos, weights
 from manihot.errors import StudyError
 from manihot.load import load
+from manihot.report import page
 
 CONFIG = Path(__file__).parents[2] / "config"
 STUDIES = [path for path in sorted(CONFIG.glob("*.yaml")) if "extends:" not in path.read_text()]
@@ -147,12 +148,10 @@ def test_archives(
 
 
 def unpack(path: Path, results: Path, **changes: Any) -> None:
-    settings: dict[str, Any] = {
-        "photos": "photos" if "on the way" in path.name else ".", "labels": None, "class_names": None, "only": None,
-        "max_unpacked_gb": 1.0, "progress": lambda *_: None,
-    }  # fmt: skip
-    sources = [{"path": str(path), "url": None, "sha256": files.sha256(path)}]
-    archives.unpack_archives(results / "images", results / "downloads", **{"sources": sources} | settings | changes)
+    sources = changes.pop("sources", [{"path": str(path), "url": None, "sha256": files.sha256(path)}])
+    photos = "photos" if "on the way" in path.name else "."
+    contents = archives.Contents(**{"photos": photos, "max_unpacked_gb": 1.0} | changes)
+    archives.unpack_archives(results / "images", results / "downloads", sources, contents, lambda *_: None)
 
 
 def test_archives_of_another_sum_place_or_address(tmp_path: Path, results: Path, watch: Watch) -> None:
@@ -310,7 +309,7 @@ def shown(results: Path, text: str) -> Page:
         "title": text, "description": text, "protocol": "corrected", "seed": 1, "models": [model], "study": study,
         "datasets": {"leaves": {"root": str(results / "photos"), "source": text}},
     }  # fmt: skip
-    report.build(results, results / "report.html", settings, made=text, commit=text, versions={text: text})
+    page.build(results, results / "report.html", settings, made=text, commit=text, versions={text: text})
     return Page((results / "report.html").read_text())
 
 

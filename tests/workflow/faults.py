@@ -20,6 +20,7 @@ from typing import Any
 
 from manihot import files
 from manihot.digest import code_digest
+from manihot.yaml_files import merge
 
 WARM = multiprocessing.get_context("forkserver")
 WARM.set_forkserver_preload(
@@ -67,15 +68,15 @@ RULES = {
         {"experiment": "balanced", "fold": 1},
         {**PIXELS, **SAMPLED, "weights": []},
         {"weights": "weights.safetensors", "history": "history.csv", "model": "model.json"},
-        {"epochs": 6, "precision": "float32"},
+        {"recipe": {"epochs": 6, "compute": {"precision": "float32"}}},
     ),
     "predict_fold": Rule(
         "balanced_tta",
         {"model": "balanced_tta", "fold": 1},
-        {**PIXELS, **SAMPLED, "weights": "results/training/balanced/fold1/weights.safetensors",
-         "model": "results/training/balanced/fold1/model.json"},
+        {**PIXELS, **SAMPLED, "weights": "results/models/balanced/fold1/weights.safetensors",
+         "model": "results/models/balanced/fold1/model.json"},
         {part: f"{part}.csv" for part in ("train", "validation", "test", "test_as_found")},
-        {"batch_size": 8},
+        {"viewing": {"batch_size": 8}},
     ),
     "extract_features": Rule(
         "squeezenet",
@@ -89,14 +90,14 @@ RULES = {
         "xgboost_1",
         {"model": "xgboost_1", "fold": 1},
         FEATURES,
-        {"booster": "fold1.ubj", "history": "fold1.csv", "model": "fold1.json"},
-        {"n_estimators": 60},
+        {"weights": "booster.ubj", "history": "history.csv", "model": "model.json"},
+        {"recipe": {"n_estimators": 60}},
     ),
     "predict_booster": Rule(
         "xgboost_1",
         {"model": "xgboost_1", "fold": 1},
-        {**FEATURES, "fitted": "results/features/boosting/xgboost_1/fold1.ubj",
-         "model": "results/features/boosting/xgboost_1/fold1.json"},
+        {**FEATURES, "fitted": "results/models/xgboost_1/fold1/booster.ubj",
+         "model": "results/models/xgboost_1/fold1/model.json"},
         {part: f"{part}.csv" for part in ("train", "validation", "test", "test_as_found")},
     ),
 }  # fmt: skip
@@ -115,7 +116,7 @@ class Job:
         self.name = f"results/faults/{self.rule}"
         self.log, self.terminal = self.folder / self.name / "log", self.folder / self.name / "terminal"
         record = files.read_json(self.folder / "results/settings" / self.rule / f"{own.settings}.json")
-        record["settings"] |= own.changed | self.changed
+        record["settings"] = merge(merge(record["settings"], own.changed), self.changed)
         record["code"] = code_digest(self.scripts / f"{self.rule}.py")
         files.write_json(self.folder / self.name / "settings.json", record)
 

@@ -88,9 +88,9 @@ def test_cuda_without_a_gpu_is_one_line(fresh):
         (fresh.folder / fresh.study).read_text().replace("device: cpu", "device: cuda")
     )
     fresh.study = "study.yaml"
-    done = fresh.run("--resources", "gpu=2", "--", "results/training/balanced/fold1/weights.safetensors", check=False)
+    done = fresh.run("--resources", "gpu=2", "--", "results/models/balanced/fold1/weights.safetensors", check=False)
     assert done.returncode != 0 and "error: device is cuda, but no CUDA device" in done.stderr + done.stdout, (
         done.stderr
     )
     assert "Traceback" not in done.stderr + done.stdout
-    assert not (fresh.folder / "results/training/balanced/fold1/weights.safetensors").exists()
+    assert not (fresh.folder / "results/models/balanced/fold1/weights.safetensors").exists()

@@ -233,7 +233,7 @@ def test_damaged_state_is_noticed_and_not_used(project, file, damage):
     elif damage == "cut":
         os.truncate(folder / file, 20)
     else:  # the state of another job under this one's address
-        other = Job(project.folder, "fit_booster", {"max_depth": 1})
+        other = Job(project.folder, "fit_booster", {"recipe": {"max_depth": 1}})
         assert other.run() == 0
         strange = next(path for path in folder.parent.iterdir() if path.name != folder.name)
         shutil.copy2(strange / file, folder / file)
@@ -250,9 +250,9 @@ READERS = {
     "manifest of pixels": ("results/pixels/leaves/32px/1.json", "train_fold"),
     "features": ("results/features/squeezenet/leaves/32px/identity.npy", "fit_booster"),
     "features for predictions": ("results/features/squeezenet/leaves/32px/identity.npy", "predict_booster"),
-    "trained weights": ("results/training/balanced/fold1/weights.safetensors", "predict_fold"),
+    "trained weights": ("results/models/balanced/fold1/weights.safetensors", "predict_fold"),
     "published weights": (WEIGHTS, "extract_features"),
-    "booster": ("results/features/boosting/xgboost_1/fold1.ubj", "predict_booster"),
+    "booster": ("results/models/xgboost_1/fold1/booster.ubj", "predict_booster"),
 }
 
 

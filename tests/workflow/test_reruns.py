@@ -100,7 +100,7 @@ STUDY_EDITS = {
     "its run folds": (swap("run_folds: [1]", "run_folds: [1, 2]"), {"train_fold frozen 2", "predict_fold frozen 2", "plot_curves frozen"} | scored("frozen")),
     "its family": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, family: others,"), COMPARED),
     "a new experiment": (swap("experiments:\n", "experiments:\n  more: {draw: balanced, learning_rate: 1e-2}\n"), {
-        "sample_photos main more", "list_classes more", "plot_curves more", "ensemble_folds more", "score_model more", "plot_confusion more",
+        "sample_photos main more", "plot_curves more", "ensemble_folds more", "score_model more", "plot_confusion more",
         *(f"{r} more {f}" for r in ("train_fold", "predict_fold") for f in FOLDS), *END}),
     "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED),
     "the title": (swap("title: Tiny", "title: Small"), REPORT),
@@ -266,7 +266,7 @@ def test_a_touched_photo_is_read_again_and_nothing_is_trained_again(own):
 
 
 def weights(project: Project) -> dict[str, bytes]:
-    return {str(p): p.read_bytes() for p in (project.folder / "results/training").rglob("weights.safetensors")}
+    return {str(p): p.read_bytes() for p in (project.folder / "results/models").rglob("weights.safetensors")}
 
 
 def reused(project: Project) -> set[int]:

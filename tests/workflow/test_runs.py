@@ -12,7 +12,7 @@ import pytest
 from faults import tree, wait_for
 
 ENGINE = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", "tests/studies/tiny.yaml"]
-TRAINED = "results/training/balanced/fold1/weights.safetensors"
+TRAINED = "results/models/balanced/fold1/weights.safetensors"
 
 
 @pytest.fixture
@@ -117,18 +117,18 @@ def test_one_failing_experiment_leaves_the_others_and_a_partial_report(finished_
     finished_copy.edit("tests/studies/tiny.yaml", "weights: none, frozen", "weights: broken.pth, frozen")
     finished_copy.edit("tests/studies/tiny.yaml", "n_estimators: 4", "n_estimators: 5")
     results = finished_copy.folder / "results"
-    for name in ("training/frozen", "predictions/frozen", "scores/frozen"):
+    for name in ("models/frozen", "predictions/frozen", "scores/frozen"):
         shutil.rmtree(results / name)
     for name in ("summary.csv", "figures/curves/frozen.svg", "figures/confusion/frozen.svg"):
         (results / name).unlink()
-    booster = (results / "features/boosting/xgboost_1/fold1.ubj").read_bytes()
+    booster = (results / "models/xgboost_1/fold1/booster.ubj").read_bytes()
     wanted = [f"results/scores/{model}/test.json" for model in ("frozen", "xgboost_1")]
     done = finished_copy.run("--", *wanted, check=False)
     told = done.stdout + done.stderr
     assert done.returncode
     assert re.search(r"error: .*broken\.pth", told), told
-    assert not (results / "training/frozen/fold1/weights.safetensors").exists()
-    assert (results / "features/boosting/xgboost_1/fold1.ubj").read_bytes() != booster
+    assert not (results / "models/frozen/fold1/weights.safetensors").exists()
+    assert (results / "models/xgboost_1/fold1/booster.ubj").read_bytes() != booster
     assert (results / "scores/xgboost_1/test.json").exists()
     finished_copy.run("--forcerun", "build_partial_report", "--", "results/partial_report.html")
     text = (results / "partial_report.html").read_text()

@@ -135,7 +135,7 @@ def test_a_cancelled_fold_goes_on_from_its_checkpoint(submission: Submission) ->
     # The engine clears a job's log before it tries again.
     again = (folder / "logs/train_fold/new_class/fold1.log").read_text()
     assert re.search(r"fold 1: going on after epoch [1-9]", again), again[-4000:]
-    assert len((folder / "training/new_class/fold1/history.csv").read_text().splitlines()) == 1 + 200
+    assert len((folder / "models/new_class/fold1/history.csv").read_text().splitlines()) == 1 + 200
 
 
 def test_what_a_job_says_is_in_the_log_of_its_rule(submission: Submission) -> None:

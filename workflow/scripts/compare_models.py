@@ -10,15 +10,13 @@ with job(snakemake) as run:
     given, pairs = snakemake.input, run.settings["pairs"]
     catalogs = read_catalogs(given.catalogs)
     resampling = {key: run.settings[key] for key in ("seed", "resamples")}
-    classes = {
-        split: files.read_json(path)["classes"] for split, path in zip(run.settings["splits"], given.records, strict=True)
-    }
+    splits = dict(zip(run.settings["splits"], map(files.read_json, given.records), strict=True))
     compared = []
     for part in PARTS[1:]:
         paths = dict(zip(run.settings["models"], getattr(given, part), strict=True))
         for done, pair in enumerate(pairs, start=1):
             sides = [[read_photos(paths[name]) for name in pair[key]] for key in ("models", "based_on_models")]
-            result = comparisons.compare(*sides, catalogs, classes[pair["split"]], **resampling)
+            result = comparisons.compare(*sides, catalogs, splits[pair["split"]]["classes"], **resampling)
             compared.append(({**{key: pair[key] for key in ("family", "model", "based_on")}, "part": part}, result))
             run.progress(done, len(pairs), part)
     files.write_table(snakemake.output.comparisons, comparisons.tabulate(compared))

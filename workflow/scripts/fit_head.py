@@ -7,7 +7,8 @@ with job(snakemake) as run:
     from manihot.folds import Fold
 
     given, outputs = snakemake.input, snakemake.output
-    fold, recipe = Fold.read(snakemake.wildcards.fold, given.sample, given.record), heads.Recipe(**run.settings["recipe"])
+    fold = Fold.read(snakemake.wildcards.fold, given.sample, given.record)
+    recipe = heads.Recipe(**run.settings["recipe"])
     run.once(
         {"weights.safetensors": outputs.weights, "history.csv": outputs.history, "model.json": outputs.model},
         [feature_table.digest(given.features), files.sha256(given.sample), fold.labels],

@@ -11,14 +11,16 @@ with job(snakemake) as run:
     source = run.settings["source"]
     settings = {key: value for key, value in run.settings.items() if key not in {"source", "files", "shards"}}
     if source == "demo":
-        from manihot.demo import render_demo
+        from manihot.demo import Demo, render_demo
 
-        labels = render_demo(images, **settings, threads=snakemake.threads, progress=run.progress)
+        labels = render_demo(images, Demo(**settings), snakemake.threads, run.progress)
     elif source == "archive":
-        from manihot.archives import unpack_archives
+        from manihot.archives import Contents, unpack_archives
 
         downloads = Path("results/state/downloads")
-        labels = unpack_archives(images, downloads, run.settings["files"], **settings, progress=run.progress)
+        columns = {key: settings.pop(key) for key in ("image_column", "label_column", "prefix")}
+        contents = Contents(**settings, columns=columns)
+        labels = unpack_archives(images, downloads, run.settings["files"], contents, run.progress)
     else:
         from manihot.kaggle import fetch_competition
 

@@ -3,14 +3,14 @@
 from manihot.job import job
 
 with job(snakemake) as run:
-    from manihot import as_published, files, folds, roles
+    from manihot import as_published, files, folding, roles
     from manihot.tables import read_catalogs, read_photos
 
     given, settings = snakemake.input, run.settings
     strategies = {"corrected": roles.Corrected, "published": as_published.AsPublished}
     strategy = strategies[settings["protocol"]](
         roles.Counts(*(settings[key] for key in ("test", "test_as_found", "per_class", "keep_for_training"))),
-        folds.Folding(*(settings[key] for key in ("folds", "fold_kind", "group_duplicates", "seed"))),
+        folding.Folding(*(settings[key] for key in ("folds", "fold_kind", "group_duplicates", "seed"))),
     )
     catalogs = read_catalogs(given.catalogs)
     parent = read_photos(given.parent[0]) if given.parent else None

@@ -242,9 +242,7 @@ def backbones(results: Results, scores: Scores, models: Iterable[Model], study: 
         name, fold = model["name"], f"fold{model['folds'][0]}"
         head = model["kind"] == "head"
         entry = study.get("backbones", {}).get(model["backbone"], {}) if head else experiments[model["experiment"]]
-        facts = (
-            results.json(f"features/heads/{name}/{fold}.json" if head else f"training/{name}/{fold}/model.json") or {}
-        )
+        record = results.json(f"models/{name}/{fold}/model.json") or {}
         score = results.score(name, "test")
         right = None if score is None else int(np.trace(np.asarray(score["confusion"])))
         weights = str(entry.get("weights", ABSENT))
@@ -252,8 +250,8 @@ def backbones(results: Results, scores: Scores, models: Iterable[Model], study: 
             Cell(str(entry.get("network", name)), link=f"model-{name}"),
             {"none": "untrained", "imagenet": "ImageNet"}.get(weights, weights),
             count(entry.get("size")),
-            count(facts.get("parameters")),
-            count(facts.get("trainable")),
+            count(record.get("parameters")),
+            count(record.get("trainable")),
             number(scores.value(name, "validation", "log_loss")),
             scores.accuracy(name, "validation"),
             number(scores.value(name, "test", "log_loss")),
