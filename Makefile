@@ -25,7 +25,7 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 report: .venv/run ## Run the study and write results/report.html (STUDY=config/mine.yaml, CORES=4)
-	@$(PY) -m manihot.load "$(or $(STUDY),config/config.yaml)"
+	@$(PY) -m manihot.study.load "$(or $(STUDY),config/config.yaml)"
 	@$(PY) -m snakemake --cores $(CORES) $(if $(STUDY),--configfile "$(STUDY)") -- results/report.html
 	@echo "The report: $(CURDIR)/results/report.html"
 
@@ -36,7 +36,7 @@ partial-report: .venv/run ## Write results/partial_report.html of what is there,
 
 study: .venv/run ## Look at a photo folder and write a study file for it (PHOTOS=path, LABELS=path)
 	@test -n "$(PHOTOS)" || { echo "error: say which folder: make study PHOTOS=path [LABELS=path]" >&2; exit 1; }
-	@$(PY) -m manihot.onboard "$(PHOTOS)" $(if $(LABELS),--labels "$(LABELS)")
+	@$(PY) -m manihot.study.onboard "$(PHOTOS)" $(if $(LABELS),--labels "$(LABELS)")
 
 test: .venv/dev ## Run the tests
 	@$(PY) -m pytest $(WORKERS)
@@ -57,7 +57,7 @@ lint: .venv/dev ## Check style, format and types
 	$(PY) -m mypy
 
 prune: .venv/run ## Remove finished work that no longer belongs to the study, and tell its size
-	@$(PY) -m manihot.prune
+	@$(PY) -m manihot.study.prune
 
 clean: ## Remove results/, finished work included (.venv stays)
 	rm -rf results .snakemake

@@ -15,12 +15,12 @@ gc.set_threshold(100_000)
 PROJECT = Path(workflow.basedir)
 sys.path.insert(0, str(PROJECT / "src"))
 
-from manihot import settings
-from manihot.errors import StudyError
-from manihot.load import load
-from manihot.paths import Paths, each_part, fitted_files, record_of, settings_of
-from manihot.names import PARTS
-from manihot.plan import Plan
+from manihot.core.errors import StudyError
+from manihot.core.names import PARTS
+from manihot.study import settings
+from manihot.study.load import load
+from manihot.study.paths import Paths, each_part, fitted_files, record_of, settings_of
+from manihot.study.plan import Plan
 
 # Jobs run these very sources, whether local, in a conda environment or on a cluster.
 os.environ["PYTHONPATH"] = str(PROJECT / "src")

@@ -20,12 +20,13 @@ from measuring import ROOT
 
 sys.path.insert(0, str(ROOT / "src"))
 
-from manihot import files, networks  # noqa: E402
-from manihot.jobs import all_jobs  # noqa: E402
-from manihot.load import load  # noqa: E402
-from manihot.plan import Plan  # noqa: E402
-from manihot.schema import Learning, Sampling, Study  # noqa: E402
-from manihot.text import duration  # noqa: E402
+from manihot.core import files
+from manihot.core.text import duration
+from manihot.networks import build
+from manihot.study.jobs import all_jobs
+from manihot.study.load import load
+from manihot.study.plan import Plan
+from manihot.study.schema import Learning, Sampling, Study
 
 PUBLISHED, SMALL = ROOT / "config/cassava.yaml", ROOT / "benchmarks/study.yaml"
 # Photos of a study's data sets; of the published one's second the one class that is taken.
@@ -72,7 +73,7 @@ class Rates:
 @cache
 def flops(network: str, size: int, training: bool) -> int:
     """FLOP of a photo."""
-    return limits.flops(networks.assemble(network, CLASSES, size, 0.3, None), size, training)
+    return limits.flops(build.assemble(network, CLASSES, size, 0.3, None), size, training)
 
 
 def stages(rates: Rates, cores: int, path: Path = PUBLISHED) -> Iterator[Stage]:

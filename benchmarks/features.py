@@ -15,12 +15,14 @@ import theirs
 import torch
 from measuring import ROOT, Row, Way, rate, row, seconds, sides
 
-from manihot import boosting, bundle, device, features, heads, networks, weights
-from manihot import pixels as cached
-from manihot.batches import Batches
-from manihot.folds import Fold
-from manihot.gpus import Compute
-from manihot.state import State
+from manihot.core.gpus import Compute
+from manihot.core.state import State
+from manihot.features import boosting, heads
+from manihot.features.extract import Backbone, extract, forward, prepared
+from manihot.networks import build, bundle, device, weights
+from manihot.networks.batches import Batches
+from manihot.pixels import store as cached
+from manihot.splits.folds import Fold
 
 SIZE, BATCH = 224, 32
 HEAD, HEAD_EPOCHS, HEAD_PHOTOS = "resnet18", 10, 600
@@ -43,9 +45,9 @@ def extracted(folder: Path, network: str, manifest: Path, count: int, precision:
     """The features of the cached photos as the stage stores them."""
     table = photos.cataloged(count)
     with State(folder, "extract_features", {"network": network, "precision": precision}, "", "") as state:
-        features.extract(
+        extract(
             state,
-            features.Backbone(networks.Input(network, SIZE, "none"), drawn_weights(network, folder), BATCH),
+            Backbone(build.Input(network, SIZE, "none"), drawn_weights(network, folder), BATCH),
             table,
             lambda rows: cached.gather(rows, table, [manifest], SIZE),
             "identity",
@@ -153,10 +155,10 @@ def way(side: str, key: str) -> Way:
             return sum(len(model(batch)) for batch in batches)
     else:
         dtype = device.precision("auto", CPU)
-        ready = features.prepared(networks.feature_network(network, path), CPU, dtype)
+        ready = prepared(build.feature_network(network, path), CPU, dtype)
 
         def step() -> int:
-            return len(features.forward(ready, Batches(shown, CPU, networks.PIXELS), BATCH, "identity", dtype))
+            return len(forward(ready, Batches(shown, CPU, build.PIXELS), BATCH, "identity", dtype))
 
     step()
     return lambda: rate(step)

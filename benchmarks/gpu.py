@@ -28,11 +28,13 @@ import trainers
 from measuring import ROOT, seconds
 from torch import nn
 
-from manihot import features, files, networks
-from manihot.batches import Batches
-from manihot.gpus import Compute
-from manihot.recipe import Recipe
-from manihot.trainer import Trainer
+from manihot.core import files
+from manihot.core.gpus import Compute
+from manihot.features.extract import forward, prepared
+from manihot.networks import build
+from manihot.networks.batches import Batches
+from manihot.training.recipe import Recipe
+from manihot.training.trainer import Trainer
 
 FOLDS = 5
 TRAINED = (("small_cnn", 96), ("small_cnn", 256), ("resnet18", 128), ("efficientnet_b0", 128))
@@ -86,10 +88,10 @@ def training(device: torch.device, size: int, least: float, peak: float) -> Iter
     """Photos a second in training."""
     for network, batch in TRAINED:
         own = trainer(network, size, batch, device)
-        work = limits.flops(networks.assemble(network, trainers.CLASSES, size, 0.3, None), size, training=True)
+        work = limits.flops(build.assemble(network, trainers.CLASSES, size, 0.3, None), size, training=True)
         rate, host = epochs(own, least)
         row = {"value": rate, "unit": "photos/s", "limit_share": rate * work / peak, "host_share": host}
-        if network not in networks.OWN:
+        if network not in build.OWN:
             row |= timm_beside(rate, network, size, batch, device, least, training=True)
         yield {"key": f"train/{network}/batch_{batch}", **row}
 
@@ -98,12 +100,12 @@ def extraction(device: torch.device, size: int, least: float, peak: float) -> It
     """Photos a second through a frozen backbone."""
     dtype = torch.bfloat16
     for network in EXTRACTED:
-        model = networks.headless(networks.torchvision_network(network)).eval().requires_grad_(False)
+        model = build.headless(build.torchvision_network(network)).eval().requires_grad_(False)
         work = limits.flops(model, size, training=False)
-        ready, batches = features.prepared(model, device, dtype), Batches(noise(1024, size), device, networks.IMAGENET)
+        ready, batches = prepared(model, device, dtype), Batches(noise(1024, size), device, build.IMAGENET)
 
         def step() -> None:
-            features.forward(ready, batches, FEATURE_BATCH, "identity", dtype)  # noqa: B023 (called in this round)
+            forward(ready, batches, FEATURE_BATCH, "identity", dtype)  # noqa: B023 (called in this round)
 
         rate = repeated(step, least) * len(batches)
         row = {"value": rate, "unit": "photos/s", "limit_share": rate * work / peak}
@@ -195,7 +197,11 @@ def memory(device: torch.device, size: int) -> Iterator[Row]:
 
 def start(device: torch.device) -> Iterator[Row]:
     """What a job takes before its first photo."""
-    command = [sys.executable, "-c", f"import torch, manihot.training, manihot.features; torch.zeros(1).to('{device}')"]
+    command = [
+        sys.executable,
+        "-c",
+        f"import torch, manihot.training.fold, manihot.features.extract; torch.zeros(1).to('{device}')",
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     taken = seconds(lambda: subprocess.run(command, env=environment, check=True))
     yield {"key": "job_start", "value": taken, "unit": "s"}

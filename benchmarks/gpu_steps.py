@@ -11,8 +11,8 @@ from measuring import seconds
 from torch import Tensor
 from torch.nn import functional
 
-from manihot.blocks import Block
-from manihot.trainer import Trainer
+from manihot.networks.blocks import Block
+from manihot.training.trainer import Trainer
 
 SHAPES = ((224, 96), (224, 256), (224, 32), (64, 32))  # pixels a side, batch
 COMPILED_AT = {(224, 96), (64, 32), (32, 4)}  # compiling takes half a minute each time

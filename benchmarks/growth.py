@@ -23,7 +23,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
-from manihot import files  # noqa: E402
+from manihot.core import files  # noqa: E402
 
 STUDY = """
 data: {{many: {{source: csv, photos: {folder}/photos, labels: {folder}/labels.csv}}}}

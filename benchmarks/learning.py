@@ -19,10 +19,12 @@ from measuring import ROOT, SHARED
 from sklearn.model_selection import StratifiedKFold
 from trainers import recipe
 
-from manihot import blocks, comparisons, files
-from manihot import pixels as cached
-from manihot.augment import derive
-from manihot.trainer import LabelledPhotos, Trainer
+from manihot.core import files
+from manihot.networks import blocks
+from manihot.networks.augment import derive
+from manihot.pixels import store as cached
+from manihot.scores import comparisons
+from manihot.training.trainer import LabelledPhotos, Trainer
 
 ALL = 1500  # photos of the sample
 # What is trained: the precision, and whether in blocks of our own (or PyTorch's layers).

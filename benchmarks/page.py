@@ -6,7 +6,7 @@ from typing import Any
 import estimate
 from measuring import ROOT
 
-from manihot import files
+from manihot.core import files
 
 RESULTS = ROOT / "benchmarks/results"
 WHAT = {
@@ -63,14 +63,14 @@ row of it.
   collecting rarely took 4.1 to 3.4 s and 7 MB more.
 - **A training step at 224 px in float32.** Convolutions took 57 %, batch norm 30 % (bound by memory), filling
   gradients with zeros 6 %, pooling 4 %: the convolutions run at 80 % of the matrix product. Batch norm keeps the order
-  in a channel, so pooling can come before it (`src/manihot/blocks.py`): of batch norm's nine passes over the full maps
-  two for its sums and two for its gradient are left, written over its input, and the zeros go. It should give 1.28
-  times. Measured: in turns in one process 229 to 253 photos/s at 64 px, 102 to 113 at 96, and 13.4 to 19.3 at 224, a
-  process each. The rows above say less of it: the study's own way varies more on this shared machine (224 px: 4.8, 6.1
-  and 6.9 photos/s at three times), and two runs within one hour had ratios of 2.35, 2.00, 3.11 and 1.83, 2.13, 2.29.
-  In bf16 (on this processor) as fast as before. Memory besides mapped files at 224 px fell from 4.6 GB to between 2.0
-  and 2.6 (in bf16 1.4), by chance: what outlives a step, such as gradients, splits what the next one's maps need
-  whole. Nothing does now: 2.0 to 2.2 GB in four runs.
+  in a channel, so pooling can come before it (`src/manihot/networks/blocks.py`): of batch norm's nine passes over the
+  full maps two for its sums and two for its gradient are left, written over its input, and the zeros go. It should
+  give 1.28 times. Measured: in turns in one process 229 to 253 photos/s at 64 px, 102 to 113 at 96, and 13.4 to 19.3
+  at 224, a process each. The rows above say less of it: the study's own way varies more on this shared machine (224
+  px: 4.8, 6.1 and 6.9 photos/s at three times), and two runs within one hour had ratios of 2.35, 2.00, 3.11 and 1.83,
+  2.13, 2.29. In bf16 (on this processor) as fast as before. Memory besides mapped files at 224 px fell from 4.6 GB to
+  between 2.0 and 2.6 (in bf16 1.4), by chance: what outlives a step, such as gradients, splits what the next one's
+  maps need whole. Nothing does now: 2.0 to 2.2 GB in four runs.
 - **The gradient at the maxima.** On two cores of the AMD EPYC (bf16) scattering it into the line took 90 of 740 ms of
   a step at 224 px, and PyTorch's own layers were faster as a whole: 48 photos/s against 53, at 1.4 GB against 2.6.
   Spread over a map of zeros by pooling's own gradient and added, in the caches: 50 photos/s, 266 in place of 250 at

@@ -10,8 +10,10 @@ from measuring import SAMPLE
 from numpy.typing import NDArray
 from PIL import Image
 
-from manihot import catalog, files, pixel_cache
-from manihot.state import State
+from manihot.catalog import inspect
+from manihot.core import files
+from manihot.core.state import State
+from manihot.pixels.cache import ARRAY, MANIFEST, cache_shard
 
 CLASSES, SHARD = 5, 0
 
@@ -40,8 +42,8 @@ def look(count: int, folder: Path) -> Path:
     """The catalog's table of the photos, in `folder`."""
     listing, table = folder / "listing.csv", folder / "table.csv"
     files.write_rows(listing, ("image_id",), [(path.name,) for path in paths(count)])
-    rows, _ = catalog.catalog_shard(listing, paths(count)[0].parent, 50_000_000, lambda *_: None)
-    files.write_rows(table, catalog.COLUMNS, rows)
+    rows, _ = inspect.catalog_shard(listing, paths(count)[0].parent, 50_000_000, lambda *_: None)
+    files.write_rows(table, inspect.COLUMNS, rows)
     return table
 
 
@@ -50,9 +52,9 @@ def cache_pixels(count: int, size: int, folder: Path) -> Path:
     table, root = look(count, folder), paths(count)[0].parent
     target = folder / "photos" / f"{size}px" / f"{SHARD}"
     with State(folder / "state", "cache_pixels", {"size": size}, "", "") as state:
-        pixel_cache.cache_shard(table, root, size, "exact", state, lambda *_: None)
-        state.finish(pixel_cache.ARRAY, pixel_cache.MANIFEST)
-        state.emit({pixel_cache.ARRAY: f"{target}.npy", pixel_cache.MANIFEST: f"{target}.json"})
+        cache_shard(table, root, size, "exact", state, lambda *_: None)
+        state.finish(ARRAY, MANIFEST)
+        state.emit({ARRAY: f"{target}.npy", MANIFEST: f"{target}.json"})
     return target.with_suffix(".json")
 
 

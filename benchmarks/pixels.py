@@ -20,9 +20,11 @@ from theirs import JpegFiles
 from torch.utils.data import DataLoader
 from torchvision.transforms import Resize
 
-from manihot import files, networks, pixel_cache
-from manihot import pixels as cached
-from manihot.batches import Batches
+from manihot.core import files
+from manihot.networks import build
+from manihot.networks.batches import Batches
+from manihot.pixels import store as cached
+from manihot.pixels.cache import square
 
 PHOTOS, SIZE, BATCH = 200, 224, 96
 Photo = tuple[Path, str]
@@ -36,7 +38,7 @@ def theirs(photo: Photo) -> NDArray[np.uint8]:
 def ours(photo: Photo, decode: str) -> NDArray[np.uint8]:
     """What the cache holds; the file is checked against the catalog, as in the pipeline."""
     path, digest = photo
-    return pixel_cache.square({"image_id": path.name, "status": "ok", "sha256": digest}, path.parent, SIZE, decode)
+    return square({"image_id": path.name, "status": "ok", "sha256": digest}, path.parent, SIZE, decode)
 
 
 def per_core(way: Callable[[Photo], object], shown: list[Photo]) -> float:
@@ -76,7 +78,7 @@ def way(side: str, key: str) -> Way:
     folder = tempfile.TemporaryDirectory()
     manifest = photos.cache_pixels(BATCH, SIZE, Path(folder.name))
     catalog = photos.cataloged(BATCH)
-    ready = Batches(cached.gather(catalog, catalog, [manifest], SIZE), torch.device("cpu"), networks.PIXELS)
+    ready = Batches(cached.gather(catalog, catalog, [manifest], SIZE), torch.device("cpu"), build.PIXELS)
     order = np.random.default_rng(0).permutation(BATCH)
     way.folder = folder  # as long as the process
     return lambda: rate(lambda: sum(len(index) for _, index in ready(order, BATCH)))

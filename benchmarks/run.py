@@ -28,7 +28,8 @@ import pixels  # noqa: E402
 import training  # noqa: E402
 import whole  # noqa: E402
 
-from manihot import device, files  # noqa: E402
+from manihot.core import files
+from manihot.networks import device
 
 STAGES = {"pixels": pixels.rows, "training": training.rows, "features": features.rows}
 

@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manihot.gpus import Compute
-from manihot.networks import Input
-from manihot.recipe import Recipe
-from manihot.trainer import LabelledPhotos, Trainer
+from manihot.core.gpus import Compute
+from manihot.networks.build import Input
+from manihot.training.recipe import Recipe
+from manihot.training.trainer import LabelledPhotos, Trainer
 
 CLASSES, BATCH, RATE = 5, 32, 5e-5
 

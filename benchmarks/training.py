@@ -17,10 +17,11 @@ from measuring import ALLOCATOR, ROOT, Row, Way, rate, row, seconds, sides
 from torch import nn
 from trainers import BATCH, RATE, recipe, trainer
 
-from manihot import device, training
-from manihot import pixels as cached
-from manihot.folds import Fold
-from manihot.state import State
+from manihot.core.state import State
+from manihot.networks import device
+from manihot.pixels import store as cached
+from manihot.splits.folds import Fold
+from manihot.training.fold import train_fold
 
 SIZES, CPU = (64, 96, 224), torch.device("cpu")
 FOLD, FOLD_SIZE, EPOCHS = 1000, 96, 10  # 800 photos train, 200 validate
@@ -70,7 +71,7 @@ def fold(side: str, folder: Path, cached_in: Path | None) -> None:
 
     with State(folder / "state", "train_fold", {}, "", "") as state:
         settings = recipe(FOLD_SIZE, epochs=EPOCHS)
-        training.train_fold(settings, "fold", photos_of, gather, None, state, lambda *_: None)
+        train_fold(settings, "fold", photos_of, gather, None, state, lambda *_: None)
 
 
 def way(side: str, key: str) -> Way:

@@ -19,7 +19,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 from sklearn.model_selection import KFold
 from torchvision.transforms import functional
 
-from manihot import files
+from manihot.core import files
 
 ALL, SIZE = 21_397, 224  # photos of the published study
 SAMPLE_STUDY = ROOT / "tests/studies/cassava.yaml"
@@ -159,7 +159,7 @@ def engine(done: Path, pairs: int) -> Iterator[Row]:
 
 def job_start(pairs: int) -> Row:
     """What each job that computes takes before its first photo: Python, torch and the package."""
-    command = [sys.executable, "-c", "import manihot.training, manihot.features"]
+    command = [sys.executable, "-c", "import manihot.training.fold, manihot.features.extract"]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     taken = [seconds(lambda: subprocess.run(command, env=environment, check=True)) for _ in range(pairs)]
     return row("job_start", "s", [], taken)
@@ -183,11 +183,14 @@ def use_memory(what: str) -> None:
     from features import drawn_weights
     from trainers import recipe
 
-    from manihot import arrays, features, pixels, training
-    from manihot.folds import Fold
-    from manihot.gpus import Compute
-    from manihot.networks import Input
-    from manihot.state import State
+    from manihot.core import arrays
+    from manihot.core.gpus import Compute
+    from manihot.core.state import State
+    from manihot.features.extract import Backbone, extract
+    from manihot.networks.build import Input
+    from manihot.pixels import store
+    from manihot.splits.folds import Fold
+    from manihot.training.fold import train_fold
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -210,19 +213,19 @@ def use_memory(what: str) -> None:
 
         classes = [{"label": str(label), "name": str(label)} for label in range(photos.CLASSES)]
 
-        def gather(rows: pd.DataFrame) -> pixels.CachedPhotos:
-            return pixels.gather(rows, table, [manifest], SIZE)
+        def gather(rows: pd.DataFrame) -> store.CachedPhotos:
+            return store.gather(rows, table, [manifest], SIZE)
 
         try:
             with State(folder / "state", what, {}, "", "") as state:
                 if what == "training":
                     fold = Fold(0, table, classes)
-                    training.train_fold(recipe(SIZE), "all", fold, gather, None, state, progress)
+                    train_fold(recipe(SIZE), "all", fold, gather, None, state, progress)
                 else:
                     seen, name = Input("efficientnet_b0", SIZE, "none"), drawn_weights("efficientnet_b0", folder)
-                    backbone = features.Backbone(seen, name, batch_size=32)
+                    backbone = Backbone(seen, name, batch_size=32)
                     compute = Compute(threads=torch.get_num_threads())
-                    features.extract(state, backbone, table, gather, "identity", compute, progress)
+                    extract(state, backbone, table, gather, "identity", compute, progress)
         except EnoughError:
             print(peak)
 

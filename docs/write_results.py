@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from manihot import files, paper
-from manihot.names import PART_TITLES
+from manihot.core import files
+from manihot.core.names import PART_TITLES
+from manihot.published import paper
 
 STUDIES = ("cassava", "cassava-published", "ablations")
 HEAD = """\

@@ -5,8 +5,8 @@ import pandas as pd
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from manihot import roles
-from manihot.folding import Folding
+from manihot.splits import roles
+from manihot.splits.folding import Folding
 
 few = settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 OPTIONS = {

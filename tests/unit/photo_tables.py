@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from manihot import files
+from manihot.core import files
 
 CLASSES = [{"label": "007", "name": "bond"}, {"label": "NA", "name": "none"}]
 SPLIT = """dataset,image_id,label,group,role,fold

@@ -12,9 +12,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from manihot import comparisons, conclusions, figures, files, paper, published_numbers, scores, summaries, switches
-from manihot.names import PARTS
-from manihot.tables import history_columns, read_catalogs, read_photos
+from manihot.core import files
+from manihot.core.names import PARTS
+from manihot.core.tables import history_columns, read_catalogs, read_photos
+from manihot.figures import plots
+from manihot.published import conclusions, numbers, paper
+from manihot.scores import comparisons, summaries, switches
+from manihot.scores import score as scores
 
 CLASSES = {
     "0": "Bacterial Blight (CBB)",
@@ -256,10 +260,8 @@ def _published(results: Path) -> None:
     }
     asked = {key: study[key] for key in ("experiments", "backbones", "boosting", "splits")}
     models = {model["name"]: model for model in described()}
-    measured = published_numbers.Measured(
-        records, histories, models, asked["experiments"], asked["backbones"], asked["boosting"]
-    )
-    files.write_table(results / "scores/published.csv", published_numbers.compare(PUBLISHED, measured))
+    measured = numbers.Measured(records, histories, models, asked["experiments"], asked["backbones"], asked["boosting"])
+    files.write_table(results / "scores/published.csv", numbers.compare(PUBLISHED, measured))
     compared = pd.read_csv(results / "scores/comparisons.csv", dtype={"model": str, "based_on": str})
     pairs = paper.weighed_pairs(SimpleNamespace(**model) for model in described())
     tables = {
@@ -319,7 +321,7 @@ def _scores(results: Path) -> None:
                 new_class=record["new_class"], majority=scores.majority_class(record), folds=tables,
             )  # fmt: skip
             files.write_json(results / f"scores/{name}/{part}.json", records[name, part])
-        chart = figures.confusion({part: records[name, part] for part in ("test", "validation")}, name)
+        chart = plots.confusion({part: records[name, part] for part in ("test", "validation")}, name)
         files.write_text(results / f"figures/confusion/{name}.svg", chart)
     summary = summaries.summarise(records, described())
     files.write_table(results / "summary.csv", summary)
@@ -338,12 +340,12 @@ def _scores(results: Path) -> None:
             compared.append((pair, result))
     table = comparisons.tabulate(compared)
     files.write_table(results / "scores/comparisons.csv", table)
-    files.write_text(results / "figures/summary/models.svg", figures.models(summary))
-    files.write_text(results / "figures/summary/comparisons.svg", figures.comparisons(table))
+    files.write_text(results / "figures/summary/models.svg", plots.models(summary))
+    files.write_text(results / "figures/summary/comparisons.svg", plots.comparisons(table))
     for dataset in DATASETS:
         catalog = catalogs[catalogs["dataset"] == dataset]
-        files.write_text(results / f"figures/exploration/{dataset}_classes.svg", figures.class_bars(catalog, dataset))
-        files.write_text(results / f"figures/exploration/{dataset}_sizes.svg", figures.sizes(catalog, dataset))
+        files.write_text(results / f"figures/exploration/{dataset}_classes.svg", plots.class_bars(catalog, dataset))
+        files.write_text(results / f"figures/exploration/{dataset}_sizes.svg", plots.sizes(catalog, dataset))
     for name in EXPERIMENTS:
         histories = {fold: pd.read_csv(results / f"models/{name}/fold{fold}/history.csv") for fold in FOLDS}
-        files.write_text(results / f"figures/curves/{name}.svg", figures.curves(histories, name))
+        files.write_text(results / f"figures/curves/{name}.svg", plots.curves(histories, name))

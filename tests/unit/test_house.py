@@ -20,10 +20,16 @@ COMPUTING = {
 }  # fmt: skip
 # What the main process imports: it starts in about a second.
 MAIN = {
-    "schema", "load", "protocols", "explain", "yaml_files", "checks", "plan", "jobs", "paths", "paper",
-    "settings", "photos", "files", "digest", "errors", "names", "text",
+    "core/digest", "core/errors", "core/files", "core/names", "core/text", "photos/labels", "published/paper",
+    *(f"study/{name}" for name in (
+        "checks", "explain", "jobs", "load", "paths", "plan", "protocols", "schema", "settings", "yaml_files")),
 }  # fmt: skip
 MOST_ARGUMENTS = 8
+# The wings in their order: none imports a later one. `study` stands above all.
+WINGS = (
+    "core", "photos", "catalog", "pixels", "splits", "networks", "features", "training", "predictions", "scores",
+    "published", "figures", "report", "study",
+)  # fmt: skip
 
 
 def imports(path: Path) -> set[str]:
@@ -65,7 +71,7 @@ def reached(path: Path) -> tuple[set[str], set[str]]:
 def test_a_script_imports_only_what_it_needs(script):
     own, libraries = reached(script)
     assert libraries & HEAVY <= COMPUTING.get(script.stem, set())
-    assert not own & {f"manihot.{name}" for name in ("schema", "load", "plan", "jobs", "paths", "settings")}
+    assert not {name for name in own if name.startswith("manihot.study.")}
     assert len(script.read_text().splitlines()) <= 45
 
 
@@ -78,6 +84,17 @@ def test_the_main_process_starts_light():
 def test_the_package_never_imports_the_engine():
     for path in PACKAGE.rglob("*.py"):
         assert not {name for name in imports(path) if name.split(".")[0] == "snakemake"}, path
+
+
+def test_no_wing_imports_a_later_one():
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == set(WINGS)
+    assert [path.name for path in PACKAGE.glob("*.py")] == ["__init__.py"], "a module lies in a wing"
+    for path in PACKAGE.rglob("*.py"):
+        own = path.relative_to(PACKAGE).parts[0]
+        for name in imports(path):
+            other = name.split(".")[1] if name.startswith("manihot.") else own
+            assert own not in WINGS or WINGS.index(other) <= WINGS.index(own), f"{path} imports {name}"
 
 
 def test_imports_point_one_way():

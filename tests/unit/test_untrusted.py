@@ -17,10 +17,15 @@ import pytest
 from safetensors.torch import load_file
 from sandbox import HANG, Watch, alone, tree, watched
 
-from manihot import archives, catalog, figures, files, kaggle, networks, photos, weights
-from manihot.errors import StudyError
-from manihot.load import load
+from manihot.catalog import inspect
+from manihot.core import files
+from manihot.core.errors import StudyError
+from manihot.figures import plots
+from manihot.networks import build, weights
+from manihot.photos import archives, kaggle
+from manihot.photos import labels as photo_labels
 from manihot.report import page
+from manihot.study.load import load
 
 CONFIG = Path(__file__).parents[2] / "config"
 STUDIES = [path for path in sorted(CONFIG.glob("*.yaml")) if "extends:" not in path.read_text()]
@@ -81,16 +86,18 @@ def test_photos_are_set_aside_or_made_harmless(tmp_path: Path, results: Path, wa
         last, slowest = (now := time.monotonic()), max(slowest, now - last)
 
     with watched(watch, results):
-        rows, thumbnails = catalog.catalog_shard(results / "0.csv", root, hostile.MAX_PIXELS, progress)
+        rows, thumbnails = inspect.catalog_shard(results / "0.csv", root, hostile.MAX_PIXELS, progress)
     assert {row["image_id"]: row["status"] for row in rows} == expected
     for row, thumbnail in zip(rows, thumbnails, strict=True):
         whole = (row["width"], row["height"]) == (60, 40) and thumbnail.shape == (32, 32)
         assert whole if row["status"] == "ok" else not thumbnail.any()
     assert slowest < HANG
     for name in ("out.png", "zero.png", "album/secret.png"):
-        labels = [photos.Label(name, "0", "0")]
+        labels = [photo_labels.Label(name, "0", "0")]
         with watched(watch, results):
-            refused(lambda labels=labels: photos.write_listing(results, labels, root, 1), "leaves the photo folder")
+            refused(
+                lambda labels=labels: photo_labels.write_listing(results, labels, root, 1), "leaves the photo folder"
+            )
 
 
 @pytest.mark.parametrize(("content", "line"), hostile.TABLES.values(), ids=hostile.TABLES)
@@ -99,7 +106,7 @@ def test_labels_files(tmp_path: Path, results: Path, watch: Watch, content: byte
     table.write_bytes(content)
     root.mkdir()
     with watched(watch, results):
-        refused(lambda: photos.write_listing(results, photos.read_labels(table), root, 2), line)
+        refused(lambda: photo_labels.write_listing(results, photo_labels.read_labels(table), root, 2), line)
     assert tree(results) == set()
 
 
@@ -108,14 +115,14 @@ def test_class_names(tmp_path: Path, results: Path, watch: Watch, content: bytes
     (tmp_path / "train.csv").write_text("image_id,label\na.jpg,0\n")
     (tmp_path / "names.json").write_bytes(content)
     with watched(watch, results):
-        refused(lambda: photos.read_labels(tmp_path / "train.csv", class_names=tmp_path / "names.json"), line)
+        refused(lambda: photo_labels.read_labels(tmp_path / "train.csv", class_names=tmp_path / "names.json"), line)
 
 
 def test_labels_that_are_no_file(tmp_path: Path, results: Path, watch: Watch) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     for path in (tmp_path / "pipe.csv", Path("/dev/zero"), tmp_path):
         with watched(watch, results):
-            refused(lambda path=path: photos.read_labels(path), "cannot be read")
+            refused(lambda path=path: photo_labels.read_labels(path), "cannot be read")
 
 
 def test_folders_of_classes(tmp_path: Path, results: Path, watch: Watch) -> None:
@@ -124,13 +131,13 @@ def test_folders_of_classes(tmp_path: Path, results: Path, watch: Watch) -> None
         folder.mkdir(parents=True)
         (folder / "a.jpg").touch()
         with watched(watch, results):
-            refused(lambda folder=folder: photos.folder_labels(folder.parent), ": ")
+            refused(lambda folder=folder: photo_labels.folder_labels(folder.parent), ": ")
     (tmp_path / "links" / "class").mkdir(parents=True)
     (tmp_path / "links" / "class" / "a.jpg").touch()
     (tmp_path / "links" / "out").symlink_to(tmp_path / "0" / "=cmd|'x'!A0")
-    labels = photos.folder_labels(tmp_path / "links")
+    labels = photo_labels.folder_labels(tmp_path / "links")
     with watched(watch, results):
-        refused(lambda: photos.write_listing(results, labels, tmp_path / "links", 1), "leaves the photo folder")
+        refused(lambda: photo_labels.write_listing(results, labels, tmp_path / "links", 1), "leaves the photo folder")
 
 
 @pytest.mark.parametrize(("name", "case"), hostile.archive_files().items())
@@ -191,7 +198,7 @@ def test_study_files(tmp_path: Path, results: Path, watch: Watch, text: str, lin
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_weights(tmp_path: Path, results: Path, watch: Watch) -> None:
     os.mkfifo(tmp_path / "pipe.pth")
-    networks.torchvision_network("squeezenet1_1")  # what it imports is not the files' doing
+    build.torchvision_network("squeezenet1_1")  # what it imports is not the files' doing
     for name, (content, line) in {**hostile.weight_files(tmp_path), "pipe.pth": (None, "does not exist")}.items():
         if content is not None:
             (tmp_path / name).write_bytes(content)
@@ -207,7 +214,7 @@ def fetch(path: Path, results: Path) -> None:
 def test_weights_of_the_right_names(tmp_path: Path, results: Path, watch: Watch) -> None:
     import torch
 
-    sound, bias = networks.torchvision_network("squeezenet1_1").state_dict(), "classifier.1.bias"
+    sound, bias = build.torchvision_network("squeezenet1_1").state_dict(), "classifier.1.bias"
     cases = {
         "has the shape": torch.zeros(1).expand(10**12),
         "are not finite": torch.full((1000,), 1e300, dtype=torch.float64),
@@ -280,7 +287,7 @@ def shown(results: Path, text: str) -> Page:
         "distance": 1,
     }
     files.write_rows(results / "catalog/leaves/duplicates.csv", list(pair), [pair])
-    files.write_text(results / "figures/exploration/leaves_classes.svg", figures.class_bars(table, "leaves"))
+    files.write_text(results / "figures/exploration/leaves_classes.svg", plots.class_bars(table, "leaves"))
     split = table.assign(role="pool", fold=1)[["dataset", "image_id", "label", "group", "role", "fold"]]
     files.write_table(results / "splits/main.csv", split)
     classes = [{"label": name, "name": name} for name in names]
@@ -367,13 +374,13 @@ def test_mutated_files(tmp_path: Path, results: Path, watch: Watch, kind: str, c
 
 def read_photo(path: Path, results: Path) -> str:
     files.write_rows(results / "0.csv", ["image_id", "bytes", "mtime_ns"], [(path.name, "", "")])
-    rows, _ = catalog.catalog_shard(results / "0.csv", path.parent, hostile.MAX_PIXELS, lambda *_: None)
+    rows, _ = inspect.catalog_shard(results / "0.csv", path.parent, hostile.MAX_PIXELS, lambda *_: None)
     return re.sub(r"\d+", "N", rows[0]["status"])
 
 
 def read_table(path: Path, results: Path) -> str:
     def read() -> None:
-        photos.write_listing(results, photos.read_labels(path), path.parent, 2)
+        photo_labels.write_listing(results, photo_labels.read_labels(path), path.parent, 2)
 
     return outcome(read, path)
 

@@ -18,14 +18,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from manihot import files
-from manihot.digest import code_digest
-from manihot.yaml_files import merge
+from manihot.core import files
+from manihot.core.digest import code_digest
+from manihot.study.yaml_files import merge
 
 WARM = multiprocessing.get_context("forkserver")
 WARM.set_forkserver_preload(
     ["snakemake.iocontainers", "torchvision", "xgboost", *(f"manihot.{name}" for name in (
-        "boosting", "feature_table", "features", "pixel_cache", "predictions", "training"))]
+        "features.boosting", "features.extract", "features.table", "pixels.cache", "predictions.network", "training.fold"))]
 )  # fmt: skip
 PIXELS = {
     "catalogs": ["results/catalog/leaves.csv"],
@@ -174,7 +174,10 @@ class Job:
 
 def in_process(job: Job, fault: Callable[[], object] | None) -> None:
     """Run a job in this process, which ends with it; `fault` is called first."""
-    from manihot import boosting, features, pixel_cache, training
+    from manihot.features import boosting
+    from manihot.features import extract as features
+    from manihot.pixels import cache as pixel_cache
+    from manihot.training import fold as training
 
     os.chdir(job.folder)
     # Savings as often as can be, so that stops fall between them.
@@ -317,7 +320,7 @@ def count_steps() -> None:
 
 def tell_and_fail() -> None:
     """The fault of a job that tells in every way that there is, and fails."""
-    from manihot import boosting
+    from manihot.features import boosting
 
     def fit(*_: Any, **__: Any) -> None:
         print("a print")

@@ -70,7 +70,7 @@ def test_a_bad_study_stops_with_one_line(project, text, line):
 )
 def test_what_is_no_yaml_is_told_by_make_report_and_refused_by_the_engine(project, text, line):
     (project.folder / "study.yaml").write_text(BASE.strip() + f"\n{text}\n")
-    command = [sys.executable, "-m", "manihot.load", "study.yaml"]
+    command = [sys.executable, "-m", "manihot.study.load", "study.yaml"]
     environment = os.environ | {"PYTHONPATH": str(project.folder / "src")}
     done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, env=environment)
     assert done.returncode == 1 and line in done.stderr and len(done.stderr.splitlines()) == 1

@@ -28,7 +28,7 @@ from faults import (
     wait_for,
 )
 
-from manihot import files
+from manihot.core import files
 
 STAGES = ["cache_pixels", "train_fold", "predict_fold", "extract_features", "fit_booster"]
 WEIGHTS = "results/features/weights/squeezenet1_1-none.safetensors"
@@ -303,7 +303,7 @@ def test_code_edited_under_a_run_is_refused(project, tmp_path):
     edited = Project(tmp_path / "project")
     job = Job(edited.folder, "train_fold")
     before = tree(edited.folder)
-    edited.edit("src/manihot/trainer.py", 'CHECKPOINT = "checkpoint"', 'CHECKPOINT = "saved"')
+    edited.edit("src/manihot/training/trainer.py", 'CHECKPOINT = "checkpoint"', 'CHECKPOINT = "saved"')
     code = "import pickle, sys; from faults import in_process; in_process(pickle.load(sys.stdin.buffer), None)"
     environment = os.environ | {"PYTHONPATH": f"{edited.folder / 'src'}:{Path(__file__).parent}"}
     done = subprocess.run(

@@ -5,10 +5,10 @@ import pytest
 from conftest import ROOT, copy_project
 from sklearn.model_selection import train_test_split
 
-from manihot import files
-from manihot.load import load
-from manihot.names import PARTS
-from manihot.plan import Plan
+from manihot.core import files
+from manihot.core.names import PARTS
+from manihot.study.load import load
+from manihot.study.plan import Plan
 
 SHARED = ROOT.parent / "shared"
 pytestmark = [

@@ -113,11 +113,11 @@ STUDY_EDITS = {
 
 
 CODE_EDITS = {
-    "a comment": (append("src/manihot/roles.py", "\n# why\n"), set()),
-    "a docstring": (swap('"""The tables that', '"""Those tables that', "src/manihot/tables.py"), set()),
-    "a touch of every source": (touch("src/manihot/*.py", "workflow/scripts/*.py", "Snakefile", "tests/studies/*"), set()),
-    "job.py and progress.py": (both(append("src/manihot/job.py", CODE), append("src/manihot/progress.py", CODE)), set()),
-    "an edit and its revert": (both(append("src/manihot/augment.py", CODE), swap(CODE, "", "src/manihot/augment.py")), set()),
+    "a comment": (append("src/manihot/splits/roles.py", "\n# why\n"), set()),
+    "a docstring": (swap('"""The tables that', '"""Those tables that', "src/manihot/core/tables.py"), set()),
+    "a touch of every source": (touch("src/manihot/**/*.py", "workflow/scripts/*.py", "Snakefile", "tests/studies/*"), set()),
+    "job.py and progress.py": (both(append("src/manihot/core/job.py", CODE), append("src/manihot/core/progress.py", CODE)), set()),
+    "an edit and its revert": (both(append("src/manihot/networks/augment.py", CODE), swap(CODE, "", "src/manihot/networks/augment.py")), set()),
     "the report": (append("src/manihot/report/tables.py", CODE), REPORT),
     "its style": (append("src/manihot/report/style.css", "\np { margin: 1px }\n"), REPORT),
     "its template": (append("src/manihot/report/template.html", "<!-- more -->\n"), REPORT),
@@ -139,24 +139,24 @@ def test_an_edit_of_the_code_reruns_what_uses_it(finished_copy, edit, jobs):
 
 # The rules that an edit of a module must start, and some that it must leave alone.
 MODULES = {
-    "augment.py": ({"train_fold", "predict_fold", "extract_features", "fit_head"}, {"catalog_shard", "split_photos", "cache_pixels"}),
-    "catalog.py": ({"catalog_shard", "cache_pixels"}, {"list_photos", "fetch_weights"}),
-    "duplicates.py": ({"build_catalog"}, {"catalog_shard", "cache_pixels", "list_photos", "fetch_weights"}),
-    "pixel_cache.py": ({"cache_pixels"}, {"catalog_shard", "build_catalog", "split_photos", "sample_photos"}),
-    "roles.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
-    "folds.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
-    "sampling.py": ({"split_photos", "sample_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
-    "networks.py": ({"train_fold", "predict_fold", "extract_features", "check_overfit"}, {"split_photos", "cache_pixels"}),
-    "trainer.py": ({"train_fold", "check_overfit"}, {"fit_head", "fit_booster", "extract_features", "sample_photos"}),
-    "boosting.py": ({"fit_booster", "predict_booster"}, {"train_fold", "fit_head", "extract_features"}),
-    "heads.py": ({"fit_head", "predict_head"}, {"train_fold", "fit_booster", "extract_features"}),
-    "scores.py": ({"score_model"}, {"ensemble_folds", "predict_fold", "train_fold"}),
-    "comparisons.py": ({"compare_models"}, {"score_model", "ensemble_folds"}),
-    "as_published.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "catalog_shard"}),
-    "figures.py": ({"plot_curves", "plot_confusion", "plot_summary", "plot_exploration"}, {"score_model", "compare_models"}),
-    "demo.py": ({"list_photos"}, set()),
-    "schema.py": (set(), {"train_fold", "build_report", "list_photos"}),
-    "plan.py": (set(), {"train_fold", "build_report", "list_photos"}),
+    "networks/augment.py": ({"train_fold", "predict_fold", "extract_features", "fit_head"}, {"catalog_shard", "split_photos", "cache_pixels"}),
+    "catalog/inspect.py": ({"catalog_shard", "cache_pixels"}, {"list_photos", "fetch_weights"}),
+    "catalog/duplicates.py": ({"build_catalog"}, {"catalog_shard", "cache_pixels", "list_photos", "fetch_weights"}),
+    "pixels/cache.py": ({"cache_pixels"}, {"catalog_shard", "build_catalog", "split_photos", "sample_photos"}),
+    "splits/roles.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
+    "splits/folds.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
+    "splits/sampling.py": ({"split_photos", "sample_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
+    "networks/build.py": ({"train_fold", "predict_fold", "extract_features", "check_overfit"}, {"split_photos", "cache_pixels"}),
+    "training/trainer.py": ({"train_fold", "check_overfit"}, {"fit_head", "fit_booster", "extract_features", "sample_photos"}),
+    "features/boosting.py": ({"fit_booster", "predict_booster"}, {"train_fold", "fit_head", "extract_features"}),
+    "features/heads.py": ({"fit_head", "predict_head"}, {"train_fold", "fit_booster", "extract_features"}),
+    "scores/score.py": ({"score_model"}, {"ensemble_folds", "predict_fold", "train_fold"}),
+    "scores/comparisons.py": ({"compare_models"}, {"score_model", "ensemble_folds"}),
+    "splits/as_published.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "catalog_shard"}),
+    "figures/plots.py": ({"plot_curves", "plot_confusion", "plot_summary", "plot_exploration"}, {"score_model", "compare_models"}),
+    "photos/demo.py": ({"list_photos"}, set()),
+    "study/schema.py": (set(), {"train_fold", "build_report", "list_photos"}),
+    "study/plan.py": (set(), {"train_fold", "build_report", "list_photos"}),
 }  # fmt: skip
 
 
@@ -275,7 +275,7 @@ def reused(project: Project) -> set[int]:
     return set(pd.concat(map(pd.read_csv, costs))["reused"])
 
 
-@pytest.mark.parametrize("module", ["catalog.py", "duplicates.py", "roles.py"])
+@pytest.mark.parametrize("module", ["catalog/inspect.py", "catalog/duplicates.py", "splits/roles.py"])
 def test_an_edit_that_changes_no_row_costs_no_training(own, module):
     append(f"src/manihot/{module}", CODE)(own)
     assert {"train_fold only 1", "train_fold only 2"} <= set(own.jobs())
@@ -284,7 +284,7 @@ def test_an_edit_that_changes_no_row_costs_no_training(own, module):
 
 
 def test_an_edit_of_augment_trains_again_and_leaves_the_catalog_alone(own):
-    append("src/manihot/augment.py", CODE)(own)
+    append("src/manihot/networks/augment.py", CODE)(own)
     catalog = own.folder / "results/catalog/mine.csv"
     before = catalog.stat().st_mtime_ns
     own.run()
@@ -304,7 +304,7 @@ def test_prune_removes_what_no_job_would_use(own):
     swap("epochs: 1", "epochs: 1, learning_rate: 1e-3", "study.yaml")(own)
     own.run()
     environment = os.environ | {"PYTHONPATH": str(own.folder / "src")}
-    command = [sys.executable, "-m", "manihot.prune"]
+    command = [sys.executable, "-m", "manihot.study.prune"]
     done = subprocess.run(command, cwd=own.folder, capture_output=True, text=True, env=environment, check=True)
     left = set((own.folder / "results/state").glob("*/label.json"))
     assert re.match(r"pruned [1-9]\d* pieces of old work, [\d.]+ MB", done.stdout)

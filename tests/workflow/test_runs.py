@@ -55,7 +55,7 @@ def children(run) -> list[int]:
 
 
 def test_a_second_run_says_so_and_touches_nothing(finished_copy):
-    code = "import sys; from manihot.settings import take_folder; take_folder(); print('taken', flush=True); sys.stdin.read()"
+    code = "import sys; from manihot.study.settings import take_folder; take_folder(); print('taken', flush=True); sys.stdin.read()"
     environment = os.environ | {"PYTHONPATH": str(finished_copy.folder / "src")}
     first = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -70,7 +70,7 @@ def test_a_second_run_says_so_and_touches_nothing(finished_copy):
     (finished_copy.folder / ".snakemake/locks").mkdir(exist_ok=True)
     (finished_copy.folder / ".snakemake/locks/0.input.lock").write_text("of the first")
     before = tree(finished_copy.folder)
-    for command in (ENGINE, [sys.executable, "-m", "manihot.prune"]):
+    for command in (ENGINE, [sys.executable, "-m", "manihot.study.prune"]):
         second = subprocess.run(command, cwd=finished_copy.folder, env=environment, capture_output=True, text=True)
         told = [
             line

@@ -14,8 +14,8 @@ import pytest
 import slurm_cluster
 from conftest import copy_project
 
-from manihot.state import LABEL, read_label
-from manihot.trainer import CHECKPOINT
+from manihot.core.state import LABEL, read_label
+from manihot.training.trainer import CHECKPOINT
 
 REASON = slurm_cluster.missing()
 # Long enough for a fold to be lost in its midst, even where a job takes seconds to hear of it.

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from conftest import ROOT
 
-from manihot.load import load
-from manihot.plan import Plan
+from manihot.study.load import load
+from manihot.study.plan import Plan
 
 SHARED = ROOT.parent / "shared"
 needs_sample = pytest.mark.skipif(

@@ -1,4 +1,4 @@
-from manihot import paper
+from manihot.published import paper
 
 
 rule score_model:

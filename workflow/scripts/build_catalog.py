@@ -1,16 +1,17 @@
 """Join a data set's labels with the properties of its photos, and group its duplicates."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
     import numpy as np
 
-    from manihot import catalog_table, files
-    from manihot.tables import read_photos
+    from manihot.catalog.table import build_catalog, read_properties
+    from manihot.core import files
+    from manihot.core.tables import read_photos
 
-    table, pairs = catalog_table.build_catalog(
+    table, pairs = build_catalog(
         read_photos(snakemake.input.labels),
-        [catalog_table.read_properties(path) for path in snakemake.input.tables],
+        [read_properties(path) for path in snakemake.input.tables],
         [np.load(path) for path in snakemake.input.thumbnails],
         snakemake.wildcards.dataset,
         **run.settings,

@@ -1,6 +1,6 @@
 """Write the report of what lies below results/."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
     from datetime import UTC, datetime

@@ -1,17 +1,18 @@
 """Decode a shard's photos and resize them, once."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
     import torch
 
-    from manihot import files, pixel_cache
+    from manihot.core import files
+    from manihot.pixels.cache import ARRAY, MANIFEST, cache_shard
 
     torch.set_num_threads(snakemake.threads)
     table = snakemake.input.table
-    outputs = {pixel_cache.ARRAY: snakemake.output.array, pixel_cache.MANIFEST: snakemake.output.manifest}
+    outputs = {ARRAY: snakemake.output.array, MANIFEST: snakemake.output.manifest}
     run.once(
         outputs,
         files.sha256(table),
-        lambda state: pixel_cache.cache_shard(table, **run.settings, state=state, progress=run.progress),
+        lambda state: cache_shard(table, **run.settings, state=state, progress=run.progress),
     )

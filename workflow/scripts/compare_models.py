@@ -1,11 +1,12 @@
 """Compare each model with the one it is based on, on the same photos."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
-    from manihot import comparisons, files
-    from manihot.names import PARTS
-    from manihot.tables import read_catalogs, read_photos
+    from manihot.core import files
+    from manihot.core.names import PARTS
+    from manihot.core.tables import read_catalogs, read_photos
+    from manihot.scores import comparisons
 
     given, pairs = snakemake.input, run.settings["pairs"]
     catalogs = read_catalogs(given.catalogs)

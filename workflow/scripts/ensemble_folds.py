@@ -1,11 +1,13 @@
 """Average the predictions of a model's folds, and describe the model."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
-    from manihot import bundle, ensembles, files
-    from manihot.names import PARTS
-    from manihot.tables import read_photos
+    from manihot.core import files
+    from manihot.core.names import PARTS
+    from manihot.core.tables import read_photos
+    from manihot.networks import bundle
+    from manihot.predictions import ensembles
 
     given, settings = snakemake.input, run.settings
     folds = {part: [read_photos(path) for path in getattr(given, part)] for part in PARTS}

@@ -1,8 +1,8 @@
 """Fetch, check and keep the weights of a network."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
-    from manihot import weights
+    from manihot.networks import weights
 
     weights.fetch(target=snakemake.output.weights, **run.settings)

@@ -1,17 +1,20 @@
 """Fit the last layer of a frozen backbone on its stored features."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
-    from manihot import bundle, feature_table, files, heads
-    from manihot.folds import Fold
+    from manihot.core import files
+    from manihot.features import heads
+    from manihot.features.table import digest
+    from manihot.networks import bundle
+    from manihot.splits.folds import Fold
 
     given, outputs = snakemake.input, snakemake.output
     fold = Fold.read(snakemake.wildcards.fold, given.sample, given.record)
     recipe = heads.Recipe(**run.settings["recipe"])
     run.once(
         {"weights.safetensors": outputs.weights, "history.csv": outputs.history, "model.json": outputs.model},
-        [feature_table.digest(given.features), files.sha256(given.sample), fold.labels],
+        [digest(given.features), files.sha256(given.sample), fold.labels],
         lambda state: heads.fit(state.folder, given.features, fold, recipe, run.settings["threads"]),
         fold=fold.number,
     )

@@ -1,12 +1,13 @@
 """Plot a data set: photos of each class, sizes and modes."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
-    from manihot import figures, files
-    from manihot.tables import read_photos
+    from manihot.core import files
+    from manihot.core.tables import read_photos
+    from manihot.figures import plots
 
     catalog = read_photos(snakemake.input.catalog)
     dataset = snakemake.wildcards.dataset
-    files.write_text(snakemake.output.classes, figures.class_bars(catalog, dataset))
-    files.write_text(snakemake.output.sizes, figures.sizes(catalog, dataset))
+    files.write_text(snakemake.output.classes, plots.class_bars(catalog, dataset))
+    files.write_text(snakemake.output.sizes, plots.sizes(catalog, dataset))

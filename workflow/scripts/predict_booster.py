@@ -1,12 +1,14 @@
 """Predict each part of a split by gradient-boosted trees."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
-    from manihot import boosting, bundle, files
-    from manihot.folds import Fold
-    from manihot.part_tables import part_tables
-    from manihot.tables import read_photos
+    from manihot.core import files
+    from manihot.core.tables import read_photos
+    from manihot.features import boosting
+    from manihot.networks import bundle
+    from manihot.predictions.parts import part_tables
+    from manihot.splits.folds import Fold
 
     given, fitted, threads = snakemake.input, bundle.read(snakemake.input.model), run.settings["threads"]
     tables = part_tables(

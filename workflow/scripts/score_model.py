@@ -1,24 +1,25 @@
 """Score a model and its folds on every part."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
-    from manihot import files, scores
-    from manihot.names import PARTS
-    from manihot.tables import read_catalogs, read_photos
+    from manihot.core import files
+    from manihot.core.names import PARTS
+    from manihot.core.tables import read_catalogs, read_photos
+    from manihot.scores.score import majority_class, score
 
     given, split = snakemake.input, files.read_json(snakemake.input.record)
     catalogs = read_catalogs(given.catalogs)
     about = {"kind": run.settings["kind"], "parameters": files.read_json(given.model)["parameters"]}
     for part in PARTS:
-        scored = scores.score(
+        scored = score(
             read_photos(getattr(given, part)),
             catalogs,
             split["classes"],
             seed=run.settings["seed"],
             resamples=run.settings["resamples"],
             new_class=split["new_class"],
-            majority=scores.majority_class(split),
+            majority=majority_class(split),
             folds=[read_photos(path) for path in getattr(given, f"fold_{part}")],
         )
         files.write_json(getattr(snakemake.output, part), about | scored)

@@ -1,10 +1,11 @@
 """Give each photo its role, and each photo of the pool its fold."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
-    from manihot import as_published, files, folding, roles
-    from manihot.tables import read_catalogs, read_photos
+    from manihot.core import files
+    from manihot.core.tables import read_catalogs, read_photos
+    from manihot.splits import as_published, folding, roles
 
     given, settings = snakemake.input, run.settings
     strategies = {"corrected": roles.Corrected, "published": as_published.AsPublished}

@@ -1,9 +1,10 @@
 """Set all models side by side, and choose among them."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
-    from manihot import files, summaries
+    from manihot.core import files
+    from manihot.scores import summaries
 
     models = run.settings["models"]
     names = [(model["name"], part) for model in models for part in summaries.PARTS]

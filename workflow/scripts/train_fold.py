@@ -1,28 +1,31 @@
 """Train one fold of an experiment."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
     from pathlib import Path
 
-    from manihot import bundle, files, pixels, training
-    from manihot.folds import Fold
-    from manihot.recipe import Recipe
-    from manihot.tables import read_catalogs
+    from manihot.core import files
+    from manihot.core.tables import read_catalogs
+    from manihot.networks import bundle
+    from manihot.pixels import store
+    from manihot.splits.folds import Fold
+    from manihot.training.fold import train_fold
+    from manihot.training.recipe import Recipe
 
     given, outputs = snakemake.input, snakemake.output
     recipe, catalogs = Recipe.read(run.settings["recipe"]), read_catalogs(given.catalogs)
     fold = Fold.read(snakemake.wildcards.fold, given.sample, given.record)
     weights = next(map(Path, given.weights), None)
-    photos = [fold.labels, files.sha256(given.sample), pixels.digest(fold.sample, given.manifests, catalogs)]
+    photos = [fold.labels, files.sha256(given.sample), store.digest(fold.sample, given.manifests, catalogs)]
     run.once(
         {"weights.safetensors": outputs.weights, "history.csv": outputs.history, "model.json": outputs.model},
         [*photos, weights and files.sha256(weights)],
-        lambda state: training.train_fold(
+        lambda state: train_fold(
             recipe,
             snakemake.wildcards.experiment,
             fold,
-            lambda rows: pixels.gather(rows, catalogs, given.manifests, recipe.input.size),
+            lambda rows: store.gather(rows, catalogs, given.manifests, recipe.input.size),
             weights,
             state,
             run.progress,

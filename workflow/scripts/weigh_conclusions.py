@@ -1,15 +1,16 @@
 """Weigh the published study's conclusions on what was measured."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
     from itertools import product
 
     import pandas as pd
 
-    from manihot import conclusions, files
-    from manihot.names import PARTS
-    from manihot.tables import read_catalogs, read_photos
+    from manihot.core import files
+    from manihot.core.names import PARTS
+    from manihot.core.tables import read_catalogs, read_photos
+    from manihot.published import conclusions
 
     given, settings, names = snakemake.input, run.settings, run.settings["names"]
     models = {model["name"]: model for model in settings["models"]}

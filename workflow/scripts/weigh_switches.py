@@ -1,12 +1,13 @@
 """Say what each switch of the protocol is worth, where models differ in nothing else."""
 
-from manihot.job import job
+from manihot.core.job import job
 
 with job(snakemake) as run:
     import pandas as pd
 
-    from manihot import files, switches
-    from manihot.tables import read_photos
+    from manihot.core import files
+    from manihot.core.tables import read_photos
+    from manihot.scores import switches
 
     given, settings = snakemake.input, run.settings
     tables = {

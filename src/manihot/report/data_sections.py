@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from manihot.classes import class_order, full_title
+from manihot.core.classes import class_order, full_title
 from manihot.report.results import Results
 from manihot.report.tables import Cell, Column, Table, columns, count
 from manihot.report.thumbnails import Photos, examples

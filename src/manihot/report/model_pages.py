@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from manihot import figures
-from manihot.classes import class_title, full_title
-from manihot.names import PART_TITLES, PARTS
+from manihot.core.classes import class_title, full_title
+from manihot.core.names import PART_TITLES, PARTS
+from manihot.figures import plots
 from manihot.report.model_sections import KINDS, Model, Scores, matrix
 from manihot.report.results import Results, chart
 from manihot.report.tables import Cell, Table, columns, count, interval, number
@@ -70,7 +70,7 @@ def _calibration(results: Results, name: str) -> dict[str, Any] | None:
         return None
     bins = [entry for entry in score["calibration"]["bins"] if entry["n"]]
     confidence, right, photos = ([entry[key] for entry in bins] for key in ("confidence", "accuracy", "n"))
-    return chart(figures.calibration(confidence, right, photos, name))
+    return chart(plots.calibration(confidence, right, photos, name))
 
 
 def _classes(results: Results, record: Mapping[str, Any] | None, name: str) -> Table | None:
@@ -146,7 +146,7 @@ def overfit(results: Results, checks: Mapping[str, Mapping[str, Any]]) -> dict[s
             number(history["train_accuracy"].iloc[-1]),
             count(whole.iloc[0]) if len(whole) else Cell("not reached", 1e9),
         )
-        charts.append(chart(figures.curves({1: history}, f"overfit check {name}")))
+        charts.append(chart(plots.curves({1: history}, f"overfit check {name}")))
     return {"table": shown, "figures": charts, "missing": missing}
 
 

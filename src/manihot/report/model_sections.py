@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from manihot.classes import class_title
-from manihot.names import PART_TITLES
+from manihot.core.classes import class_title
+from manihot.core.names import PART_TITLES
+from manihot.core.tables import probabilities
 from manihot.report.results import Results
 from manihot.report.tables import (
     ABSENT,
@@ -22,7 +23,6 @@ from manihot.report.tables import (
     seconds,
     signed,
 )
-from manihot.tables import probabilities
 
 Model = Mapping[str, Any]
 SHOWN = ("test", "validation", "test_as_found")  # parts, the one that is read first before the others

@@ -8,7 +8,7 @@ import jinja2
 import yaml
 from markupsafe import Markup
 
-from manihot import files
+from manihot.core import files
 from manihot.report import data_sections, model_pages, model_sections, published_sections, run_sections
 from manihot.report.results import Results
 from manihot.report.thumbnails import Photos

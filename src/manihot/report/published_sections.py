@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from manihot import figures, memory_conclusion, paper
-from manihot.names import PART_TITLES
+from manihot.core.names import PART_TITLES
+from manihot.figures import plots
+from manihot.published import memory, paper
 from manihot.report.results import Results, chart
 from manihot.report.tables import ABSENT, Cell, Column, Table, columns, count, number
 
@@ -111,8 +112,8 @@ def conclusions(results: Results, study: Mapping[str, Any]) -> dict[str, Any] | 
     content = results.json("scores/conclusions.json")
     if content is None:
         return None
-    measured = memory_conclusion.memory(results.costs, study)
-    second = memory_conclusion.weigh_memory(measured)
+    measured = memory.memory(results.costs, study)
+    second = memory.weigh_memory(measured)
     weighed = sorted([*content["conclusions"], second], key=lambda entry: entry["number"])
     values = Table("conclusion-values", "What the verdicts rest on", [Column("No."), Column("What", False)])
     values.columns += columns("Value [95\u00a0%]")
@@ -125,7 +126,7 @@ def conclusions(results: Results, study: Mapping[str, Any]) -> dict[str, Any] | 
         "values": values,
         "balancing": _balancing(content["balancing"]),
         "memory": _memory_table(measured),
-        "memory_figure": chart(plotted) if (plotted := figures.memory(measured)) else None,
+        "memory_figure": chart(plotted) if (plotted := plots.memory(measured)) else None,
     }
 
 

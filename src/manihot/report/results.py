@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from manihot import figures, files, svg
-from manihot.tables import read_photos
+from manihot.core import files
+from manihot.core.tables import read_photos
+from manihot.figures import plots, svg
 
 TEXT = ("dataset", "image_id", "label", "name", "model", "kind", "part", "family", "based_on", "stage")
 
@@ -50,7 +51,7 @@ class Results:
             return self.figure(f"curves/{model['name']}.svg")
         paths = {fold: f"models/{model['name']}/fold{fold}/history.csv" for fold in model["folds"]}
         histories = {fold: table for fold, path in paths.items() if (table := self.table(path)) is not None}
-        return chart(figures.curves(histories, model["name"])) if histories else None
+        return chart(plots.curves(histories, model["name"])) if histories else None
 
     def split_record(self, split: str) -> dict[str, Any] | None:
         """Classes, counts and conflicts of a split."""

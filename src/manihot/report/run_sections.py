@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from manihot import figures
+from manihot.core.text import duration
+from manihot.figures import plots
 from manihot.report.model_sections import Model
 from manihot.report.results import Results, chart
 from manihot.report.tables import Table, absent, columns, count, number, seconds
-from manihot.text import duration
 
 STAGES = (
     "list_photos", "catalog_shard", "build_catalog", "cache_pixels", "split_photos", "sample_photos",
@@ -142,7 +142,7 @@ def costs(results: Results) -> dict[str, Any]:
         )  # fmt: skip
     return {
         "table": shown,
-        "figure": chart(figures.costs(table)),
+        "figure": chart(plots.costs(table)),
         "total": duration(float(table["seconds"].sum())),
         "memory": f"{table['peak_memory_mb'].max():,.0f} MB",
         "hosts": sorted(set(table["host"].dropna())),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from manihot.text import duration
+from manihot.core.text import duration
 
 ABSENT = "–"
 

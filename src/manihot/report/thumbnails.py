@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from manihot.catalog import UnusableError, open_photo
-from manihot.tables import probabilities
+from manihot.catalog.inspect import UnusableError, open_photo
+from manihot.core.tables import probabilities
 
 SIDE = 150
 QUALITY = 62

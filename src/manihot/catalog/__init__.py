@@ -1,0 +1,1 @@
+"""What each photo is, and which show the same picture."""

@@ -1,0 +1,80 @@
+"""The catalog of a data set: its labels joined with what its photos are, duplicates grouped."""
+
+from collections.abc import Sequence
+from os import PathLike
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from manihot.catalog.duplicates import duplicate_pairs, group_of
+from manihot.core.errors import StudyError
+
+COLUMNS = [
+    "dataset", "image_id", "label", "name", "shard", "row",
+    "width", "height", "mode", "bytes", "sha256", "hash", "status", "group",
+]  # fmt: skip
+
+
+def read_properties(path: str | PathLike[str]) -> pd.DataFrame:
+    """A shard's table of properties: sizes are integers, the rest is text."""
+    sizes = dict.fromkeys(("width", "height", "bytes"), "int64")
+    text = dict.fromkeys(("image_id", "mode", "sha256", "hash", "status"), "str")
+    return pd.read_csv(path, dtype=sizes | text, keep_default_na=False)
+
+
+def build_catalog(
+    labels: pd.DataFrame,
+    tables: Sequence[pd.DataFrame],
+    thumbnails: Sequence[NDArray[np.uint8]],
+    dataset: str,
+    max_set_aside: float,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The catalog (`COLUMNS`, in the order of `labels`), and the pairs of duplicates.
+
+    `labels` has `image_id,label,name`; `tables` and `thumbnails` (uint8 [N, 32, 32]) are the shards', in
+    order. Duplicates share a `group`, the place of the first of them in the catalog. The pairs have
+    `image_id_a,image_id_b,label_a,label_b,kind,distance`: kind `exact` or `near`, distance in bits of the
+    hash.
+
+    Raises:
+        StudyError: more than the share `max_set_aside` of the photos cannot be used, or none can.
+    """
+    numbered = [table.assign(shard=shard, row=range(len(table))) for shard, table in enumerate(tables)]
+    properties = pd.concat(numbered)
+    properties["thumbnail"] = np.arange(len(properties))
+    catalog = labels.merge(properties, on="image_id", how="left", validate="one_to_one")
+    if catalog["status"].isna().any():
+        unknown = catalog.loc[catalog["status"].isna(), "image_id"].iloc[0]
+        raise StudyError(
+            f"{dataset}: {unknown} is labelled but not listed: delete results/photos/{dataset} and run again"
+        )
+    _check_share(catalog, dataset, max_set_aside)
+
+    usable = np.flatnonzero(catalog["status"] == "ok")
+    photos = catalog.iloc[usable]
+    hashes = np.array([int(code, 16) for code in photos["hash"]], np.uint64)
+    pictures = np.concatenate(thumbnails)[photos["thumbnail"].to_numpy(int)]
+    pairs = duplicate_pairs(photos["sha256"].to_numpy(str), hashes, pictures)
+    a, b = usable[pairs["a"]], usable[pairs["b"]]
+
+    catalog = catalog.assign(dataset=dataset, group=group_of(len(catalog), a, b))
+    catalog = catalog.astype(dict.fromkeys(("shard", "row", "width", "height", "bytes"), "int64"))
+    columns = {
+        f"{name}_{side}": catalog[name].to_numpy()[rows]
+        for name in ("image_id", "label") for side, rows in (("a", a), ("b", b))
+    }  # fmt: skip
+    return catalog[COLUMNS], pd.DataFrame(columns | {name: pairs[name] for name in ("kind", "distance")})
+
+
+def _check_share(catalog: pd.DataFrame, dataset: str, max_set_aside: float) -> None:
+    aside = catalog[catalog["status"] != "ok"]
+    named = ", ".join(f"{photo.image_id} ({photo.status})" for photo in aside.head(3).itertuples())
+    named += ", …" if len(aside) > 3 else ""
+    if len(aside) == len(catalog):
+        raise StudyError(f"{dataset}: none of its {len(catalog)} photos can be used: {named}: mend the photo folder")
+    if len(aside) > max_set_aside * len(catalog):
+        raise StudyError(
+            f"{dataset}: {len(aside)} of {len(catalog)} photos cannot be used: {named}: replace them, "
+            f"or raise photos.max_set_aside, now {max_set_aside:g}"
+        )

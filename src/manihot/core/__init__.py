@@ -1,0 +1,1 @@
+"""What every wing stands on: files, tables, errors, states, jobs."""

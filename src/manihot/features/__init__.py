@@ -1,0 +1,1 @@
+"""Features of frozen networks, and what is fitted on them."""

@@ -1,0 +1,1 @@
+"""Networks: built, fed, run on a device, and their records."""

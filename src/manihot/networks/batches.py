@@ -1,0 +1,98 @@
+"""Photos as bytes, given to a network as normalised batches on its device."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from manihot.networks.augment import Changes
+from manihot.pixels.store import CachedPhotos
+
+Photos: TypeAlias = NDArray[np.uint8] | CachedPhotos
+# The share of a GPU's free memory that photos may take; the rest is the network's.
+SHARE_OF_MEMORY = 0.5
+BLOCK = 1024
+
+
+class Batches:
+    """Gathers batches by index and normalises them on `device`.
+
+    `pixels` is uint8 [n, size, size, 3], in memory or in the cache; `normalisation` is mean and standard
+    deviation of pixels 0..1. On a GPU the photos are copied once where they fit, and gathered there; else each
+    batch goes through page-locked memory while the one before it is computed.
+    """
+
+    def __init__(
+        self,
+        pixels: Photos,
+        device: torch.device,
+        normalisation: tuple[Sequence[float], Sequence[float]],
+    ):
+        self.pixels, self.device = pixels, device
+        mean, deviation = (torch.tensor(values, device=device) for values in normalisation)
+        # Of a whole row of pixels: three values at a time would be as many short loops as there are pixels.
+        self.scale, self.shift = (x.repeat(pixels.shape[2]) for x in (1 / (255 * deviation), -mean / deviation))
+        self.resident = self._copy() if self._fits() else None
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def _fits(self) -> bool:
+        if self.device.type != "cuda":
+            return False
+        return self.pixels.nbytes <= SHARE_OF_MEMORY * torch.cuda.mem_get_info(self.device)[0]
+
+    def _copy(self) -> Tensor:
+        resident = torch.empty(self.pixels.shape, dtype=torch.uint8, device=self.device)
+        for start in range(0, len(self.pixels), BLOCK):
+            block = torch.from_numpy(np.ascontiguousarray(self.pixels[start : start + BLOCK]))
+            resident[start : start + BLOCK] = block
+        return resident
+
+    def __call__(
+        self, order: NDArray[np.int64], batch_size: int, changes: Changes | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each batch of `order` in turn: float32 [b, 3, size, size] channels_last and its indices int64 [b].
+
+        The last batch may be smaller. `changes` are drawn for all photos, in their own order.
+        """
+        places = torch.from_numpy(order).to(self.device)
+        for start in range(0, len(order), batch_size):
+            batch = slice(start, start + batch_size)
+            index = places[batch]
+            yield self._normalised(self._gather(order[batch], index), index, changes), index
+
+    def outputs(self, function: Callable[[Tensor], Tensor], batch_size: int, changes: Changes | None = None) -> Tensor:
+        """What `function` makes of each batch [b, 3, size, size] of all photos in order, as one tensor [n, ...]."""
+        whole: Tensor | None = None
+        for photos, index in self(np.arange(len(self)), batch_size, changes):
+            made = function(photos)
+            # Taken whole at once: a small block kept of each batch would split what the batches leave free, and
+            # memory would grow by a batch each time.
+            whole = made.new_empty(len(self), *made.shape[1:]) if whole is None else whole
+            whole[index] = made
+        if whole is None:
+            raise ValueError("there are no photos")
+        return whole
+
+    def _gather(self, rows: NDArray[np.int64], index: Tensor) -> Tensor:
+        if self.resident is not None:
+            return self.resident[index]
+        block = torch.from_numpy(self.pixels[rows])
+        if self.device.type == "cuda":
+            return block.pin_memory().to(self.device, non_blocking=True)
+        return block
+
+    def _normalised(self, block: Tensor, index: Tensor, changes: Changes | None) -> Tensor:
+        photos = block.permute(0, 3, 1, 2)
+        if changes is None:
+            photos = photos.float()
+        else:
+            photos = changes.rotate(changes.turn(photos, index).float(), index)
+        photos = photos.contiguous(memory_format=torch.channels_last)
+        rows = photos.permute(0, 2, 3, 1).view(-1, len(self.scale))
+        torch.addcmul(self.shift, rows, self.scale, out=rows)
+        return photos

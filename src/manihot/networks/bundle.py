@@ -1,0 +1,156 @@
+"""The records of fitted models: all that somebody needs to use a model without its study.
+
+`results/models/{model}/fold{n}/` holds a fold: `model.json` (its record), `history.csv`, and its weights, whose file
+the record names. `results/models/{model}/model.json` is the record of the whole model: which folds it has, in which
+views they see a photo, and how their answers are averaged. Paths in records are as seen from the folder of the run.
+No torch is needed to read or write a record.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from manihot.core import files
+from manihot.core.errors import StudyError
+from manihot.core.names import RECORD, WEIGHTS
+from manihot.splits.folds import Fold
+
+SCHEMA_VERSION = 1
+MEAN = "mean of probabilities"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A fitted fold on the disk: the path of its record, and what the record says."""
+
+    path: Path
+    record: Mapping[str, Any]
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels of the classes in the order of the model's answers."""
+        return [entry["label"] for entry in self.record["classes"]]
+
+    @property
+    def normalisation(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of the three channels of pixels 0..1."""
+        return self.record["input"]["mean"], self.record["input"]["std"]
+
+    def identity(self) -> dict[str, Any]:
+        """What the model's answers depend on: its record without the names of its classes."""
+        return {**self.record, "classes": self.labels}
+
+    def weights(self) -> bytes:
+        """The content of the weights file, checked against the SHA-256 in the record.
+
+        Raises:
+            StudyError: it is missing or damaged.
+        """
+        path = self.path.with_name(self.record["weights"]["file"])
+        try:
+            intact = files.sha256(path) == self.record["weights"]["sha256"]
+        except OSError:
+            intact = False
+        if not intact:
+            raise StudyError(f"{path} is missing or damaged: {_mend(path, self.path)}")
+        return path.read_bytes()
+
+
+def read(path: str | PathLike[str]) -> Bundle:
+    """The fitted fold whose record lies at `path`.
+
+    Raises:
+        StudyError: the record is missing, damaged, or written by a later version.
+    """
+    path = Path(path)
+    try:
+        record = files.read_json(path)
+        version, weights = record["schema_version"], path.with_name(record["weights"]["file"])
+        whole = set(record) >= {"kind", "network", "input", "classes"} and "sha256" in record["weights"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise StudyError(f"{path} is missing or damaged: {_mend(path)}") from None
+    if not whole:
+        raise StudyError(f"{path} is damaged: {_mend(path, weights)}")
+    if version != SCHEMA_VERSION:
+        raise StudyError(f"{path} has the schema version {version}, and this version reads {SCHEMA_VERSION}")
+    return Bundle(path, record)
+
+
+def _mend(*paths: Path) -> str:
+    return f"delete {' and '.join(map(str, paths))}, and run the same command again"
+
+
+def describe(
+    kind: str,
+    fold: Fold,
+    seen: Mapping[str, Any],
+    counts: Mapping[str, int],
+    precision: str,
+    class_weights: Sequence[float] | None = None,
+    backbone: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The record of a fitted fold, but for its weights, which `save` adds.
+
+    Args:
+        kind: `network`, `head` or `boosting`.
+        fold: the photos that it was fitted on, and the classes.
+        seen: `network`, and `input` with size (pixels), decode, mean and std (of the channels of pixels 0..1).
+        counts: `parameters` and `trainable`, and for boosting `trees`.
+        precision: the number format that it was fitted in.
+        class_weights: what a photo of each class counted in the loss; None where each counted 1.
+        backbone: the record of the frozen network whose features a head or trees are fitted on, with the path and
+            SHA-256 of its weights.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": kind,
+        "fold": fold.number,
+        "network": seen["network"],
+        "input": dict(seen["input"]),
+        "classes": [dict(entry) for entry in fold.classes],
+        "class_shares": fold.class_shares(),
+        "class_weights": [1.0] * len(fold.classes) if class_weights is None else list(class_weights),
+        "precision": precision,
+        **counts,
+        **({} if backbone is None else {"backbone": dict(backbone)}),
+    }
+
+
+def save(folder: Path, record: Mapping[str, Any], weights: bytes) -> None:
+    """Write a fold's weights and its record, which then names them and their SHA-256, to `folder`."""
+    name = WEIGHTS[record["kind"]]
+    files.write_bytes(folder / name, weights)
+    digest = files.sha256(folder / name)
+    files.write_json(folder / RECORD, {**record, "weights": {"file": name, "sha256": digest}})
+
+
+def name_classes(path: str | PathLike[str], classes: Sequence[Mapping[str, str]]) -> None:
+    """Give the classes of the record at `path` the names in `classes`, which has the same labels.
+
+    Names change without a new fit: the fit that is kept may have had others.
+    """
+    record = files.read_json(path)
+    files.write_json_if_changed(path, {**record, "classes": [dict(entry) for entry in classes]})
+
+
+def whole(name: str, kind: str, views: Sequence[str], folds: Sequence[Bundle]) -> dict[str, Any]:
+    """The record of a model of one or more fitted folds.
+
+    A photo's probabilities are the mean over `views` and over the folds. `parameters` are those of the first fold.
+    """
+    first = folds[0].record
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": name,
+        "kind": kind,
+        "classes": first["classes"],
+        "parameters": first["parameters"],
+        "members": [
+            {"record": str(fold.path), "fold": fold.record["fold"], "sha256": fold.record["weights"]["sha256"]}
+            for fold in folds
+        ],
+        "views": list(views),
+        "averaging": {"views": MEAN, "members": MEAN},
+    }

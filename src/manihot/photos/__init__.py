@@ -1,0 +1,1 @@
+"""Photos and their labels: read, unpacked, fetched or rendered."""

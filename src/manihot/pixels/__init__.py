@@ -1,0 +1,1 @@
+"""Photos decoded once a size."""

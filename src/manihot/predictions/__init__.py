@@ -1,0 +1,1 @@
+"""Tables of predictions: of networks, of parts, of ensembles."""

@@ -1,0 +1,106 @@
+"""A trained network's class probabilities, and the tables that later stages know it by."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from manihot.core import files
+from manihot.core.gpus import Compute
+from manihot.core.state import State
+from manihot.networks import build
+from manihot.networks import device as machine
+from manihot.networks.augment import Augmentation, Changes, derive, photo_keys, view
+from manihot.networks.batches import Batches, Photos
+from manihot.networks.bundle import Bundle
+from manihot.predictions.parts import part_tables
+from manihot.splits.folds import Fold
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module,
+    batches: Batches,
+    views: Sequence[str],
+    batch_size: int,
+    dtype: torch.dtype,
+    changes: Changes | None = None,
+) -> NDArray[np.float32]:
+    """Probabilities float32 [n, classes] of all photos of `batches`: softmax, averaged over the views."""
+    model.eval()
+
+    def probabilities(photos: Tensor) -> Tensor:
+        return torch.stack([model(view(photos, name)).float().softmax(1) for name in views]).mean(0)
+
+    with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
+        return batches.outputs(probabilities, batch_size, changes).cpu().numpy()
+
+
+def load_network(fitted: Bundle) -> nn.Module:
+    """The network that training wrote, in eval mode: photos [n, 3, size, size] to logits [n, K].
+
+    Raises:
+        StudyError: its weights are not those that its record names.
+    """
+    network, size = fitted.record["network"], fitted.record["input"]["size"]
+    content = load(fitted.weights())
+    model = build.classifier(network, len(fitted.labels), size, dropout=0.0, weights=None, frozen=False, seed=0)
+    model.load_state_dict(content)
+    return model.eval()
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """How photos are shown to a network: in each of `views`, `batch_size` at a time.
+
+    Validation photos get the random changes `validation_augment` from `seed`: the published way of judging the
+    backbones; {} are none.
+    """
+
+    views: Sequence[str]
+    batch_size: int
+    validation_augment: Mapping[str, Any]
+    seed: int
+
+
+def predict_fold(
+    state: State,
+    fitted: Bundle,
+    fold: Fold,
+    split: pd.DataFrame,
+    gather: Callable[[pd.DataFrame], Photos],
+    viewing: Viewing,
+    compute: Compute,
+) -> dict[str, Any]:
+    """Write the four parts' tables of a fold's network to the state's folder; returns what it cost.
+
+    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the fold's photos or of `split`.
+
+    Raises:
+        StudyError: damaged weights or pixels, or no device.
+    """
+    torch.set_num_threads(compute.threads)
+    model = load_network(fitted)
+    augmentation = Augmentation(**viewing.validation_augment)
+    with machine.choose(compute) as chosen:
+        dtype = machine.precision(compute.precision, chosen)
+        model.to(chosen)
+
+        def probabilities(part: str, rows: pd.DataFrame) -> NDArray[np.float32]:
+            batches = Batches(gather(rows), chosen, fitted.normalisation)
+            changes = None
+            if part == "validation":
+                changes = augmentation.draw(photo_keys(rows), derive(viewing.seed, fold.number), 0, chosen)
+            return predict(model, batches, viewing.views, viewing.batch_size, dtype, changes)
+
+        tables = part_tables(fold, split, probabilities)
+        cost = machine.costs(chosen, dtype)
+    for part, table in tables.items():
+        files.write_table(state.folder / f"{part}.csv", table)
+    return {**cost, "photos": sum(map(len, tables.values()))}

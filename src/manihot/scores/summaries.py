@@ -1,0 +1,104 @@
+"""All models side by side, and the choice among them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from manihot.core.names import PARTS
+from manihot.scores.score import METRICS
+
+COLUMNS = [
+    "model", "kind", "part", "n", "accuracy", "accuracy_low", "accuracy_high",
+    "balanced_accuracy", "macro_f1", "log_loss", "parameters",
+]  # fmt: skip
+Scores: TypeAlias = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def summarise(scores: Scores, models: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """A row (COLUMNS) for each model and part that has photos, in the order of `models`.
+
+    `scores` has the record of each (model, part): `scores.score` with `kind` and `parameters`. A model of
+    several folds is followed by its folds (`balanced/fold1`, kind `fold`). The baseline (kind `baseline`),
+    which always answers the commonest class of the pool, comes last: `majority_class` for the first model's
+    split, and `majority_class/{split}` for another.
+    """
+    rows = []
+    for model in models:
+        for part in PARTS:
+            record = scores[model["name"], part]
+            if record["n"] == 0:
+                continue
+            common = {"part": part, "parameters": record["parameters"]}
+            rows.append(
+                {
+                    "model": model["name"],
+                    "kind": record["kind"],
+                    "n": record["n"],
+                    **common,
+                    **_flat(record["metrics"]),
+                }
+            )
+            if len(model["folds"]) > 1:
+                rows += [
+                    {**fold, "model": f"{model['name']}/fold{fold['fold']}", "kind": "fold", **common}
+                    for fold in record["folds"]
+                ]
+    rows += _baselines(scores, models)
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64", "parameters": "Int64"})
+
+
+def select(scores: Scores, models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """For each family its candidates, the chosen one and the chosen one's test scores, called the estimate.
+
+    Chosen is the best out-of-fold balanced accuracy; a tie is broken by the smaller log loss. Candidates are
+    the family's models with out-of-fold predictions, repeats with other seeds left out; comparable are those
+    that were validated on the same photos as most (models of a part of the folds were not).
+    """
+    families: dict[str, Any] = {}
+    for family in dict.fromkeys(model["family"] for model in models):
+        names = [m["name"] for m in models if m["family"] == family and m["repeat"] == 0]
+        validated = {name: scores[name, "validation"] for name in names if scores[name, "validation"]["n"]}
+        if not validated:
+            continue
+        usual = Counter((record["photos"], record["n"]) for record in validated.values())
+        photos = max(usual, key=lambda key: (usual[key], key[1]))[0]
+        candidates = [
+            {
+                "model": name,
+                "n": record["n"],
+                "balanced_accuracy": record["metrics"]["balanced_accuracy"],
+                "log_loss": record["metrics"]["log_loss"],
+                "comparable": record["photos"] == photos,
+            }
+            for name, record in validated.items()
+        ]
+        chosen = max(
+            (candidate for candidate in candidates if candidate["comparable"]),
+            key=lambda candidate: (candidate["balanced_accuracy"]["value"], -candidate["log_loss"]["value"]),
+        )["model"]
+        tests = {part: scores[chosen, part] for part in ("test", "test_as_found")}
+        estimate = {part: {"n": r["n"], **r["metrics"]} for part, r in tests.items() if r["n"]}
+        families[family] = {"candidates": candidates, "chosen": chosen, "estimate": estimate}
+    return families
+
+
+def _flat(measured: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    interval = {f"accuracy_{end}": measured["accuracy"][end] for end in ("low", "high")}
+    return {name: measured[name]["value"] for name in METRICS if name in measured} | interval
+
+
+def _baselines(scores: Scores, models: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    rows = []
+    splits = list(dict.fromkeys(model["split"] for model in models))
+    for split in splits:
+        name = "majority_class" if split == splits[0] else f"majority_class/{split}"
+        for part in PARTS[1:]:  # what was trained on differs from model to model
+            # Any model of the split will do, but a model of some folds has not all of the validation.
+            record = max((scores[m["name"], part] for m in models if m["split"] == split), key=lambda r: r["n"])
+            if record["n"]:
+                measured = {key: value for key, value in record["baseline"].items() if key != "label"}
+                common = {"kind": "baseline", "part": part, "n": record["n"], "parameters": 0}
+                rows.append({"model": name, **common, **_flat(measured)})
+    return rows

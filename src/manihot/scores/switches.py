@@ -1,0 +1,124 @@
+"""What each switch of the protocol is worth: pairs of models that differ in nothing else."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from manihot.core.names import PARTS
+
+# The keys that a protocol switches.
+KEYS = (
+    "leak", "group_duplicates", "in_every_fold", "normalisation", "frozen_mode", "fold_kind", "flips_at_validation",
+    "refit",
+)  # fmt: skip
+# What is not about how a model is fitted and judged.
+BESIDES = {"based_on", "family", "repeat", "run_folds", "tta", "split"}
+COLUMNS = [
+    "keys", "switch", "model", "based_on", "part", "photos", "seeds",
+    "model_value", "based_on_value", "difference", "low", "high", "remark",
+]  # fmt: skip
+ENOUGH_SEEDS = 3
+Settings: TypeAlias = Mapping[str, Any]
+
+
+def differing(a: Settings, b: Settings, splits: Mapping[str, Settings]) -> dict[str, tuple[Any, Any]]:
+    """The settings in which experiment `a` is not as `b`, those of their splits among them: key -> (b's, a's)."""
+    sides = [{**_split(splits[x["split"]]), **{k: v for k, v in x.items() if k not in BESIDES}} for x in (b, a)]
+    return {key: (sides[0].get(key), sides[1].get(key)) for key in sides[1] if sides[0].get(key) != sides[1].get(key)}
+
+
+def _split(split: Settings) -> dict[str, Any]:
+    own = {key: value for key, value in split.items() if key not in {"like", "new_class"}}
+    new = {f"new_class_{key}": value for key, value in (split["new_class"] or {}).items()}
+    return own | ({"in_every_fold": new.pop("new_class_in_every_fold")} if new else {}) | new
+
+
+def weigh(
+    comparisons: pd.DataFrame,
+    models: Sequence[Settings],
+    experiments: Mapping[str, Settings],
+    splits: Mapping[str, Settings],
+    roles: Mapping[str, pd.DataFrame],
+    draws: Mapping[str, pd.DataFrame],
+) -> pd.DataFrame:
+    """A row (COLUMNS) a part of each pair of `comparisons` that differs in switches alone: accuracies.
+
+    `models` are the plan's descriptions, `roles` the table of each split, `draws` the photos each experiment is
+    fitted on. Difference is model - based_on, its interval over photos and seeds; `remark` says what it cannot show.
+    """
+    known = {model["name"]: model for model in models}
+    accuracy = comparisons[comparisons["metric"] == "accuracy"].set_index(["model", "based_on", "part"])
+    rows = []
+    for name, changed in _pairs(known, experiments, splits):
+        model = known[name]
+        title = ", ".join(f"{key}: {_word(old)} → {_word(new)}" for key, (old, new) in changed.items())
+        where = _limits(changed, roles[model["split"]], draws.get(name))
+        for part in PARTS[1:]:  # what is claimed out of fold, and how good the model really is
+            if (name, model["based_on"], part) not in accuracy.index:
+                continue
+            row = accuracy.loc[(name, model["based_on"], part)]
+            rows.append(
+                {
+                    **{key: row[key] for key in COLUMNS if key in row},
+                    "keys": ",".join(changed),
+                    "switch": title,
+                    "model": name,
+                    "based_on": model["based_on"],
+                    "part": part,
+                    "photos": row["n"],
+                    "remark": "; ".join([*where, *_shown(row, model["folds"] == [0])]),
+                }
+            )
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"photos": int, "seeds": int})
+
+
+def _pairs(
+    models: Mapping[str, Settings], experiments: Mapping[str, Settings], splits: Mapping[str, Settings]
+) -> Iterator[tuple[str, dict[str, tuple[Any, Any]]]]:
+    """The models that differ from the one they are based on in switches alone, and in which."""
+    for name, model in models.items():
+        based_on = model["based_on"]
+        if based_on not in models:
+            continue
+        if model["kind"] == "boosting" and model["folds"] == [0]:
+            yield name, {"refit": (False, True)}
+        elif model["kind"] == "network" and based_on in experiments:
+            changed = differing(experiments[name], experiments[based_on], splits)
+            if changed and set(changed) <= set(KEYS):
+                yield name, changed
+
+
+def _limits(changed: Mapping[str, Any], roles: pd.DataFrame, draw: pd.DataFrame | None) -> list[str]:
+    """What the photos at hand let a switch do."""
+    said = []
+    if "leak" in changed and draw is not None:
+        keys = ["dataset", "image_id"]
+        for part in ("test", "test_as_found"):
+            tested = roles.loc[roles["role"] == part, keys]
+            if len(tested):
+                said.append(f"{len(tested.merge(draw[keys])):,} of the {len(tested):,} photos of {part} were drawn")
+    if "group_duplicates" in changed:
+        twins = int(roles.duplicated(["dataset", "group"], keep=False).sum())
+        nothing = "" if twins else ": ignoring that shows nothing here"
+        said.append(f"{twins:,} of the {len(roles):,} photos have a near-duplicate{nothing}")
+    return said
+
+
+def _shown(row: Settings, refitted: bool) -> list[str]:
+    """What the difference itself cannot show."""
+    said = []
+    if row["low"] == row["high"] == 0:
+        said.append("not one photo is answered otherwise")
+    elif row["low"] <= 0 <= row["high"]:
+        worst, best = 100 * row["low"], 100 * row["high"]
+        said.append(f"cannot tell: from {worst:+.1f} to {best:+.1f} points would fit".replace("-", "−"))
+    if row["seeds"] < ENOUGH_SEEDS and not refitted:
+        said.append(
+            f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}: of these trained models, not of the setting"
+        )
+    return said
+
+
+def _word(value: Any) -> str:
+    return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)

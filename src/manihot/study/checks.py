@@ -1,0 +1,116 @@
+"""What the parts of a study say of each other: every name that is used exists and fits."""
+
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
+
+from manihot.core.errors import StudyError
+from manihot.core.text import did_you_mean
+from manihot.study.schema import Study
+
+
+def check(study: Study, path: Path) -> None:
+    """Hold a study's parts against each other.
+
+    Raises:
+        StudyError: a name that nothing has, folds that the split has not, an impossible count.
+    """
+
+    def known(place: str, name: str, names: Collection[str], what: str) -> None:
+        if name not in names:
+            raise StudyError(f"{path}: {place}: no {what} is called {name}; {did_you_mean(name, names)}")
+
+    for name, split in study.splits.items():
+        place = f"splits.{name}"
+        if split.dataset is None:
+            raise StudyError(f"{path}: {place}.dataset: is missing; name one of the data sets: {', '.join(study.data)}")
+        known(f"{place}.dataset", split.dataset, study.data, "data set")
+        if split.new_class is not None:
+            known(f"{place}.new_class.dataset", split.new_class.dataset, study.data, "data set")
+            if split.new_class.dataset == split.dataset:
+                raise StudyError(f"{path}: {place}.new_class.dataset: must be another data set than {split.dataset}")
+            if split.new_class.test >= split.new_class.photos:
+                raise StudyError(
+                    f"{path}: {place}.new_class.test: {split.new_class.test} of {split.new_class.photos} photos leave "
+                    "none to train on; lower it"
+                )
+        if study.protocol == "published" and split.test_as_found:
+            raise StudyError(
+                f"{path}: {place}.test_as_found: must be 0 under protocol: published, whose imbalanced training "
+                "draws from all photos: no test as found can be honest there"
+            )
+        if study.protocol == "published" and split.per_class is None:
+            raise StudyError(f"{path}: {place}.per_class: is missing; protocol: published balances the photos by it")
+    for section, entries in (("experiments", study.experiments), ("backbones", study.backbones)):
+        for name, entry in entries.items():
+            known(f"{section}.{name}.split", entry.split, study.splits, "split")
+            _folds(f"{path}: {section}.{name}", entry.run_folds, study.splits[entry.split].folds)
+            if entry.based_on is not None:
+                known(f"{section}.{name}.based_on", entry.based_on, entries, section.removesuffix("s"))
+    for name, overfit in study.overfit.items():
+        known(f"overfit.{name}.split", overfit.split, study.splits, "split")
+    for name, booster in study.boosting.items():
+        known(f"boosting.{name}.backbone", booster.backbone, study.backbones, "backbone")
+        backbone = study.backbones[booster.backbone]
+        _folds(f"{path}: boosting.{name}", booster.run_folds, study.splits[backbone.split].folds)
+        if booster.based_on is not None:
+            known(f"boosting.{name}.based_on", booster.based_on, study.boosting, "boosting setting")
+    names = Counter(_model_names(study))
+    for name, count in names.items():
+        if count > 1 or name in {"majority_class", "overfit", "heads", "boosting", "weights"}:
+            raise StudyError(f"{path}: {name}: two models would be called so, or the name is taken; rename one")
+    if not names:
+        raise StudyError(f"{path}: experiments: none, and no backbones: there is nothing to train")
+
+
+def _folds(place: str, run_folds: list[int] | None, folds: int) -> None:
+    for fold in run_folds or []:
+        if fold > folds:
+            raise StudyError(f"{place}.run_folds: there is no fold {fold}: the split has {folds}")
+    if run_folds is not None and (not run_folds or len(set(run_folds)) < len(run_folds)):
+        raise StudyError(f"{place}.run_folds: must name at least one fold, each once")
+
+
+def _model_names(study: Study) -> list[str]:
+    tta = [f"{name}_tta" for name, entry in study.experiments.items() if entry.tta]
+    heads = [f"{name}_head" for name, entry in study.backbones.items() if entry.head]
+    refits = [f"{name}_refit" for name, entry in study.boosting.items() if entry.refit]
+    return [*study.experiments, *tta, *heads, *study.boosting, *refits]
+
+
+def check_counts(study: Study, path: Path, counts: dict[str, dict[str, int]]) -> None:
+    """Hold the counts that splits and experiments ask for against the labels of each data set.
+
+    `counts` has, for each data set whose labels are known before anything runs, the photos of each label.
+
+    Raises:
+        StudyError: a split or an experiment asks for more photos than there are.
+    """
+    for name, split in study.splits.items():
+        have = counts.get(split.dataset or "")
+        if have is None or split.like is not None:
+            continue
+        total = sum(have.values())
+        each = split.test // len(have)
+        for label, count in have.items():
+            if study.protocol == "corrected" and count < each + max(split.folds, split.keep_for_training):
+                raise StudyError(
+                    f"{path}: splits.{name}: class {label} has {count} photos, but {each} for the test, and at least "
+                    f"{max(split.folds, split.keep_for_training)} for training ({split.folds} folds, keep_for_training "
+                    f"{split.keep_for_training}) are asked for; lower splits.{name}.test, folds or keep_for_training"
+                )
+        for section, entries in (("experiments", study.experiments), ("backbones", study.backbones)):
+            for entry_name, entry in entries.items():
+                left = total if entry.leak else total - split.test - split.test_as_found
+                if entry.split == name and (entry.train_photos or 0) > left:
+                    raise StudyError(
+                        f"{path}: {section}.{entry_name}.train_photos: {entry.train_photos} asked for, but the split "
+                        f"{name} leaves {left} of {total} photos for training; lower it"
+                    )
+    for name, split in study.splits.items():
+        new = split.new_class
+        if new is not None and new.dataset in counts and counts[new.dataset].get(new.label, 0) < new.photos:
+            raise StudyError(
+                f"{path}: splits.{name}.new_class.photos: {new.photos} asked for, but {new.dataset} has "
+                f"{counts[new.dataset].get(new.label, 0)} photos of {new.label}; lower it"
+            )

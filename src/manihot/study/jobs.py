@@ -1,0 +1,339 @@
+"""The settings of every job: a function a rule, whose jobs are the pairs (name, settings) that it yields.
+
+The keys are the arguments of the stage's function. `settings.py` writes them to `results/settings/{rule}/{name}.json`:
+what is not in there a job does not know, and a change of it does not rerun the job. `names` say what each file of an
+input is of, in the order in which the rule lists them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from manihot.published import paper
+from manihot.study.plan import Plan
+from manihot.study.schema import Backbone, Learning
+
+Settings = dict[str, Any]
+# What an entry of the study says of a network's input.
+INPUT = ("network", "size", "normalisation")
+Jobs = Iterator[tuple[str, Settings]]
+
+# The function of each rule, in the order in which they stand below.
+RULES: dict[str, Callable[[Plan], Jobs]] = {}
+
+
+def rule(jobs: Callable[[Plan], Jobs]) -> Callable[[Plan], Jobs]:
+    """Take a function in as that of the rule of its name."""
+    RULES[jobs.__name__] = jobs
+    return jobs
+
+
+def all_jobs(plan: Plan) -> Iterator[tuple[str, str, Settings]]:
+    """Every job of a plan as (rule, name, settings): rule by rule, and within a rule in the study's order."""
+    for name, jobs in RULES.items():
+        for job, settings in jobs(plan):
+            yield name, job, settings
+
+
+# Photos
+
+
+@rule
+def list_photos(plan: Plan) -> Jobs:
+    """A data set that is fetched, unpacked or drawn."""
+    for name in plan.made_datasets:
+        if name in plan.datasets:
+            data = plan.study.data[name].model_dump(mode="json")
+            made = {"seed": plan.study.seed} if data["source"] == "demo" else {}
+            for file in data.get("files", []):
+                file["path"] = plan.path(file["path"]) if file["path"] else None
+            yield name, {**data, **made, "shards": plan.study.photos.shards}
+
+
+@rule
+def catalog_shard(plan: Plan) -> Jobs:
+    """A data set; its shards share the settings."""
+    for name in plan.datasets:
+        yield name, {"root": plan.photo_folder(name), "max_pixels": plan.study.photos.max_pixels}
+
+
+@rule
+def build_catalog(plan: Plan) -> Jobs:
+    """A data set."""
+    for name in plan.datasets:
+        yield name, {"max_set_aside": plan.study.photos.max_set_aside}
+
+
+@rule
+def cache_pixels(plan: Plan) -> Jobs:
+    """A data set and size; its shards share the settings."""
+    for name in plan.datasets:
+        for size in plan.sizes(name):
+            decode = plan.study.photos.decode
+            yield f"{name}_{size}px", {"root": plan.photo_folder(name), "size": size, "decode": decode}
+
+
+# Splits
+
+
+@rule
+def split_photos(plan: Plan) -> Jobs:
+    """A split."""
+    for name in plan.splits:
+        split = plan.study.splits[name].model_dump(mode="json")
+        yield name, {**split, "seed": plan.study.seed, "protocol": plan.study.protocol}
+
+
+@rule
+def sample_photos(plan: Plan) -> Jobs:
+    """An experiment or backbone."""
+    study = plan.study
+    for name, entry in {**study.experiments, **study.backbones}.items():
+        yield (
+            name,
+            {
+                "seed": study.seed,
+                "draw": entry.draw,
+                "per_class": entry.per_class or study.splits[entry.split].per_class,
+                "photos": entry.train_photos,
+                "leak": entry.leak,
+            },
+        )
+
+
+# Training
+
+
+@rule
+def train_fold(plan: Plan) -> Jobs:
+    """An experiment; its folds share the settings."""
+    for name, entry in plan.study.experiments.items():
+        yield name, {"recipe": _recipe(plan, entry, entry.repeat)}
+
+
+@rule
+def check_overfit(plan: Plan) -> Jobs:
+    """An overfit check."""
+    for name, check in plan.study.overfit.items():
+        yield name, {"photos": check.photos, "recipe": _recipe(plan, check, 0)}
+
+
+# Features
+
+
+@rule
+def fetch_weights(plan: Plan) -> Jobs:
+    """A network's initial weights."""
+    for name, entry in plan.weights.items():
+        source = entry.weights if entry.weights in {"imagenet", "none"} else plan.path(entry.weights)
+        yield name, {"network": entry.network, "source": source, "seed": plan.study.seed}
+
+
+@rule
+def extract_features(plan: Plan) -> Jobs:
+    """A backbone; its data sets and views share the settings."""
+    for name, backbone in plan.study.backbones.items():
+        seen = {"input": _input(plan, backbone), "batch_size": backbone.batch_size}
+        yield name, {**seen, "compute": _compute(plan)}
+
+
+@rule
+def fit_head(plan: Plan) -> Jobs:
+    """A backbone with a head; its folds share the settings."""
+    for name, backbone in plan.study.backbones.items():
+        if backbone.head:
+            recipe = {**backbone.head.model_dump(mode="json"), "seed": plan.study.seed}
+            yield f"{name}_head", {"recipe": recipe, "threads": plan.study.threads}
+
+
+@rule
+def fit_booster(plan: Plan) -> Jobs:
+    """A model of boosted trees, refits included; its folds share the settings."""
+    # Trees are always grown in float32.
+    compute = {key: value for key, value in _compute(plan).items() if key != "precision"}
+    for name in plan.of_kind("boosting"):
+        booster = plan.study.boosting[name.removesuffix("_refit") if 0 in plan.models[name].folds else name]
+        trees = {key: getattr(booster, key) for key in ("n_estimators", "max_depth", "learning_rate")}
+        yield name, {"recipe": {**trees, "seed": plan.study.seed}, "compute": compute}
+
+
+# Predictions
+
+
+@rule
+def predict_fold(plan: Plan) -> Jobs:
+    """An experiment, and one more where it is averaged over views; its folds share the settings."""
+    for name in plan.of_kind("network", "tta"):
+        entry = plan.study.experiments[plan.models[name].fitted_as]
+        changes = entry.augment.model_dump(mode="json") if entry.flips_at_validation else {}
+        shown = {"views": plan.views(name), "batch_size": entry.batch_size}
+        viewing = {**shown, "validation_augment": changes, "seed": plan.study.seed}
+        yield name, {"viewing": viewing, "compute": _compute(plan)}
+
+
+@rule
+def predict_head(plan: Plan) -> Jobs:
+    """A head; its folds share the settings."""
+    for name in plan.of_kind("head"):
+        yield name, {"threads": plan.study.threads}
+
+
+@rule
+def predict_booster(plan: Plan) -> Jobs:
+    """A model of boosted trees; its folds share the settings."""
+    for name in plan.of_kind("boosting"):
+        yield name, {"threads": plan.study.threads}
+
+
+@rule
+def ensemble_folds(plan: Plan) -> Jobs:
+    """A model."""
+    for name, model in plan.models.items():
+        yield name, {"kind": model.kind, "views": plan.views(name), "folds": list(model.folds)}
+
+
+# Scores
+
+
+@rule
+def score_model(plan: Plan) -> Jobs:
+    """A model."""
+    for name, model in plan.models.items():
+        yield name, {"kind": model.kind, "folds": list(model.folds), **_scoring(plan)}
+
+
+@rule
+def summarise_scores(plan: Plan) -> Jobs:
+    """One job, of all models."""
+    yield "all", {"models": _described(plan), **_scoring(plan)}
+
+
+@rule
+def compare_models(plan: Plan) -> Jobs:
+    """One job, of all pairs."""
+    sides = {"pairs": plan.pairs(), "models": plan.compared, "splits": plan.splits}
+    yield "all", {**sides, **_scoring(plan)}
+
+
+@rule
+def compare_published(plan: Plan) -> Jobs:
+    """One job, where the study names published tables."""
+    if plan.study.published:
+        asked = _entries(plan, "experiments", "backbones", "boosting")
+        yield "all", {"models": _described(plan), **asked, "names": {"histories": plan.fitted("network")}}
+
+
+@rule
+def weigh_conclusions(plan: Plan) -> Jobs:
+    """One job, where the study names published tables."""
+    if plan.study.published:
+        asked = _entries(plan, "experiments", "backbones", "splits")
+        checks = _entries(plan, "overfit")["overfit"]
+        pairs = paper.weighed_pairs(plan.models.values())
+        names = {
+            "histories": plan.fitted("network", "head"),
+            "overfit": list(plan.study.overfit),
+            "predictions": paper.predictions_of(pairs),
+            "records": plan.splits,
+        }
+        weighed = {"models": _described(plan), **asked, "checks": checks, "pairs": pairs, "names": names}
+        yield "all", {**weighed, **_scoring(plan)}
+
+
+@rule
+def weigh_switches(plan: Plan) -> Jobs:
+    """One job, where models differ in a switch."""
+    if plan.ablates:
+        names = {"roles": plan.splits, "draws": list(plan.study.experiments)}
+        yield "all", {"models": _described(plan), **_entries(plan, "experiments", "splits"), "names": names}
+
+
+# Figures and the report
+
+
+@rule
+def plot_exploration(plan: Plan) -> Jobs:
+    """A data set."""
+    yield from _without_settings(plan.datasets)
+
+
+@rule
+def plot_curves(plan: Plan) -> Jobs:
+    """An experiment."""
+    for name in plan.study.experiments:
+        yield name, {"folds": list(plan.models[name].folds)}
+
+
+@rule
+def plot_confusion(plan: Plan) -> Jobs:
+    """A model."""
+    yield from _without_settings(plan.models)
+
+
+@rule
+def plot_summary(plan: Plan) -> Jobs:
+    """One job."""
+    yield from _without_settings(["all"])
+
+
+@rule
+def build_report(plan: Plan) -> Jobs:
+    """One job; the partial report has the same settings."""
+    study = plan.study
+    datasets = {
+        name: {"root": plan.photo_folder(name), **study.data[name].model_dump(mode="json")} for name in plan.datasets
+    }
+    yield (
+        "all",
+        {
+            "title": study.title,
+            "description": study.description,
+            "protocol": study.protocol,
+            "seed": study.seed,
+            "models": _described(plan),
+            "datasets": datasets,
+            "study": study.plain(),
+        },
+    )
+
+
+# What several rules' jobs know.
+
+
+def _without_settings(names: Iterable[str]) -> Jobs:
+    """Jobs that know nothing but their input files."""
+    for name in names:
+        yield name, {}
+
+
+def _compute(plan: Plan) -> Settings:
+    return {key: getattr(plan.study, key) for key in ("device", "precision", "threads", "gpu_slots")}
+
+
+def _input(plan: Plan, entry: Learning | Backbone) -> Settings:
+    """Which network sees what."""
+    return {key: getattr(entry, key) for key in INPUT} | {"decode": plan.study.photos.decode}
+
+
+def _recipe(plan: Plan, entry: Learning, repeat: int) -> Settings:
+    """How an entry learns, without the rest of what it says."""
+    said = entry.model_dump(mode="json")
+    learning = {key: said[key] for key in Learning.model_fields if key not in INPUT}
+    seeds = {"seed": plan.study.seed, "repeat": repeat}
+    return {"input": _input(plan, entry), **learning, **seeds, "compute": _compute(plan)}
+
+
+def _scoring(plan: Plan) -> Settings:
+    return {"seed": plan.study.seed, "resamples": plan.study.resamples}
+
+
+def _described(plan: Plan) -> list[Settings]:
+    """Every model, as plain values."""
+    return [{**vars(model), "folds": list(model.folds)} for model in plan.models.values()]
+
+
+def _entries(plan: Plan, *sections: str) -> dict[str, Settings]:
+    """Sections of the study, as plain values."""
+    return {
+        section: {name: entry.model_dump(mode="json") for name, entry in getattr(plan.study, section).items()}
+        for section in sections
+    }

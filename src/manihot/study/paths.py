@@ -1,0 +1,144 @@
+"""Where the results of a study lie: the files that the rules name, spelled in one place.
+
+A path may hold wildcards of the workflow (`{model}`, `{fold}`): what is given is put in as it is. What Snakemake adds
+to a path, as `ancient`, it gets in the rules.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from manihot.core.names import PARTS, RECORD, WEIGHTS
+from manihot.study.plan import Kind, Plan
+from manihot.study.schema import Backbone, Experiment, OverfitCheck
+
+
+class Fitted(NamedTuple):
+    """The files of a fitted model: its weights or trees, its learning curve, and what it is made of."""
+
+    weights: str
+    history: str
+    model: str
+
+
+def fitted_files(kind: Kind, model: str, fold: str = "{fold}") -> Fitted:
+    """The files that fitting a model of a kind on a fold writes; nothing else spells their paths."""
+    folder = f"results/models/{model}/fold{fold}"
+    return Fitted(f"{folder}/{WEIGHTS[kind]}", f"{folder}/history.csv", f"{folder}/{RECORD}")
+
+
+def record_of(model: str) -> str:
+    """The record of a whole model: its members, its views, and how they are averaged."""
+    return f"results/models/{model}/{RECORD}"
+
+
+def settings_of(rule: str, name: str) -> str:
+    """The settings file of a rule's jobs; `name` may hold wildcards."""
+    return f"results/settings/{rule}/{name}.json"
+
+
+def each_part(pattern: str) -> dict[str, str]:
+    """One path a part of the predictions, under the part's name; `pattern` holds `{part}`."""
+    return {part: pattern.replace("{part}", part) for part in PARTS}
+
+
+class Paths:
+    """The files that jobs of a plan read, by the name of a split, a model or an entry of the study."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+
+    def catalogs(self, split: str) -> list[str]:
+        """The catalogs of a split's data sets."""
+        return [f"results/catalog/{dataset}.csv" for dataset in self.plan.datasets_of(split)]
+
+    def pixels(self, split: str, size: int) -> dict[str, list[str]]:
+        """A split's photos at a size: `catalogs`, and `manifests` and `arrays`, one a data set and shard."""
+        stems = [
+            f"results/pixels/{dataset}/{size}px/{shard}"
+            for dataset in self.plan.datasets_of(split)
+            for shard in self.plan.shards
+        ]
+        return {
+            "catalogs": self.catalogs(split),
+            "manifests": [f"{stem}.json" for stem in stems],
+            "arrays": [f"{stem}.npy" for stem in stems],
+        }
+
+    def features(self, model: str, views: Iterable[str]) -> dict[str, list[str]]:
+        """The features that a model reads: `catalogs`, and `features` and `manifests`, one a data set and view."""
+        views = list(views)
+        backbone, split = self.plan.models[model].backbone, self.plan.models[model].split
+        assert backbone is not None, f"{model} reads no features"
+        size = self.plan.study.backbones[backbone].size
+        stems = [
+            f"results/features/{backbone}/{dataset}/{size}px/{view}"
+            for dataset in self.plan.datasets_of(split)
+            for view in views
+        ]
+        return {
+            "catalogs": self.catalogs(split),
+            "features": [f"{stem}.npy" for stem in stems],
+            "manifests": [f"{stem}.json" for stem in stems],
+        }
+
+    def sampled(self, model: str) -> dict[str, str]:
+        """The photos that a model is fitted on, the split they come from, and its classes."""
+        entry = self.plan.models[model]
+        return {
+            "sample": f"results/splits/{entry.split}/{entry.sample}.csv",
+            "split": f"results/splits/{entry.split}.csv",
+            "record": f"results/splits/{entry.split}.json",
+        }
+
+    def weights(self, entry: Experiment | OverfitCheck | Backbone) -> str:
+        """The file of the weights that an entry's network starts from."""
+        return f"results/features/weights/{self.plan.weights_name(entry.network, entry.weights)}.safetensors"
+
+    def initial_weights(self, entry: Experiment | OverfitCheck) -> list[str]:
+        """The file of the weights that training starts from; none where it starts from drawn ones."""
+        return [] if entry.weights == "none" else [self.weights(entry)]
+
+    def fitted(self, model: str, fold: str | int) -> Fitted:
+        """The fitted files of a model's fold; an ensemble over views has those of its experiment."""
+        entry = self.plan.models[model]
+        return fitted_files(entry.kind, entry.fitted_as, str(fold))
+
+    def members(self, model: str) -> list[str]:
+        """The records of the fitted folds that a model averages."""
+        return [self.fitted(model, fold).model for fold in self.plan.models[model].folds]
+
+    def histories(self, *models: str) -> list[str]:
+        """The learning curves of models, model by model and fold by fold."""
+        return [self.fitted(model, fold).history for model in models for fold in self.plan.models[model].folds]
+
+    def fold_tables(self, model: str, part: str) -> list[str]:
+        """The predictions of a part, one table a fold of the model."""
+        return [f"results/predictions/{model}/fold{fold}/{part}.csv" for fold in self.plan.models[model].folds]
+
+    def report_inputs(self) -> dict[str, list[str]]:
+        """Every result that the report shows, but for the costs, which come with them."""
+        plan, experiments = self.plan, self.plan.study.experiments
+        published = ["results/scores/published.csv", "results/scores/conclusions.json"] if plan.published_files else []
+        exploration = [f"{dataset}_{figure}" for dataset in plan.datasets for figure in ("classes", "sizes")]
+        return {
+            "catalogs": [
+                f"results/catalog/{dataset}{table}.csv" for dataset in plan.datasets for table in ("", "/duplicates")
+            ],
+            "splits": [f"results/splits/{split}.{kind}" for split in plan.splits for kind in ("csv", "json")],
+            "models": [record_of(model) for model in plan.models],
+            "histories": self.histories(*plan.of_kind("head", "boosting")),
+            "overfit": [f"results/training/overfit/{check}/result.json" for check in plan.study.overfit],
+            "scores": [
+                "results/summary.csv",
+                "results/scores/selection.json",
+                "results/scores/comparisons.csv",
+                *published,
+                *(["results/scores/switches.csv"] if plan.ablates else []),
+            ],
+            "figures": [
+                *(f"results/figures/exploration/{figure}.svg" for figure in exploration),
+                *(f"results/figures/curves/{experiment}.svg" for experiment in experiments),
+                *(f"results/figures/confusion/{model}.svg" for model in plan.models),
+                *(f"results/figures/summary/{figure}.svg" for figure in ("models", "comparisons")),
+            ],
+        }

@@ -1,0 +1,192 @@
+"""What a study asks to be run: its models, who needs whose photos, and which models are compared.
+
+`jobs.py` has the settings of each job, and `paths.py` the files of a study's results.
+"""
+
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from manihot.core.errors import StudyError
+from manihot.published import paper
+from manihot.study.schema import Backbone, CsvData, Experiment, FolderData, OverfitCheck, Study
+
+Kind = Literal["network", "tta", "head", "boosting"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as later stages see it: where its photos come from, and what it is compared with."""
+
+    name: str
+    kind: Kind
+    family: str
+    split: str
+    sample: str
+    folds: tuple[int, ...]
+    based_on: str | None = None
+    experiment: str | None = None
+    backbone: str | None = None
+    repeat: int = 0
+
+    @property
+    def fitted_as(self) -> str:
+        """The model whose fits this one has: one averaged over views has those of its experiment."""
+        return self.experiment or self.name
+
+
+class Plan:
+    """A checked study, and everything that follows from it without looking at a photo.
+
+    Raises:
+        StudyError: the folder that `published` names lacks a table.
+    """
+
+    def __init__(self, study: Study, project: Path):
+        self.study, self.project = study, project
+        self.shards = range(study.photos.shards)
+        self.models = {model.name: model for model in self._models()}
+        self.made_datasets = [n for n, d in study.data.items() if not isinstance(d, CsvData | FolderData)]
+        splits = {model.split for model in self.models.values()} | {check.split for check in study.overfit.values()}
+        splits |= {parent for split in splits if (parent := study.splits[split].like)}
+        self.splits = [name for name in study.splits if name in splits]
+        self.datasets = [n for n in study.data if any(n in self.datasets_of(split) for split in self.splits)]
+        self.weights = {
+            self.weights_name(entry.network, entry.weights): entry
+            for entry in self._readers()
+            if isinstance(entry, Backbone) or entry.weights != "none"
+        }
+        if missing := [file for file in self.published_files if not Path(file).is_file()]:
+            raise StudyError(f"published: {missing[0]} is not there; name a folder with {', '.join(paper.TABLES)}")
+
+    def _models(self) -> Iterator[Model]:
+        study = self.study
+        for name, entry in study.experiments.items():
+            folds = tuple(entry.run_folds or range(1, study.splits[entry.split].folds + 1))
+            yield Model(
+                name,
+                "network",
+                entry.family,
+                entry.split,
+                name,
+                folds,
+                entry.based_on,
+                name,
+                repeat=entry.repeat,
+            )
+            if entry.tta:
+                yield Model(f"{name}_tta", "tta", entry.family, entry.split, name, folds, name, name)
+        for name, backbone in study.backbones.items():
+            folds = tuple(backbone.run_folds or range(1, study.splits[backbone.split].folds + 1))
+            if backbone.head:
+                based_on = f"{backbone.based_on}_head" if backbone.based_on else None
+                yield Model(
+                    f"{name}_head",
+                    "head",
+                    backbone.family,
+                    backbone.split,
+                    name,
+                    folds,
+                    based_on,
+                    backbone=name,
+                )
+        for name, booster in study.boosting.items():
+            backbone = study.backbones[booster.backbone]
+            every = backbone.run_folds or range(1, study.splits[backbone.split].folds + 1)
+            folds = tuple(booster.run_folds or every)
+            place = (booster.family, backbone.split, booster.backbone)
+            yield Model(name, "boosting", *place, folds, booster.based_on, backbone=booster.backbone)
+            if booster.refit:
+                yield Model(f"{name}_refit", "boosting", *place, (0,), name, backbone=booster.backbone)
+
+    def _readers(self) -> Iterator[Experiment | OverfitCheck | Backbone]:
+        """Everything in the study that reads pixels."""
+        yield from self.study.experiments.values()
+        yield from self.study.overfit.values()
+        yield from self.study.backbones.values()
+
+    @staticmethod
+    def weights_name(network: str, source: str) -> str:
+        """How the file of a network's initial weights is called: one name a network and source."""
+        tail = "" if source in {"imagenet", "none"} else f"-{zlib.crc32(source.encode()):08x}"
+        return f"{network}-{Path(source).stem}{tail}"
+
+    def of_kind(self, *kinds: Kind) -> list[str]:
+        """The names of the models of some kinds."""
+        return [name for name, model in self.models.items() if model.kind in kinds]
+
+    def views(self, model: str) -> list[str]:
+        """The views in which a model sees a photo when it predicts."""
+        entry = self.models[model]
+        return list(self.study.experiments[entry.fitted_as].tta) if entry.kind == "tta" else ["identity"]
+
+    def head_views(self, model: str) -> list[str]:
+        """The views that a head is trained on."""
+        backbone = self.models[model].backbone
+        head = self.study.backbones[backbone].head if backbone else None
+        return list(head.views) if head else []
+
+    def fitted(self, *kinds: Kind) -> list[tuple[str, int]]:
+        """The (model, fold) of every fit of the models of some kinds."""
+        return [(model.name, fold) for model in self.models.values() if model.kind in kinds for fold in model.folds]
+
+    def datasets_of(self, split: str) -> list[str]:
+        """The data sets of a split: its own first, then that of its new class."""
+        entry = self.study.splits[split]
+        own = [] if entry.dataset is None else [entry.dataset]
+        return own + ([entry.new_class.dataset] if entry.new_class else [])
+
+    def path(self, given: str) -> str:
+        """A path of the study file, which starts at the project's folder, as seen from the folder of the run."""
+        expanded = Path(given).expanduser()
+        return str(expanded) if expanded.is_absolute() else os.path.relpath(self.project / expanded)
+
+    def photo_folder(self, dataset: str) -> str:
+        """Where a data set's photos lie."""
+        data = self.study.data[dataset]
+        return self.path(data.photos) if isinstance(data, CsvData | FolderData) else f"results/photos/{dataset}/images"
+
+    def pairs(self) -> list[dict[str, Any]]:
+        """Each model beside the one it is based on, each side with all its repeats."""
+        return [
+            {
+                "family": model.family, "split": model.split, "model": model.name, "based_on": model.based_on,
+                "models": self._repeats(model.name), "based_on_models": self._repeats(model.based_on),
+            }
+            for model in self.models.values()
+            if model.based_on in self.models and model.repeat == 0
+        ]  # fmt: skip
+
+    def _repeats(self, name: str) -> list[str]:
+        return [other for other in self.models if re.sub(r"_seed\d+(?=_tta$|$)", "", other) == name]
+
+    @property
+    def compared(self) -> list[str]:
+        """The models that some comparison reads."""
+        named = {name for pair in self.pairs() for name in (*pair["models"], *pair["based_on_models"])}
+        return [name for name in self.models if name in named]
+
+    @property
+    def published_files(self) -> list[str]:
+        """The tables of the published study to set beside what is measured; none where the study names none."""
+        folder = self.study.published
+        return [self.path(f"{folder}/{file}") for file in paper.TABLES] if folder else []
+
+    @property
+    def ablates(self) -> bool:
+        """Whether models differ in a switch of the protocol, so that there is something for `weigh_switches`."""
+        splits = self.study.splits
+        switches = {
+            (e.leak, e.normalisation, e.frozen_mode, e.flips_at_validation, split.fold_kind, split.group_duplicates)
+            for e in self.study.experiments.values()
+            for split in [splits[e.split]]
+        }
+        return len(switches) > 1 or bool(self.study.published)
+
+    def sizes(self, dataset: str) -> list[int]:
+        """The sizes in pixels at which a data set's photos are needed."""
+        return sorted({entry.size for entry in self._readers() if dataset in self.datasets_of(entry.split)})

@@ -1,0 +1,97 @@
+"""What the main process writes before a run: settings files and listings of photos, only where they change.
+
+A settings file holds what a job may know and a digest of its code, and is an input of the job: so the engine
+reruns a job when, and only when, one of the two changed, also after its own records are lost.
+"""
+
+import fcntl
+import os
+import socket
+from collections import Counter
+from pathlib import Path
+from typing import TextIO
+
+from manihot.core import files
+from manihot.core.digest import code_digest
+from manihot.core.errors import StudyError
+from manihot.photos.labels import Label, folder_labels, read_labels, write_listing
+from manihot.study.checks import check_counts
+from manihot.study.jobs import all_jobs
+from manihot.study.plan import Plan
+from manihot.study.schema import CsvData, FolderData
+
+# The open file whose lock says that a run is going on here; the system frees it when the process ends.
+_held: list[TextIO] = []
+
+
+def take_folder(results: Path = Path("results"), engine: Path = Path(".snakemake")) -> None:
+    """Make this process the only run in its folder, and clear what a killed one left locked.
+
+    Raises:
+        StudyError: another run works here.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    handle = (results / ".run.lock").open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.seek(0)
+        raise StudyError(
+            f"another run ({handle.read().strip() or 'unknown'}) is working in this folder; nothing was touched: "
+            "wait for it, or end it"
+        ) from None
+    handle.truncate(0)
+    handle.write(f"process {os.getpid()} on {socket.gethostname()}")
+    handle.flush()
+    _held.append(handle)
+    for lock in (engine / "locks").glob("*.lock"):
+        lock.unlink()
+
+
+def write_settings(plan: Plan, scripts: Path, results: Path = Path("results")) -> None:
+    """Write each job's `settings/{rule}/{name}.json`: its settings, its script and the digest of its code.
+
+    Files of jobs that the study no longer has are removed: a settings file stands for a job of the study.
+    """
+    codes: dict[str, str] = {}
+    outdated = set((results / "settings").glob("*/*.json"))
+    for rule, name, settings in all_jobs(plan):
+        script = f"{rule}.py"
+        if rule not in codes:
+            codes[rule] = code_digest(scripts / script)
+        record = {"rule": rule, "name": name, "script": script, "code": codes[rule], "settings": settings}
+        path = results / "settings" / rule / f"{name}.json"
+        files.write_json_if_changed(path, record)
+        outdated.discard(path)
+    for path in outdated:
+        path.unlink()
+
+
+def list_photos(plan: Plan, study_file: Path, results: Path = Path("results")) -> None:
+    """List the photos and labels of each data set that lies in a folder, and hold the study's counts against them.
+
+    Raises:
+        StudyError: a labels file or a folder that cannot be right, or counts that the labels cannot give.
+    """
+    counts = {}
+    for name in plan.datasets:
+        data = plan.study.data[name]
+        labels: list[Label]
+        if isinstance(data, CsvData):
+            class_names = plan.path(data.class_names) if data.class_names else None
+            labels = read_labels(
+                plan.path(data.labels),
+                data.image_column,
+                data.label_column,
+                data.prefix,
+                class_names,
+                data.only,
+            )
+        elif isinstance(data, FolderData):
+            class_names = plan.path(data.class_names) if data.class_names else None
+            labels = folder_labels(plan.path(data.photos), class_names, data.only)
+        else:
+            continue
+        counts[name] = dict(Counter(label.label for label in labels))
+        write_listing(results / "photos" / name, labels, Path(plan.photo_folder(name)), plan.study.photos.shards)
+    check_counts(plan.study, study_file, counts)

@@ -1,0 +1,60 @@
+"""What an experiment asks of a training, and its learning rate step by step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
+
+from manihot.core.gpus import Compute
+from manihot.networks.build import Input
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of an experiment (config/README.md explains each)."""
+
+    input: Input
+    compute: Compute
+    weights: str
+    frozen: bool
+    frozen_mode: str
+    batch_size: int
+    epochs: int
+    learning_rate: float
+    optimizer: str
+    weight_decay: float
+    schedule: str
+    warm_up: float
+    dropout: float
+    label_smoothing: float
+    class_weights: str
+    augment: Mapping[str, Any]
+    flips_at_validation: bool
+    seed: int
+    repeat: int
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any]) -> "Recipe":
+        """The recipe that a job's settings hold."""
+        values = {"input": Input(**settings["input"]), "compute": Compute(**settings["compute"])}
+        return cls(**{**settings, **values})
+
+
+def rates(recipe: Recipe, steps: int) -> list[tuple[float, float]]:
+    """Learning rate and Adam's first beta of each of `steps` batches, as torch's OneCycleLR gives them."""
+    optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))], lr=recipe.learning_rate)
+    if recipe.schedule == "constant":
+        return [(recipe.learning_rate, optimizer.defaults["betas"][0])] * steps
+    peak, warm_up = recipe.learning_rate, recipe.warm_up
+    schedule = OneCycleLR(optimizer, peak, total_steps=steps, pct_start=warm_up, anneal_strategy="cos")
+    values = []
+    for step in range(steps):
+        group = optimizer.param_groups[0]
+        values.append((float(group["lr"]), float(group["betas"][0])))
+        optimizer.step()
+        if step < steps - 1:
+            schedule.step()
+    return values

@@ -1,0 +1,231 @@
+"""A network in training, an epoch at a time; from a checkpoint it goes on as if never interrupted."""
+
+import json
+import logging
+import math
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load, save
+from torch import Tensor
+
+from manihot.core.errors import StudyError
+from manihot.core.state import State
+from manihot.networks import augment, build, losses
+from manihot.networks.batches import Batches, Photos
+from manihot.networks.device import precision
+from manihot.splits.folds import targets
+from manihot.training.recipe import Recipe, rates
+
+log = logging.getLogger(__name__)
+CHECKPOINT = "checkpoint"
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class LabelledPhotos:
+    """Pixels uint8 [n, size, size, 3], class indices int64 [n], and an integer for each photo, uint64 [n]."""
+
+    pixels: Photos
+    targets: NDArray[np.int64]
+    keys: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, photos: pd.DataFrame, labels: Sequence[str], pixels: Photos) -> "LabelledPhotos":
+        """The photos of a table with their pixels; `labels` gives the order of the classes."""
+        return cls(pixels, targets(photos, labels), augment.photo_keys(photos))
+
+
+class Trainer:
+    """A network in training on one device: its weights, its optimizer and its history so far.
+
+    `where` names the work in messages; `seed` is that of this fold.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        where: str,
+        seed: int,
+        classes: int,
+        training: LabelledPhotos,
+        validation: LabelledPhotos,
+        weights: Path | None,
+        device: torch.device,
+    ):
+        self.recipe, self.where, self.seed, self.device = recipe, where, seed, device
+        self.dtype = precision(recipe.compute.precision, device)
+        self.training, self.validation = training, validation
+        channels = recipe.input.channels()
+        self.train_batches = Batches(training.pixels, device, channels)
+        self.validation_batches = Batches(validation.pixels, device, channels)
+        self.targets = torch.from_numpy(training.targets).to(device)
+        self.validation_targets = torch.from_numpy(validation.targets).to(device)
+        self.model = build.classifier(
+            recipe.input.network, classes, recipe.input.size, recipe.dropout, weights, recipe.frozen,
+            augment.derive(seed, zlib.crc32(b"initial weights")),
+        ).to(device)  # fmt: skip
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+        self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = kind(self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+        self.loss = losses.cross_entropy(
+            recipe.class_weights, recipe.label_smoothing, training.targets, classes, device
+        )
+        self.augmentation = augment.Augmentation(**recipe.augment)
+        self.steps = math.ceil(len(training.targets) / recipe.batch_size)
+        self.rates = rates(recipe, recipe.epochs * self.steps)
+        self.history: list[dict[str, Any]] = []
+
+    @property
+    def done(self) -> bool:
+        """Whether the last epoch is over."""
+        return len(self.history) == self.recipe.epochs
+
+    def autocast(self) -> torch.autocast:
+        """The context in which convolutions and matrix products are computed in the precision chosen."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def run_epoch(self, progress: Progress) -> None:
+        """One pass over the training photos, validation after it, and a row of history.
+
+        Raises:
+            StudyError: the loss is no longer a number, the device has too little memory, or batch norm one photo.
+        """
+        epoch = len(self.history) + 1
+        devices = [self.device] if self.device.type == "cuda" else []
+        try:
+            with torch.random.fork_rng(devices):
+                torch.manual_seed(augment.derive(self.seed, epoch, zlib.crc32(b"dropout")))
+                row = self._train(epoch, progress)
+            row |= self._validate(epoch)
+        except torch.OutOfMemoryError as error:
+            raise StudyError(
+                f"{self.where}: a batch of {self.recipe.batch_size} does not fit into {self.device}: "
+                "lower batch_size, size or gpu_slots"
+            ) from error
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise StudyError(
+                f"{self.where}: the last batch is a single photo, whose maps at {self.recipe.input.size} px are single "
+                "pixels: batch norm has nothing to average: change batch_size, train_photos or size"
+            ) from error
+        self.history.append(row)
+        log.info("%s: %s", self.where, row)
+
+    def _train(self, epoch: int, progress: Progress) -> dict[str, Any]:
+        recipe, n = self.recipe, len(self.targets)
+        # Frozen in eval mode, a network behaves as one whose last layer is fitted on stored features.
+        self.model.train(not (recipe.frozen and recipe.frozen_mode == "eval"))
+        changes = self.augmentation.draw(self.training.keys, self.seed, epoch, self.device)
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        first = (epoch - 1) * self.steps
+        batches = self.train_batches(augment.random_order(self.seed, epoch, n), recipe.batch_size, changes)
+        for step, (photos, index) in enumerate(batches, start=first):
+            group = self.optimizer.param_groups[0]
+            rate, beta = self.rates[step]
+            group["lr"], group["betas"] = rate, (beta, group["betas"][1])
+            targets = self.targets[index]
+            with self.autocast():
+                logits = self.model(photos)
+            batch_loss = self.loss(logits.float(), targets)
+            batch_loss.backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            # Sums stay on the device: reading one would make the host wait for it.
+            loss_sum += batch_loss.detach() * len(index)
+            correct += (logits.detach().argmax(1) == targets).sum()
+            progress(step + 1, len(self.rates), self._summary())
+            # What outlives a step splits the memory that the next one's maps need whole.
+            del photos, logits, batch_loss
+        loss = loss_sum.item() / n
+        if not math.isfinite(loss):
+            raise StudyError(
+                f"{self.where}, epoch {epoch}: the loss is no longer a number: lower learning_rate "
+                f"(now {recipe.learning_rate:g}) or set precision to float32"
+            )
+        accuracy = correct.item() / n
+        return {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy, "learning_rate": rate}
+
+    @torch.inference_mode()
+    def _validate(self, epoch: int) -> dict[str, Any]:
+        """Loss and accuracy of the validation photos in eval mode; None where there are none."""
+        n = len(self.validation_targets)
+        if n == 0:
+            return {"validation_loss": None, "validation_accuracy": None}
+        self.model.eval()
+        augmentation = self.augmentation if self.recipe.flips_at_validation else augment.Augmentation()
+        changes = augmentation.draw(self.validation.keys, self.seed, epoch, self.device)
+        with self.autocast():
+            batches, size = self.validation_batches, self.recipe.batch_size
+            logits = batches.outputs(lambda photos: self.model(photos).float(), size, changes)
+        accuracy = (logits.argmax(1) == self.validation_targets).double().mean()
+        return {
+            "validation_loss": self.loss(logits, self.validation_targets).item(),
+            "validation_accuracy": accuracy.item(),
+        }
+
+    def _summary(self) -> str:
+        if not self.history:
+            return f"epoch 1 of {self.recipe.epochs}"
+        row = self.history[-1]
+        shown = row["train_accuracy"] if row["validation_accuracy"] is None else row["validation_accuracy"]
+        return f"epoch {len(self.history) + 1} of {self.recipe.epochs}, accuracy {shown:.3f}"
+
+    def checkpoint(self) -> bytes:
+        """Everything that the next epoch depends on."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for place, parameter in enumerate(self.parameters):
+            for name, value in self.optimizer.state[parameter].items():
+                tensors[f"optimizer.{place}.{name}"] = value
+        facts = {"computed": self._computed(), "history": self.history}
+        return save(_contiguous(tensors), {"facts": json.dumps(facts)})
+
+    def weights(self) -> bytes:
+        """The network's weights as safetensors: the same bytes for the same numbers."""
+        return save(_contiguous(self.model.state_dict()))
+
+    def resume(self, state: State) -> int:
+        """Go on from the checkpoint that a killed job left, if one fits; returns how many epochs are done."""
+        content = state.load(CHECKPOINT)
+        if content is None:
+            return 0
+        # The header of a safetensors file: its length in 8 bytes, then JSON.
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        facts = json.loads(header["__metadata__"]["facts"])
+        if facts["computed"] != self._computed():
+            log.warning("%s: a checkpoint of %s is not used: this starts again", self.where, facts["computed"])
+            return 0
+        self.history = facts["history"]
+        self._restore(load(content))
+        log.info("%s: going on after epoch %d", self.where, len(self.history))
+        return len(self.history)
+
+    def _computed(self) -> str:
+        return f"{self.device.type} in {self.dtype}"
+
+    def _restore(self, tensors: Mapping[str, Tensor]) -> None:
+        model = {}
+        for name, value in tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind == "model":
+                model[rest] = value
+            else:
+                place, _, key = rest.partition(".")
+                parameter = self.parameters[int(place)].detach()
+                # The optimizer walks through memory: its sums need their parameter's layout.
+                like = torch.empty_like(parameter) if value.shape else parameter.new_empty(())
+                self.optimizer.state[self.parameters[int(place)]][key] = like.copy_(value)
+        self.model.load_state_dict(model)
+
+
+def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}

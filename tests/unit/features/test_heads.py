@@ -1,0 +1,140 @@
+"""Linear heads: what torch's own loop over a linear layer gives, on the photos of the other folds only."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from manihot.core import files
+from manihot.core.errors import StudyError
+from manihot.features import heads
+from manihot.features import table as feature_table
+from manihot.networks import augment, bundle
+from manihot.splits.folds import Fold
+
+WIDTH, LABELS = 6, ["a", "b", "c"]
+CLASSES = [{"label": label, "name": label.upper()} for label in LABELS]
+RECIPE = heads.Recipe(views=["identity"], epochs=4, batch_size=16, learning_rate=1e-2, weight_decay=0.0, seed=7)
+BACKBONE = {
+    "network": "net", "input": {"size": 32, "decode": "exact", "mean": [0.0] * 3, "std": [1.0] * 3},
+    "parameters": 1000, "precision": "float32", "weights": {"path": "net.safetensors", "sha256": "0" * 64},
+}  # fmt: skip
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Features of 60 photos whose classes lie apart, in two views, and a draw of them in 3 folds."""
+    random = np.random.default_rng(0)
+    ids = [f"{index}.jpg" for index in range(60)]
+    classes = np.arange(60) % 3
+    centres = random.normal(size=(3, WIDTH)) * 2
+    arrays = []
+    for view in ("identity", "hflip"):
+        rows = (centres[classes] + random.normal(size=(60, WIDTH))).astype(np.float32)
+        facts = {"dataset": "leaves", "view": view, "backbone": BACKBONE}
+        arrays.append(tmp_path / f"{view}.npy")
+        feature_table.write(arrays[-1], ids, [(np.arange(60), rows)], facts)
+    draw = pd.DataFrame({"dataset": "leaves", "image_id": ids, "label": [LABELS[c] for c in classes], "fold": 1})
+    draw["fold"] = pd.array(np.arange(60) // 3 % 3 + 1, "Int64")
+    return arrays, draw
+
+
+def fit(folder, stored, fold=1, **settings):
+    folder.mkdir(exist_ok=True)
+    arrays, draw = stored
+    heads.fit(folder, arrays, Fold(fold, draw, CLASSES), replace(RECIPE, **settings), threads=1)
+    return folder
+
+
+def predict(folder, stored, photos):
+    return heads.predict(bundle.read(folder / "model.json"), stored[0], photos, threads=1)
+
+
+def test_the_head_is_what_torchs_own_loop_gives(tmp_path, stored):
+    fit(tmp_path / "head", stored, weight_decay=0.01)
+    arrays, draw = stored
+    training = draw[draw["fold"] != 1]
+    x = torch.from_numpy(feature_table.select(arrays, training))
+    y = torch.tensor([LABELS.index(label) for label in training["label"]])
+    seed = augment.derive(7, 1, heads.zlib.crc32(b"head"))
+    torch.manual_seed(seed)
+    layer = nn.Linear(WIDTH, 3)
+    optimizer = torch.optim.Adam(layer.parameters(), lr=1e-2, weight_decay=0.01)
+    for epoch in range(1, 5):
+        for batch in torch.from_numpy(augment.random_order(seed, epoch, len(x))).split(16):
+            optimizer.zero_grad()
+            nn.CrossEntropyLoss()(layer(x[batch]), y[batch]).backward()
+            optimizer.step()
+    own = heads.load((tmp_path / "head" / "weights.safetensors").read_bytes())
+    assert torch.equal(own["weight"], layer.weight) and torch.equal(own["bias"], layer.bias)
+    with torch.inference_mode():
+        expected = layer(torch.from_numpy(feature_table.select(arrays, draw))).softmax(dim=1).numpy()
+    np.testing.assert_allclose(predict(tmp_path / "head", stored, draw), expected, rtol=1e-6)
+    held_out = draw["fold"] == 1
+    right = expected[held_out].argmax(1) == [LABELS.index(label) for label in draw["label"][held_out]]
+    history = pd.read_csv(tmp_path / "head" / "history.csv")
+    assert history["validation_accuracy"].iloc[-1] == pytest.approx(right.mean())
+    assert history["train_loss"].is_monotonic_decreasing and history["epoch"].tolist() == [1, 2, 3, 4]
+
+
+def test_it_learns_and_says_what_it_is(tmp_path, stored):
+    folder = fit(tmp_path / "head", stored, epochs=40)
+    assert pd.read_csv(folder / "history.csv")["validation_accuracy"].iloc[-1] > 0.9
+    model = files.read_json(folder / "model.json")
+    assert (model["network"], model["parameters"], model["trainable"]) == ("net", 1000 + 21, 21)
+    assert model["kind"] == "head" and model["classes"] == CLASSES and model["input"] == BACKBONE["input"]
+    assert model["backbone"] == BACKBONE and model["class_weights"] == [1.0] * 3
+
+
+def test_the_same_bytes_again_and_others_from_another_seed_or_fold(tmp_path, stored):
+    torch.manual_seed(1)
+    made = [fit(tmp_path / name, stored, **options) for name, options in
+            (("a", {}), ("b", {}), ("c", {"seed": 8}), ("d", {"fold": 2}))]  # fmt: skip
+    digests = [files.sha256(folder / "weights.safetensors") for folder in made]
+    assert digests[0] == digests[1] and len(set(digests)) == 3
+    assert files.sha256(made[0] / "history.csv") == files.sha256(made[1] / "history.csv")
+
+
+def test_photos_of_the_own_fold_are_not_trained_on(tmp_path, stored):
+    arrays, draw = stored
+    fit(tmp_path / "whole", stored)
+    wrong = draw.assign(label=draw["label"].where(draw["fold"] != 1, "a"))
+    fit(tmp_path / "wrong", (arrays, wrong))
+    assert files.sha256(tmp_path / "whole" / "weights.safetensors") == files.sha256(
+        tmp_path / "wrong" / "weights.safetensors"
+    )
+
+
+def test_a_refit_takes_all_photos_and_has_no_validation(tmp_path, stored):
+    folder = fit(tmp_path / "refit", stored, fold=0)
+    assert pd.read_csv(folder / "history.csv")["validation_loss"].isna().all()
+
+
+def test_flips_follow_the_photo_and_the_epoch_alone(stored):
+    _, draw = stored
+    drawn = heads._views(draw, 2, 7, 1)
+    assert torch.equal(heads._views(draw[10:30], 2, 7, 1), drawn[10:30])
+    assert not torch.equal(heads._views(draw, 2, 7, 2), drawn)
+    many = pd.DataFrame({"dataset": "leaves", "image_id": [str(index) for index in range(4000)]})
+    assert abs(heads._views(many, 2, 7, 1).double().mean() - 0.5) < 0.04
+
+
+def test_training_views_change_the_head(tmp_path, stored):
+    plain = fit(tmp_path / "plain", stored)
+    flipped = fit(tmp_path / "flipped", stored, views=["identity", "hflip"])
+    mirrored = fit(tmp_path / "mirrored", stored, views=["hflip"])
+    assert len({files.sha256(folder / "weights.safetensors") for folder in (plain, flipped, mirrored)}) == 3
+    answers = predict(plain, stored, stored[1])
+    assert answers.dtype == np.float32 and np.allclose(answers.sum(1), 1)
+
+
+def test_a_damaged_head_is_refused(tmp_path, stored):
+    folder = fit(tmp_path / "head", stored)
+    content = bytearray((folder / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "weights.safetensors").write_bytes(content)
+    with pytest.raises(StudyError, match=r"weights\.safetensors is missing or damaged: delete"):
+        predict(folder, stored, stored[1])

@@ -1,0 +1,215 @@
+"""The report as text: complete, escaped, self-contained, and honest about what is missing."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import synthetic_results
+from PIL import Image
+
+from manihot.core import files
+from manihot.report import model_sections, published_sections, run_sections, tables, thumbnails
+from manihot.report import page as report_page
+from manihot.report.results import Results
+
+PROVENANCE: dict[str, Any] = {"made": "1 January 2000", "commit": "0123abc", "versions": {"numpy": "2"}}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report") / "results"
+    synthetic_results.build(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(results: Path) -> str:
+    return build(results)
+
+
+def build(results: Path, **changes: Any) -> str:
+    output = results.parent / "report.html"
+    report_page.build(results, output, synthetic_results.settings(results) | changes, **PROVENANCE)
+    return output.read_text()
+
+
+def test_every_model_has_its_place(page: str) -> None:
+    for name in synthetic_results.MODELS:
+        assert page.count(f'id="model-{name}"') == 1
+
+
+def test_nothing_is_missing_from_a_whole_study(page: str) -> None:
+    assert "Not there yet" not in page
+
+
+def test_names_are_text(page: str) -> None:
+    assert page.count("<script>") == 1 and "&lt;script&gt;alert(1)" in page
+    assert "<drawn>" not in page and "<b>12" not in page
+    assert "=cmd().jpg" in page
+
+
+def test_the_page_asks_nothing_of_the_network(page: str) -> None:
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', page)
+    assert not re.search(r"url\((?!#)|@import", page)
+    assert len(page.encode()) < 3_000_000
+
+
+def test_ids_are_unique(page: str) -> None:
+    ids = re.findall(r'\sid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+
+
+def test_every_link_of_the_page_leads_somewhere(page: str) -> None:
+    ids = set(re.findall(r'\sid="([^"]+)"', page))
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= ids
+
+
+def test_photos_set_aside_stand_with_their_reason(page: str) -> None:
+    assert "1x1 pixels" in page and "truncated: &lt;b&gt;12" in page
+
+
+def test_a_partial_study_says_what_is_missing(results: Path, tmp_path: Path) -> None:
+    partial = tmp_path / "results"
+    shutil.copytree(results, partial)
+    shutil.rmtree(partial / "scores/balanced")
+    for path in (
+        "figures/curves/balanced.svg",
+        "summary.csv",
+        "scores/selection.json",
+        "catalog/needles.csv",
+    ):
+        (partial / path).unlink()
+    page = build(partial)
+    for text in (
+        "its learning curves",
+        "the catalog of needles has not been built",
+        "no model of the family small_cnn",
+    ):
+        assert text in page
+
+
+def test_a_study_without_any_result_still_gives_a_report(tmp_path: Path) -> None:
+    page = build(tmp_path / "results")
+    assert "Not there yet" in page and "no job has written its costs yet" in page
+
+
+def test_the_published_study_has_its_sections_where_it_was_weighed(results: Path, page: str, tmp_path: Path) -> None:
+    weighed = ("scores/published.csv", "scores/conclusions.json", "scores/switches.csv")
+    names = ("published", "conclusions", "switches")
+    assert all(f'<section id="{name}"' in page and f'href="#{name}"' in page for name in names)
+    assert page.count('class="verdict ') == 10 and "Not run in this study: resnet18, alexnet" in page
+    other = tmp_path / "results"
+    shutil.copytree(results, other)
+    for path in weighed:
+        (other / path).unlink()
+    page = build(other)
+    assert not any(f'"{name}"' in page or f'"#{name}"' in page for name in names) and "Not there yet" not in page
+
+
+def test_a_study_that_repeats_none_shows_no_paper(results: Path, page: str) -> None:
+    study = synthetic_results.settings(results)["study"]
+    other = build(results, study=study | {"published": None})
+    for text in ('id="table-protocol"', "The two protocols", 'id="published"', 'id="conclusions"', ">Row</button>"):
+        assert text in page and text not in other, text
+    assert 'id="table-switches"' in page and 'id="table-switches"' in other
+    for published in (None, study["published"]):
+        shown = published_sections.switches(Results(results), study | {"published": published})
+        assert shown is not None and {len(cells) for _, cells in shown.rows} == {len(shown.columns)}
+
+
+def test_a_published_table_counts_what_it_compares(results: Path) -> None:
+    table = published_sections.published(Results(results))
+    assert table is not None and table["numbers"] == 132 == sum(entry["numbers"] for entry in table["tables"])
+    counted = published_sections._counts(
+        pd.DataFrame({"differs": [True, False, None, True], "difference_low": [0.1, -0.1, 0.1, None]})
+    )
+    assert (counted["compared"], counted["differ"]) == (2, 1)
+
+
+def test_a_backbone_s_time_is_split(results: Path) -> None:
+    found, settings = Results(results), synthetic_results.settings(results)
+    scores = model_sections.Scores(pd.read_csv(results / "summary.csv"))
+    shown = model_sections.backbones(found, scores, settings["models"], settings["study"])
+    assert shown is not None
+    spent = {column.title: cell.sort for column, cell in zip(shown.columns, shown.rows[0][1], strict=True)}
+    for title, stage in (("decode", "cache_pixels"), ("forward", "extract_features"), ("fit", "fit_head")):
+        expected = found.costs.loc[found.costs["stage"] == stage, "seconds"].sum()
+        assert spent[f"Time: {title}"] == pytest.approx(expected)
+
+
+def test_what_a_study_does_not_show_depends_on_what_was_run(results: Path) -> None:
+    settings = synthetic_results.settings(results)
+    corrected = " ".join(run_sections.limits(settings, []))
+    published = " ".join(run_sections.limits(settings | {"protocol": "published"}, []))
+    assert "efficientnet_b0" in corrected and "are synthetic" in corrected and "one seed" in corrected
+    assert "no test as found" in published and "no test as found" not in corrected
+
+
+def test_the_headline_is_the_chosen_model_beside_the_majority_class(results: Path) -> None:
+    said = run_sections.headlines(Results(results), synthetic_results.described())
+    chosen = files.read_json(results / "scores/selection.json")
+    assert {entry["family"]: entry["model"] for entry in said} == {f: entry["chosen"] for f, entry in chosen.items()}
+    head = next(entry for entry in said if entry["family"] == "backbones")
+    assert head["baseline"] == 0.25 and head["beside"] == "clearly above"
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "p_holm", "words"),
+    [
+        (0.10, 0.05, 0.15, 0.01, "10.0 points better; chance would rarely do that"),
+        (-0.10, -0.15, -0.05, 0.01, "10.0 points worse; chance would rarely do that"),
+        (0.02, -0.01, 0.05, 0.30, "cannot tell: from 1.0 points worse to 5.0 better"),
+        (0.04, 0.01, 0.07, 0.09, "4.0 points better, but chance may, among all of the family's comparisons"),
+    ],
+)
+def test_a_comparison_in_words(difference: float, low: float, high: float, p_holm: float, words: str) -> None:
+    row = {"difference": difference, "low": low, "high": high, "p_holm": p_holm}
+    assert model_sections.in_words(row) == words
+
+
+def test_telling_photos_are_those_of_the_whole_table() -> None:
+    table = pd.DataFrame(
+        [
+            ("d", "a", "x", 0.9, 0.1),
+            ("d", "b", "y", 0.8, 0.2),
+            ("d", "c", "x", 0.55, 0.45),
+            ("d", "e", "y", 0.0, 1.0),
+        ],
+        columns=["dataset", "image_id", "label", "p0", "p1"],
+    )
+    shown = {key: list(rows["image_id"]) for key, rows in thumbnails.ranked(table, ["x", "y"], 2).items()}
+    assert shown == {"right": ["e", "a"], "wrong": ["b"], "least": ["c", "b"]}
+
+
+def test_examples_depend_on_the_seed_alone() -> None:
+    catalog = pd.DataFrame({"image_id": [f"{n}.jpg" for n in range(50)], "label": "x", "status": "ok"})
+    first, again, other = (list(thumbnails.examples(catalog, "x", 4, seed)["image_id"]) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_a_thumbnail_is_small_and_stays_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name, mode in (("in/a.png", "CMYK"), ("b.png", "RGB")):
+        Image.new(mode, (400, 300)).save(tmp_path / name, "TIFF")
+    (tmp_path / "in/c.jpg").write_bytes(b"not a photo")
+    small = thumbnails.thumbnail(tmp_path / "in", "a.png", 10**6)
+    assert small and small.startswith("data:image/webp;base64,") and len(small) < 8_000
+    assert thumbnails.thumbnail(tmp_path / "in", "../b.png", 10**6) is None
+    assert thumbnails.thumbnail(tmp_path / "in", "c.jpg", 10**6) is None
+    assert thumbnails.thumbnail(tmp_path / "in", "gone.jpg", 10**6) is None
+
+
+def test_cells_sort_by_their_value() -> None:
+    assert tables.count(1_234_567) == tables.Cell("1,234,567", 1_234_567)
+    assert tables.interval(0.5, 0.4, 0.6) == tables.Cell("0.500", 0.5, note="0.400–0.600")
+    assert tables.number(float("nan")).text == tables.interval(None, None, None).text == tables.ABSENT
+    assert tables.p_value(0.0001).text == "< 0.001"
+    assert tables.seconds(90) == tables.Cell("1.5 min", 90) and tables.seconds(float("nan")).text == tables.ABSENT
+
+
+def test_no_heavy_import() -> None:
+    text = " ".join(path.read_text() for path in (Path(report_page.__file__).parent).glob("*.py"))
+    assert not re.search(r"import (torch|sklearn|xgboost)|manihot import .*\bstudy\b|manihot\.study", text)

@@ -1,0 +1,221 @@
+"""Scores: scikit-learn's values, intervals that cover, and the summary of all models."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from manihot.core.errors import StudyError
+from manihot.core.names import PARTS
+from manihot.scores import intervals, summaries
+from manihot.scores import score as scores
+
+CLASSES = [{"label": label, "name": f"leaf {label}"} for label in "abc"]
+few = settings(max_examples=20, deadline=None, derandomize=True)
+
+
+def predictions(n, *, seed=0, classes="abc", skill=1.0, duplicates=1, fold=1):
+    """n photos whose probabilities favour the true class by `skill`; and their catalog."""
+    generator = np.random.default_rng(seed)
+    true = generator.integers(0, len(classes), n)
+    logits = generator.normal(size=(n, len(classes)))
+    logits[np.arange(n), true] += skill
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    keys = pd.DataFrame({"dataset": "leaves", "image_id": [f"{i}.jpg" for i in range(n)]})
+    catalog = keys.assign(group=np.arange(n) // duplicates)
+    keys["label"] = [classes[index] for index in true]
+    return keys.assign(fold=fold).join(pd.DataFrame(p, columns=[f"p{i}" for i in range(len(classes))])), catalog
+
+
+@few
+@given(st.integers(3, 60), st.integers(0, 99), st.floats(-1, 3))
+def test_values_are_scikit_learns(n, seed, skill):
+    table, catalog = predictions(n, seed=seed, skill=skill)
+    record = scores.score(table, catalog, CLASSES, seed=1, resamples=50)
+    p = table[["p0", "p1", "p2"]].to_numpy()
+    true, predicted = table["label"].map(list("abc").index).to_numpy(), p.argmax(axis=1)
+    value = {name: metric["value"] for name, metric in record["metrics"].items()}
+    assert value["accuracy"] == pytest.approx(reference.accuracy_score(true, predicted))
+    present = np.unique(true)
+    recalls = reference.recall_score(true, predicted, labels=present, average=None, zero_division=0)
+    assert value["balanced_accuracy"] == pytest.approx(recalls.mean())
+    assert value["macro_f1"] == pytest.approx(reference.f1_score(true, predicted, average="macro", zero_division=0))
+    assert value["log_loss"] == pytest.approx(reference.log_loss(true, p, labels=[0, 1, 2]))
+    assert record["confusion"] == reference.confusion_matrix(true, predicted, labels=[0, 1, 2]).tolist()
+    precision, recall, _, count = reference.precision_recall_fscore_support(
+        true, predicted, labels=[0, 1, 2], zero_division=np.nan
+    )
+    for index, entry in enumerate(record["per_class"]):
+        assert entry["n"] == count[index]
+        for mine, theirs in ((entry["precision"], precision[index]), (entry["recall"], recall[index])):
+            assert mine is None if np.isnan(theirs) else mine == pytest.approx(theirs)
+    assert all(m["low"] <= m["value"] + 0.2 and m["low"] <= m["high"] for m in record["metrics"].values())
+    json.dumps(record, allow_nan=False)
+
+
+def test_the_same_seed_gives_the_same_intervals():
+    table, catalog = predictions(80)
+    first, again, other = (scores.score(table, catalog, CLASSES, seed=seed, resamples=200) for seed in (1, 1, 2))
+    assert first == again and first != other
+
+
+def test_bootstrap_totals_are_those_of_drawn_groups():
+    table, catalog = predictions(60, duplicates=3)
+    sums = scores.outcomes(table, catalog, CLASSES).sums()
+    assert sums.shape == (20, 10)
+    totals = intervals.bootstrap(sums, seed=5, resamples=7)
+    drawn = np.random.default_rng(5).integers(0, 20, size=(7, 20), dtype=np.int32)
+    assert totals == pytest.approx(np.stack([sums.toarray()[row].sum(axis=0) for row in drawn]))
+
+
+def test_duplicates_widen_the_interval():
+    table, catalog = predictions(100)
+    often = pd.concat([table.assign(image_id=f"{copy}" + table["image_id"]) for copy in range(9)])
+    alone = pd.concat([catalog.assign(image_id=f"{copy}" + catalog["image_id"]) for copy in range(9)])
+    width = {}
+    for name, groups in (("grouped", alone), ("ignored", alone.assign(group=np.arange(len(alone))))):
+        accuracy = scores.score(often, groups, CLASSES, seed=1)["metrics"]["accuracy"]
+        width[name] = accuracy["high"] - accuracy["low"]
+    assert width["grouped"] / width["ignored"] == pytest.approx(3, rel=0.15)
+
+
+def test_intervals_cover_the_truth():
+    truth, catalog = predictions(40_000, seed=1)
+    accuracy = scores.metrics(scores.outcomes(truth, catalog, CLASSES).sums().sum(axis=0))["accuracy"]
+    covered = 0
+    for seed in range(200):
+        table, groups = predictions(150, seed=seed + 2)
+        sums = scores.outcomes(table, groups, CLASSES).sums()
+        drawn = scores.metrics(intervals.bootstrap(sums, seed=seed, resamples=300))["accuracy"]
+        low, high = intervals.percentile_interval(drawn)
+        covered += low <= accuracy <= high
+    assert 0.90 <= covered / 200 <= 0.985
+
+
+def test_old_and_new_classes_are_scored_apart():
+    table, catalog = predictions(90)
+    record = scores.score(table, catalog, CLASSES, seed=1, resamples=200, new_class="c", majority="b")
+    old = table[table["label"] != "c"]
+    predicted = old[["p0", "p1", "p2"]].to_numpy().argmax(axis=1)
+    true = old["label"].map(list("abc").index)
+    assert record["old_classes"]["n"] == len(old)
+    assert record["old_classes"]["accuracy"]["value"] == pytest.approx((predicted == true).mean())
+    f1 = reference.f1_score(true, predicted, labels=[0, 1], average="macro")
+    assert record["old_classes"]["macro_f1"]["value"] == pytest.approx(f1)
+    assert record["new_class"]["n"] == 90 - len(old)
+    assert record["new_class"]["low"] <= record["new_class"]["recall"] <= record["new_class"]["high"]
+    assert record["baseline"]["accuracy"]["value"] == pytest.approx((table["label"] == "b").mean())
+    assert record["baseline"]["balanced_accuracy"]["value"] == pytest.approx(1 / 3)
+
+
+def test_a_class_that_the_model_never_heard_of():
+    table, catalog = predictions(30)
+    record = scores.score(table.drop(columns="p2"), catalog, CLASSES, seed=1, resamples=20, new_class="c")
+    assert record["new_class"]["recall"] == 0 and record["new_class"]["precision"] is None
+    assert record["metrics"]["log_loss"]["value"] > 5
+
+
+def test_a_part_without_new_photos_and_a_part_without_any():
+    table, catalog = predictions(30, classes="ab")
+    record = scores.score(table.assign(p2=0.0), catalog, CLASSES, seed=1, resamples=20, new_class="c")
+    assert record["new_class"]["n"] == 0 and record["new_class"]["recall"] is None
+    json.dumps(record, allow_nan=False)
+    assert scores.score(table[:0], catalog, CLASSES, seed=1, folds=[table[:0]]) == {"n": 0}
+
+
+def test_a_certain_error_costs_36_and_not_infinity():
+    table, catalog = predictions(1)
+    table[["p0", "p1", "p2"]] = [[float(label != table["label"][0]) / 2 for label in "abc"]]
+    value = scores.score(table, catalog, CLASSES, seed=1, resamples=20)["metrics"]["log_loss"]["value"]
+    assert value == pytest.approx(36.04, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"p0": float("nan")}, "0.jpg has a prediction that is not a number: the training diverged"),
+        ({"label": "z"}, "0.jpg has a label that is not a class"),
+        ({"image_id": "?.jpg"}, r"\?.jpg of leaves is in no catalog"),
+    ],
+)
+def test_predictions_that_cannot_be_scored(change, says):
+    table, catalog = predictions(5)
+    with pytest.raises(StudyError, match=says):
+        scores.score(table.assign(**change), catalog, CLASSES, seed=1)
+
+
+def test_calibration_of_a_model_that_is_right_as_often_as_it_says():
+    table, catalog = predictions(20_000)
+    honest = scores.calibration(scores.outcomes(table, catalog, CLASSES))
+    filled = [entry for entry in honest["bins"] if entry["n"]]
+    assert len(filled) == 7 and all(entry["low"] < entry["confidence"] <= entry["high"] for entry in filled)
+    boast = table.assign(**{f"p{i}": (table[f"p{i}"] == table[["p0", "p1", "p2"]].max(axis=1)) * 1.0 for i in range(3)})
+    right = scores.score(table, catalog, CLASSES, seed=1, resamples=5)["metrics"]["accuracy"]["value"]
+    assert honest["ece"] < 0.02 and sum(entry["n"] for entry in honest["bins"]) == 20_000
+    assert scores.calibration(scores.outcomes(boast, catalog, CLASSES))["ece"] == pytest.approx(1 - right)
+
+
+def test_the_majority_is_the_pools():
+    counts = {"pool": {"a": 3, "b": 5, "c": 5}, "test": {"a": 9, "b": 0, "c": 0}}
+    assert scores.majority_class({"classes": CLASSES, "counts": counts}) == "b"
+
+
+def study(**skills):
+    """Models of two folds with their scores: a skill each."""
+    models, recorded = [], {}
+    for name, skill in skills.items():
+        models.append({"name": name, "family": "networks", "repeat": 0, "split": "plain", "folds": [1, 2]})
+        for part in PARTS:
+            n = 0 if part == "test_as_found" else 120
+            table, catalog = predictions(n or 1, skill=skill, seed=3)
+            table = table[:n]
+            record = scores.score(
+                table, catalog, CLASSES, seed=1, resamples=50, majority="a",
+                folds=[table[: n // 2], table[n // 2 :].assign(fold=2)],
+            )  # fmt: skip
+            recorded[name, part] = {"kind": "network", "parameters": 7, **record}
+    return recorded, models
+
+
+def test_the_summary_has_a_row_a_model_and_part():
+    recorded, models = study(weak=0.5, strong=2.0)
+    table = summaries.summarise(recorded, models)
+    assert ",".join(table.columns) == (
+        "model,kind,part,n,accuracy,accuracy_low,accuracy_high,balanced_accuracy,macro_f1,log_loss,parameters"
+    )
+    assert table["model"].to_list() == [
+        *["weak", "weak/fold1", "weak/fold2"] * 3, *["strong", "strong/fold1", "strong/fold2"] * 3,
+        *["majority_class"] * 2,
+    ]  # fmt: skip
+    row = table[(table["model"] == "strong/fold2") & (table["part"] == "test")].iloc[0]
+    assert row["kind"] == "fold" and row["n"] == 60 and row["parameters"] == 7
+    assert row["accuracy_low"] <= row["accuracy"] <= row["accuracy_high"]
+    baseline = table[table["kind"] == "baseline"]
+    assert baseline["part"].to_list() == ["validation", "test"] and baseline["log_loss"].isna().all()
+    assert not table.duplicated(["model", "part"]).any()
+
+
+def test_the_choice_is_made_out_of_fold_and_only_it_is_estimated():
+    recorded, models = study(weak=0.5, strong=2.0, twin=2.0)
+    recorded["weak", "test"] = recorded["strong", "test"]
+    family = summaries.select(recorded, models)["networks"]
+    assert family["chosen"] == "strong" and list(family["estimate"]) == ["test"]
+    assert family["estimate"]["test"]["accuracy"] == recorded["strong", "test"]["metrics"]["accuracy"]
+    twin = recorded["twin", "validation"]["metrics"]["log_loss"]
+    recorded["twin", "validation"]["metrics"]["log_loss"] = {**twin, "value": twin["value"] - 0.01}
+    assert summaries.select(recorded, models)["networks"]["chosen"] == "twin"
+
+
+def test_repeats_and_models_of_some_folds_are_not_chosen():
+    recorded, models = study(weak=0.5, weaker=0.4, strong=2.0, stronger=3.0)
+    models[3]["repeat"] = 1
+    recorded["strong", "validation"] = {**recorded["strong", "validation"], "photos": "some", "n": 60}
+    family = summaries.select(recorded, models)["networks"]
+    assert family["chosen"] == "weak"
+    assert [(c["model"], c["comparable"]) for c in family["candidates"]] == [
+        ("weak", True), ("weaker", True), ("strong", False),
+    ]  # fmt: skip

@@ -1,0 +1,154 @@
+"""`make study`: what it finds, and that what it writes is a study that can be run."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from manihot.photos.labels import Label
+from manihot.splits.folding import Folding
+from manihot.splits.roles import Corrected, Counts, split_photos
+from manihot.splits.sampling import sample_photos
+from manihot.study import onboard
+from manihot.study.checks import check_counts
+from manihot.study.load import build, load
+
+SHARED = Path(__file__).parents[3].parent / "shared" / "data"
+
+
+def photo(path: Path, size: tuple[int, int] = (120, 90)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size).save(path)
+
+
+def classes(folder: Path, **counts: int) -> None:
+    for label, count in counts.items():
+        for number in range(count):
+            photo(folder / label.replace("_", " ") / f"{number}.png")
+
+
+def table(path: Path, header: str, rows: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([header, *rows]) + "\n")
+
+
+def test_a_folder_a_class(tmp_path: Path) -> None:
+    folder = tmp_path / "Meine Blätter"
+    classes(folder, brown_rust=12, gesund=30, rare=3)
+    photo(folder / "loose.jpg")
+    (folder / "gesund" / "empty.png").touch()
+    (folder / "gesund" / "text.png").write_text("no picture")
+    told = onboard.write_study(folder, None, tmp_path / "mine.yaml")
+    for words in (
+        "47 labelled photos", "120x90", "30 gesund", "12 brown rust", "3 rare (too few: left out)",
+        "1 empty, such as", "1 not readable as an image, such as 'gesund/text.png'",
+        "1 photos lie beside", "make report STUDY=",
+    ):  # fmt: skip
+        assert words in told
+    study = load(tmp_path / "mine.yaml")
+    data = study.data["Meine_Blatter"]
+    assert data.source == "folder"
+    assert sorted(data.only or []) == ["brown rust", "gesund"]
+    assert Path(data.photos) == folder
+    assert study.experiments["balanced"].size == 64
+    assert study.photos.max_set_aside >= 2 / 47
+
+
+@pytest.mark.parametrize("given_labels", [False, True])
+def test_the_columns_of_a_labels_file_are_found(tmp_path: Path, given_labels: bool) -> None:
+    folder = tmp_path / "set"
+    rows = [f"{number};images/leaf {number}.png;{number % 7};{('oak', 'elm')[number % 2]}" for number in range(40)]
+    for number in range(39):
+        photo(folder / "pictures" / f"leaf {number}.png")
+    labels = (tmp_path / "elsewhere" if given_labels else folder) / "train.csv"
+    table(labels, "id;file;tree;Species", rows)
+    table(folder / "weather.csv", "day,rain", ["1,2"])
+    (labels.parent / "names.json").write_text(json.dumps({"oak": "Quercus robur", "elm": "Ulmus"}))
+    (labels.parent / "other.json").write_text("[]")
+    told = onboard.write_study(folder, labels if given_labels else None, tmp_path / "mine.yaml")
+    assert "image_column file, label_column Species" in told
+    assert "1 missing, such as 'leaf 39.png'" in told
+    assert "20 Quercus robur" in told
+    data = load(tmp_path / "mine.yaml").data["set"]
+    assert (data.image_column, data.label_column, data.prefix) == ("file", "Species", "images/")
+    assert (Path(data.photos), Path(data.labels)) == (folder / "pictures", labels)
+
+
+def test_paths_within_the_project_are_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classes(tmp_path / "data" / "barley", a=10, b=10)
+    monkeypatch.chdir(tmp_path)
+    onboard.write_study(Path("data/barley"), None, Path("mine.yaml"))
+    assert load(Path("mine.yaml")).data["barley"].photos == "data/barley"
+
+
+def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    classes(tmp_path / "small", a=30, b=5)
+    classes(tmp_path / "tables", a=10, b=10)
+    for name in ("a.csv", "b.csv"):
+        table(tmp_path / "tables" / name, "image,label", ["x.jpg,1"])
+    photo(tmp_path / "flat" / "1.png")
+    table(tmp_path / "strange.csv", "image,label", ["elsewhere.jpg,1"])
+    table(tmp_path / "unlabelled.csv", "image,remark", ["a/0.png,x", "a/1.png,y", "a/2.png,z", "a/3.png,w"])
+    (tmp_path / "there.yaml").write_text("precious")
+    out = ["--out", str(tmp_path / "mine.yaml")]
+    for arguments, words in [
+        (["gone"], "no such folder"),
+        (["small"], "two classes of at least 10 photos, found 1"),
+        (["tables"], "which of a.csv, b.csv labels the photos"),
+        (["flat"], "no photos in its sub-folders"),
+        (["small", "--labels", str(tmp_path / "strange.csv")], "no column names files in"),
+        (["small", "--labels", str(tmp_path / "unlabelled.csv")], "no column has labels that repeat"),
+        (["small", "--labels", str(tmp_path / "gone.csv")], "no such file"),
+        (["small", "--out", str(tmp_path / "there.yaml")], "is there already"),
+    ]:
+        folder, *more = arguments
+        assert onboard.main([str(tmp_path / folder), *out, *more]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("error: ") and told.count("\n") == 1
+        assert words in told
+    assert (tmp_path / "there.yaml").read_text() == "precious"
+    assert not (tmp_path / "mine.yaml").exists()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 900), min_size=2, max_size=6), st.integers(10, 900), st.integers(40, 4000))
+def test_what_is_written_can_be_split_and_sampled(counts: list[int], enough: int, side: int) -> None:
+    counts = [enough, enough, *counts]
+    found = onboard.Found({str(label): count for label, count in enumerate(counts)}, {}, side, "")
+    labels = [Label(f"{label}/{i}.jpg", str(label), "") for label, count in enumerate(counts) for i in range(count)]
+    source = onboard.Source({"source": "folder", "photos": 'a "quoted": \u00e9'}, Path("x"), labels)
+    study = build(yaml.safe_load(onboard.study_text("2020", source, found)), Path("mine.yaml"))
+    used = found.enough()
+    check_counts(study, Path("mine.yaml"), {"2020": used})
+    assert study.data["2020"].photos == 'a "quoted": \u00e9'
+
+    photos = pd.DataFrame([label for label in labels if label.label in used])
+    photos = photos.assign(dataset="2020", status="ok", group=range(len(photos)))
+    split = study.splits["main"]
+    counts_of_split = Counts(split.test, split.test_as_found, split.per_class, split.keep_for_training)
+    folding = Folding(split.folds, split.fold_kind, grouped=True, seed=1)
+    table, _ = split_photos(photos, "2020", Corrected(counts_of_split, folding))
+    for experiment in study.experiments.values():
+        per_class = experiment.per_class or split.per_class
+        sample_photos(
+            table,
+            seed=1,
+            draw=experiment.draw,
+            per_class=per_class,
+            photos=experiment.train_photos,
+            leak=False,
+        )
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"no sample photos at {SHARED}")
+def test_the_sample_photos(tmp_path: Path) -> None:
+    told = onboard.write_study(SHARED / "species", None, tmp_path / "species.yaml")
+    assert "103 pinus_flexilis" in told
+    told = onboard.write_study(SHARED / "cassava", None, tmp_path / "cassava.yaml")
+    assert "850 Cassava Mosaic Disease (CMD)" in told and "800x600" in told
+    assert load(tmp_path / "cassava.yaml").splits["main"].test == 120

@@ -1,0 +1,122 @@
+"""The paths of results: each is spelled in one place, and is where its readers look for it."""
+
+from pathlib import Path
+
+import pytest
+
+from manihot.study.load import build
+from manihot.study.paths import Paths, each_part, fitted_files, settings_of
+from manihot.study.plan import Plan
+
+ROOT = Path(__file__).parents[3]
+STUDY = {
+    "data": {"leaves": {"source": "demo"}, "needles": {"source": "demo", "kind": "needles"}},
+    "photos": {"shards": 2},
+    "splits": {
+        "main": {"dataset": "leaves", "test": 100, "folds": 2},
+        "more": {"like": "main", "new_class": {"dataset": "needles", "label": "needle", "photos": 10, "test": 3}},
+    },
+    "defaults": {"split": "main", "size": 64},
+    "experiments": {
+        "first": {"tta": ["identity", "hflip"]},
+        "second": {"split": "more", "run_folds": [2], "network": "resnet18", "weights": "imagenet"},
+    },
+    "overfit": {"by_heart": {}},
+    "backbones": {"frozen": {"network": "squeezenet1_1", "weights": "none", "head": {"views": ["identity", "hflip"]}}},
+    "boosting": {"trees": {"backbone": "frozen"}},
+}
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return Plan(build(STUDY, Path("mine.yaml")), ROOT)
+
+
+@pytest.fixture(scope="module")
+def paths(plan: Plan) -> Paths:
+    return Paths(plan)
+
+
+def test_wildcards_stay_in_a_path():
+    assert settings_of("train_fold", "{experiment}") == "results/settings/train_fold/{experiment}.json"
+    assert each_part("results/predictions/{model}/fold{fold}/{part}.csv") == {
+        part: f"results/predictions/{{model}}/fold{{fold}}/{part}.csv"
+        for part in ("train", "validation", "test", "test_as_found")
+    }
+    assert fitted_files("network", "{experiment}").history == "results/models/{experiment}/fold{fold}/history.csv"
+
+
+def test_a_split_is_read_from_all_its_data_sets(paths):
+    assert paths.catalogs("main") == ["results/catalog/leaves.csv"]
+    assert paths.catalogs("more") == ["results/catalog/leaves.csv", "results/catalog/needles.csv"]
+    assert paths.pixels("more", 64) == {
+        "catalogs": paths.catalogs("more"),
+        "manifests": [f"results/pixels/{name}/64px/{shard}.json" for name in ("leaves", "needles") for shard in (0, 1)],
+        "arrays": [f"results/pixels/{name}/64px/{shard}.npy" for name in ("leaves", "needles") for shard in (0, 1)],
+    }
+
+
+def test_features_are_read_a_data_set_and_view(plan, paths):
+    assert plan.head_views("frozen_head") == ["identity", "hflip"]
+    assert paths.features("frozen_head", plan.head_views("frozen_head")) == {
+        "catalogs": ["results/catalog/leaves.csv"],
+        "features": [f"results/features/frozen/leaves/64px/{view}.npy" for view in ("identity", "hflip")],
+        "manifests": [f"results/features/frozen/leaves/64px/{view}.json" for view in ("identity", "hflip")],
+    }
+    assert len(paths.features("trees", ["identity"])["features"]) == 1
+
+
+def test_the_sampled_photos_are_those_of_what_is_fitted(paths):
+    assert paths.sampled("first_tta") == paths.sampled("first") == {
+        "sample": "results/splits/main/first.csv",
+        "split": "results/splits/main.csv",
+        "record": "results/splits/main.json",
+    }  # fmt: skip
+    # Models of a backbone share its photos.
+    assert paths.sampled("trees") == paths.sampled("frozen_head")
+    assert paths.sampled("second")["split"] == "results/splits/more.csv"
+
+
+def test_only_pretrained_networks_start_from_a_file(plan, paths):
+    weights = "results/features/weights/resnet18-imagenet.safetensors"
+    assert paths.initial_weights(plan.study.experiments["second"]) == [weights]
+    assert paths.initial_weights(plan.study.experiments["first"]) == []
+    # Features need weights in any case: drawn ones too are a file.
+    frozen = paths.weights(plan.study.backbones["frozen"])
+    assert frozen == "results/features/weights/squeezenet1_1-none.safetensors"
+    assert {Path(frozen).stem, Path(weights).stem} == set(plan.weights)
+
+
+def test_fitted_files_are_those_that_the_rules_write(plan, paths):
+    for name, model in plan.models.items():
+        if model.kind != "tta":
+            for fold in model.folds:
+                assert paths.fitted(name, fold) == fitted_files(model.kind, name, str(fold))
+    assert paths.fitted("first_tta", 2) == paths.fitted("first", 2)
+    assert paths.members("first_tta") == [paths.fitted("first", fold).model for fold in (1, 2)]
+    written = [path for name in ("first", "frozen_head", "trees") for path in paths.fitted(name, 1)]
+    assert len(set(written)) == len(written), "two models would share a file"
+
+
+def test_histories_and_tables_come_fold_by_fold(plan, paths):
+    assert paths.histories("frozen_head", "second") == [
+        paths.fitted("frozen_head", 1).history,
+        paths.fitted("frozen_head", 2).history,
+        paths.fitted("second", 2).history,
+    ]
+    assert paths.histories() == []
+    assert paths.fold_tables("first", "test") == [f"results/predictions/first/fold{fold}/test.csv" for fold in (1, 2)]
+
+
+def test_the_report_reads_every_result_once(plan, paths):
+    inputs = paths.report_inputs()
+    every = [path for some in inputs.values() for path in some]
+    assert len(set(every)) == len(every)
+    assert inputs["catalogs"][:2] == ["results/catalog/leaves.csv", "results/catalog/leaves/duplicates.csv"]
+    assert inputs["splits"] == [f"results/splits/{split}.{kind}" for split in plan.splits for kind in ("csv", "json")]
+    assert inputs["histories"] == paths.histories("frozen_head", *plan.of_kind("boosting"))
+    assert inputs["overfit"] == ["results/training/overfit/by_heart/result.json"]
+    assert {f"results/figures/confusion/{model}.svg" for model in plan.models} <= set(inputs["figures"])
+    assert "results/scores/published.csv" not in every and "results/scores/switches.csv" not in every
+    ablated = build(STUDY | {"experiments": {"a": {}, "b": {"frozen_mode": "train"}}}, Path("mine.yaml"))
+    assert "results/scores/switches.csv" in Paths(Plan(ablated, ROOT)).report_inputs()["scores"]

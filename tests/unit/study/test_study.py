@@ -1,0 +1,185 @@
+"""The study file: every mistake is one line with its place; inheritance, sweeps and repeats do what they say."""
+
+import copy
+from pathlib import Path
+
+import pytest
+
+from manihot.core.errors import StudyError
+from manihot.study import checks
+from manihot.study.jobs import all_jobs
+from manihot.study.load import build, load
+from manihot.study.plan import Plan
+from manihot.study.protocols import PROTOCOLS
+from manihot.study.yaml_files import merge
+
+FILE = Path("mine.yaml")
+ROOT = Path(__file__).parents[3]
+STUDIES = sorted([*ROOT.glob("config/*.yaml"), *ROOT.glob("tests/studies/*.yaml")])
+BASE = {
+    "data": {"leaves": {"source": "demo"}, "needles": {"source": "demo", "kind": "needles"}},
+    "splits": {
+        "main": {"dataset": "leaves", "test": 100},
+        "more": {
+            "like": "main",
+            "new_class": {"dataset": "needles", "label": "needle", "photos": 10, "test": 3},
+        },
+    },
+    "defaults": {"split": "main", "size": 64},
+    "experiments": {"first": {"learning_rate": 1e-4}, "second": {"based_on": "first", "epochs": 3}},
+    "backbones": {"frozen": {"network": "squeezenet1_1", "weights": "none"}},
+    "boosting": {"trees": {"backbone": "frozen"}},
+}
+
+
+def changed(**sections):
+    return build(merge(copy.deepcopy(BASE), sections), FILE)
+
+
+MISTAKES = {
+    "unknown key": ({"experiments": {"first": {"learning_rat": 1}}}, "experiments.first.learning_rat: unknown key; did you mean learning_rate?"),
+    "unknown section": ({"experimets": {}}, "experimets: unknown key; did you mean experiments?"),
+    "unknown default": ({"defaults": {"epoch": 1}}, "defaults.epoch: unknown key; did you mean epochs?"),
+    "unknown nested key": ({"experiments": {"first": {"augment": {"hflip": True}}}}, "experiments.first.augment.hflip: unknown key"),
+    "wrong type": ({"seed": "x"}, "seed: should be a valid integer, not the text 'x'"),
+    "truth for a number": ({"experiments": {"first": {"epochs": True}}}, "experiments.first.epochs: should be a valid integer, not true"),
+    "list for a number": ({"experiments": {"first": {"epochs": [1, 2]}}}, "experiments.first.epochs: should be a valid integer, not a list"),
+    "list for a section": ({"experiments": [1]}, "experiments: must hold keys, not a list"),
+    "too small": ({"splits": {"main": {"folds": 1}}}, "splits.main.folds"),
+    "no such split": ({"experiments": {"first": {"split": "mian"}}}, "experiments.first.split: no split is called mian; did you mean main?"),
+    "no such base": ({"experiments": {"first": {"based_on": "secnd"}}}, "no experiment is called secnd; did you mean second?"),
+    "circle": ({"experiments": {"first": {"based_on": "second"}}}, "a circle: "),
+    "split circle": ({"splits": {"main": {"like": "more"}}}, "a circle"),
+    "no such backbone": ({"boosting": {"trees": {"backbone": "resnet"}}}, "boosting.trees.backbone: no backbone is called resnet"),
+    "no such data": ({"splits": {"main": {"dataset": "leafs"}}}, "splits.main.dataset: no data set is called leafs; did you mean leaves?"),
+    "no such fold": ({"experiments": {"first": {"run_folds": [9]}}}, "experiments.first.run_folds: there is no fold 9"),
+    "sweep of nothing": ({"experiments": {"third": {"sweep": {"epochs": 3}}}}, "experiments.third.sweep"),
+    "sweep of an unknown key": ({"experiments": {"third": {"sweep": {"epoch": [3]}}}}, "experiments.third.sweep.epoch: unknown key; did you mean epochs?"),
+    "missing source": ({"data": {"third": {"photos": 3}}}, "data.third.source: is missing"),
+    "no competition": ({"data": {"third": {"source": "kaggle"}}}, "data.third.competition: is missing"),
+    "key of another source": ({"data": {"leaves": {"labels": "x.csv"}}}, "data.leaves.labels: unknown key"),
+    "name that is a path": ({"experiments": {"../x": {}}}, "experiments.../x"),
+    "published as found": ({"protocol": "published", "splits": {"main": {"test_as_found": 5, "per_class": 9}}}, "splits.main.test_as_found: must be 0"),
+    "no such protocol": ({"protocol": "right"}, "protocol: is 'right'"),
+    "name given twice": ({"experiments": {"trees": {}}}, "trees: two models would be called so"),
+    "new class of the same data": ({"splits": {"more": {"new_class": {"dataset": "leaves"}}}}, "must be another data set"),
+    "seeds": ({"experiments": {"first": {"seeds": 0}}}, "experiments.first.seeds"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sections, line", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_with_its_place(sections, line):
+    with pytest.raises(StudyError) as caught:
+        changed(**sections)
+    assert line in str(caught.value)
+    assert str(caught.value).startswith("mine.yaml: ") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text, line",
+    {
+        "a: [1": "line 1",
+        "a: 1\na: 2": "line 2: not valid YAML: the key a is given twice",
+        "- 1": "is no study file",
+        "": "is no study file",
+        "a: !!python/object/apply:os.system ['true']": "could not determine a constructor",
+        "extends: self.yaml": "extends itself",
+        "extends: nowhere.yaml": "no such study file",
+        "extends: [1]": "extends: must be the path",
+    }.items(),
+)
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path, text, line):
+    file = tmp_path / "self.yaml"
+    file.write_text(text)
+    with pytest.raises(StudyError) as caught:
+        load(file)
+    assert line in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_experiment_states_only_what_differs():
+    study = changed(defaults={"epochs": 7}, experiments={"third": {"based_on": "second", "batch_size": 8}})
+    third = study.experiments["third"]
+    assert (third.learning_rate, third.epochs, third.batch_size, third.based_on) == (1e-4, 3, 8, "second")
+    assert study.experiments["first"].epochs == 7
+
+
+def test_a_sweep_is_an_experiment_a_value_and_seeds_repeat():
+    study = changed(
+        experiments={"third": {"based_on": "first", "sweep": {"epochs": [1, 2], "dropout": [0.1]}, "seeds": 2}}
+    )
+    assert [n for n in study.experiments if n.startswith("third")] == [
+        "third_epochs_1_dropout_0.1", "third_epochs_1_dropout_0.1_seed2",
+        "third_epochs_2_dropout_0.1", "third_epochs_2_dropout_0.1_seed2",
+    ]  # fmt: skip
+    assert study.experiments["third_epochs_2_dropout_0.1_seed2"].repeat == 1
+
+
+def test_numbers_in_scientific_notation_are_numbers(tmp_path):
+    file = tmp_path / "s.yaml"
+    file.write_text(
+        "data: {d: {source: demo}}\nsplits: {main: {dataset: d, test: 9}}\n"
+        "experiments: {a: {split: main, learning_rate: 5e-5}}\n"
+    )
+    assert load(file).experiments["a"].learning_rate == 5e-5
+
+
+def test_a_protocol_sets_the_switches_and_a_key_wins():
+    base = {"splits": {"main": {"per_class": 20}}, "experiments": {"third": {"draw": "as_found"}}}
+    published = changed(protocol="published", **base)
+    corrected = changed(**base)
+    for study, name in ((published, "published"), (corrected, "corrected")):
+        preset = PROTOCOLS[name]
+        assert study.splits["main"].fold_kind == preset["split"]["fold_kind"]
+        assert study.splits["more"].new_class.in_every_fold == preset["new_class"]["in_every_fold"]
+        assert study.experiments["third"].leak == preset["drawing"]["leak"]
+        assert study.experiments["third"].normalisation == preset["learning"]["normalisation"]
+        assert study.boosting["trees"].refit == preset["boosting"]["refit"]
+    assert not published.experiments["first"].leak, "a balanced draw comes from the pool in the published study too"
+    mixed = changed(protocol="published", splits={"main": {"per_class": 20, "fold_kind": "stratified"}})
+    assert mixed.splits["main"].fold_kind == "stratified"
+
+
+def test_a_null_entry_takes_out_what_the_extended_file_has(tmp_path):
+    (tmp_path / "below.yaml").write_text(
+        "data: {d: {source: demo}}\nsplits: {main: {dataset: d, test: 9}}\n"
+        "defaults: {split: main}\nexperiments: {a: {}, b: {}}\n"
+    )
+    (tmp_path / "above.yaml").write_text("extends: below.yaml\nexperiments: {a: null, c: {}}\n")
+    assert list(load(tmp_path / "above.yaml").experiments) == ["b", "c"]
+
+
+@pytest.mark.parametrize("counts, line", [
+    ({"a": 200, "b": 39}, "class b has 39 photos"),
+    ({"a": 70, "b": 70}, "experiments.first.train_photos: 90 asked for"),
+])  # fmt: skip
+def test_more_photos_than_there_are(counts, line):
+    study = changed(splits={"main": {"test": 60}}, experiments={"first": {"train_photos": 90}})
+    with pytest.raises(StudyError, match=line):
+        checks.check_counts(study, FILE, {"leaves": counts})
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
+def test_every_study_that_comes_along_is_right(file):
+    study = load(file) if file.stem != "cassava-data" else None
+    if study is not None:
+        plan = Plan(study, ROOT)
+        names = [(rule, name) for rule, name, _ in all_jobs(plan)]
+        assert len(names) == len(set(names)), "two jobs would share a settings file"
+
+
+def test_the_published_study_has_every_experiment_of_its_table():
+    table = (ROOT / "config" / "published" / "experiments.csv").read_text().splitlines()[1:]
+    models = Plan(load(ROOT / "config" / "cassava.yaml"), ROOT).models
+    assert {line.split(",")[0] for line in table} <= set(models)
+
+
+def test_a_competition_says_nothing_of_its_photos_but_what_it_is_told():
+    data = changed(data={"third": {"source": "kaggle", "competition": "leaves"}}).data["third"]
+    assert (data.labels, data.photos, data.class_names) == ("train.csv", ".", None)
+
+
+def test_fits_are_named_fold_by_fold():
+    plan = Plan(changed(), ROOT)
+    assert plan.fitted("head") == [("frozen_head", fold) for fold in range(1, 6)]
+    assert plan.fitted("network", "boosting")[4:6] == [("first", 5), ("second", 1)]
+    assert plan.fitted("boosting")[-1] == ("trees_refit", 0)
