@@ -121,7 +121,7 @@ def page(corrected: Study, published: Study, ablations: Study) -> Iterator[str]:
     yield BOTH.format(**facts, as_found=corrected.score("balanced", "test_as_found")["n"])
     yield scores(corrected, published)
 
-    weighed = [files.read_json(each.folder / "scores/conclusions.json") for each in (corrected, published)]
+    weighed = [files.read_json(each.folder / "published/conclusions.json") for each in (corrected, published)]
     yield CONCLUSIONS
     yield table(
         ["", "conclusion", "corrected", "published", "evidence under `corrected`"],
@@ -149,7 +149,7 @@ def page(corrected: Study, published: Study, ablations: Study) -> Iterator[str]:
             for row in rows
         ],
     )  # fmt: skip
-    numbers = read(corrected, "scores/published.csv")
+    numbers = read(corrected, "published/numbers.csv")
     compared = {"numbers": len(numbers), "compared": numbers["differs"].notna().sum()}
     yield LIMITS.format(**facts, **compared, **guessing(corrected))
 

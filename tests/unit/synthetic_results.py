@@ -261,7 +261,7 @@ def _published(results: Path) -> None:
     asked = {key: study[key] for key in ("experiments", "backbones", "boosting", "splits")}
     models = {model["name"]: model for model in described()}
     measured = numbers.Measured(records, histories, models, asked["experiments"], asked["backbones"], asked["boosting"])
-    files.write_table(results / "scores/published.csv", numbers.compare(PUBLISHED, measured))
+    files.write_table(results / "published/numbers.csv", numbers.compare(PUBLISHED, measured))
     compared = pd.read_csv(results / "scores/comparisons.csv", dtype={"model": str, "based_on": str})
     pairs = paper.weighed_pairs(SimpleNamespace(**model) for model in described())
     tables = {
@@ -277,7 +277,7 @@ def _published(results: Path) -> None:
         paired=conclusions.paired(pairs, tables, catalogs, classes, seed=1, resamples=100),
     )  # fmt: skip
     weighed = {"conclusions": conclusions.weigh(evidence), "balancing": conclusions.balancing(evidence)}
-    files.write_json(results / "scores/conclusions.json", weighed)
+    files.write_json(results / "published/conclusions.json", weighed)
     roles = {name: read_photos(results / f"splits/{name}.csv") for name in ("main", "with_new")}
     worth = switches.weigh(compared, described(), asked["experiments"], asked["splits"], roles, {})
     files.write_table(results / "scores/switches.csv", worth)

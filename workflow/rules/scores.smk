@@ -1,6 +1,3 @@
-from manihot.published import paper
-
-
 rule score_model:
     input:
         **each_part("results/predictions/{model}/{part}.csv"),
@@ -67,61 +64,14 @@ rule compare_models:
         "../scripts/compare_models.py"
 
 
-rule compare_published:
-    input:
-        settings=settings_of("compare_published", "all"),
-        published=PLAN.published_files,
-        scores=rules.summarise_scores.input.scores,
-        histories=PATHS.histories(*PLAN.of_kind("network")),
-    output:
-        published="results/scores/published.csv",
-        cost="results/costs/compare_published/all.csv",
-    log:
-        "results/logs/compare_published/all.log",
-    conda:
-        "../../envs/tables.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    script:
-        "../scripts/compare_published.py"
-
-
-rule weigh_conclusions:
-    input:
-        settings=settings_of("weigh_conclusions", "all"),
-        scores=rules.summarise_scores.input.scores,
-        histories=PATHS.histories(*PLAN.of_kind("network", "head")),
-        overfit=expand("results/training/overfit/{check}/history.csv", check=PLAN.study.overfit),
-        comparisons="results/scores/comparisons.csv",
-        predictions=[
-            f"results/predictions/{name}/{part}.csv"
-            for name, part in paper.predictions_of(paper.weighed_pairs(PLAN.models.values()))
-        ],
-        records=rules.compare_models.input.records,
-        catalogs=rules.compare_models.input.catalogs,
-    output:
-        conclusions="results/scores/conclusions.json",
-        cost="results/costs/weigh_conclusions/all.csv",
-    log:
-        "results/logs/weigh_conclusions/all.log",
-    conda:
-        "../../envs/tables.yaml"
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=60,
-    script:
-        "../scripts/weigh_conclusions.py"
-
-
 rule weigh_switches:
     input:
         settings=settings_of("weigh_switches", "all"),
         comparisons="results/scores/comparisons.csv",
         roles=expand("results/splits/{split}.csv", split=PLAN.splits),
-        draws=[f"results/splits/{entry.split}/{experiment}.csv" for experiment, entry in PLAN.study.experiments.items()],
+        samples=[
+            f"results/splits/{entry.split}/{experiment}.csv" for experiment, entry in PLAN.study.experiments.items()
+        ],
     output:
         switches="results/scores/switches.csv",
         cost="results/costs/weigh_switches/all.csv",

@@ -21,4 +21,4 @@ with job(snakemake) as run:
         **{key: settings[key] for key in ("experiments", "backbones", "boosting")},
     )
     table = numbers.compare(Path(given.published[0]).parent, measured)
-    files.write_table(snakemake.output.published, table)
+    files.write_table(snakemake.output.numbers, table)

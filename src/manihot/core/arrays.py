@@ -1,7 +1,7 @@
 """Arrays on disk with a row a photo, each with a manifest that tells whether it is intact.
 
 The manifest of `{stem}.npy` is `{stem}.json`: the array's `shape`, the photos' `image_ids`, the `checksums` (CRC-32)
-of the rows, and facts of whoever wrote it.
+of the rows, and what its writer says of it.
 """
 
 import io
@@ -27,8 +27,8 @@ def manifest_path(array: str | PathLike[str]) -> Path:
 def header(shape: Sequence[int], dtype: DTypeLike) -> bytes:
     """What an array's file begins with; its rows follow as they are in memory."""
     buffer = io.BytesIO()
-    facts = {"descr": npy.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": tuple(shape)}
-    npy.write_array_header_1_0(buffer, facts)
+    described = {"descr": npy.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": tuple(shape)}
+    npy.write_array_header_1_0(buffer, described)
     return buffer.getvalue()
 
 
@@ -37,15 +37,15 @@ def write_manifest(
     shape: Sequence[int],
     image_ids: Iterable[str],
     checksums: Iterable[int],
-    facts: Mapping[str, Any],
+    about: Mapping[str, Any],
 ) -> None:
-    """Write the manifest of an array whose rows are written; `facts` go into it as they are."""
-    record = {**facts, "shape": list(shape), "image_ids": list(image_ids), "checksums": list(checksums)}
+    """Write the manifest of an array whose rows are written; what `about` holds goes into it as it is."""
+    record = {**about, "shape": list(shape), "image_ids": list(image_ids), "checksums": list(checksums)}
     files.write_json(manifest_path(array), record)
 
 
 def read_manifest(array: str | PathLike[str], lists: Sequence[str] = ()) -> dict[str, Any]:
-    """The manifest of an array; `lists` are facts of it that also have an entry a row.
+    """The manifest of an array; `lists` are entries of it that also have an entry a row.
 
     Raises:
         StudyError: it is missing or damaged.

@@ -13,7 +13,7 @@ KEYS = ["dataset", "image_id"]
 
 
 def read_photos(path: str | PathLike[str]) -> pd.DataFrame:
-    """A table of photos (split, draw or catalog): ids and labels are text, folds are Int64."""
+    """A table of photos (split, sample or catalog): ids and labels are text, folds are Int64."""
     text = ("dataset", "image_id", "label", "name", "status")
     return pd.read_csv(
         path,

@@ -99,8 +99,8 @@ def extract(
             "precision": str(dtype).removeprefix("torch."),
             "weights": {"path": str(backbone.weights), "sha256": files.sha256(backbone.weights)},
         }
-        facts = {"dataset": str(catalog["dataset"].iloc[0]), "view": view, "backbone": record}
-        write(state.folder / "features.npy", catalog["image_id"].tolist(), blocks(), facts)
+        about = {"dataset": str(catalog["dataset"].iloc[0]), "view": view, "backbone": record}
+        write(state.folder / "features.npy", catalog["image_id"].tolist(), blocks(), about)
         return {"photos": len(usable), **machine.costs(chosen, dtype)}
 
 

@@ -24,11 +24,11 @@ def write(
     array: str | PathLike[str],
     image_ids: Sequence[str],
     blocks: Iterable[tuple[NDArray[np.intp], NDArray[np.float32]]],
-    facts: Mapping[str, Any],
+    about: Mapping[str, Any],
 ) -> None:
     """Write the array and its manifest from blocks of (row indices, features); rows of no block are zeros.
 
-    `facts` (dataset, view, network, parameters, precision …) go into the manifest.
+    What `about` holds (dataset, view, the record of the backbone) goes into the manifest.
     """
     blocks = iter(blocks)
     first = next(blocks)
@@ -44,7 +44,7 @@ def write(
             rows[index] = features
         rows.flush()
         checksums = [zlib.crc32(row) for row in rows]
-    arrays.write_manifest(array, shape, image_ids, checksums, facts)
+    arrays.write_manifest(array, shape, image_ids, checksums, about)
 
 
 def digest(stored: Sequence[str | PathLike[str]]) -> str:

@@ -1,4 +1,4 @@
-"""The networks: two small ones of the study, and torchvision's with a new last layer."""
+"""The networks: two small ones of the paper, and torchvision's with a new last layer."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class Input:
 
 
 def small_cnn(classes: int, size: int, dropout: float) -> nn.Sequential:
-    """The study's small network: float photos [n, 3, size, size] to logits [n, classes].
+    """The paper's small network: float photos [n, 3, size, size] to logits [n, classes].
 
     Three 3x3 convolutions (64, 128, 256), each with batch norm, ReLU and 2x2 pooling, one more 2x2 pooling,
     fully connected 256. 13,218,309 parameters at 5 classes and 224 px.
@@ -59,7 +59,7 @@ def small_cnn(classes: int, size: int, dropout: float) -> nn.Sequential:
 
 
 def vgg_small(classes: int, size: int, dropout: float) -> nn.Sequential:
-    """The study's larger network: four blocks (64 to 512 channels), fully connected 512 and 256.
+    """The paper's larger network: four blocks (64 to 512 channels), fully connected 512 and 256.
 
     53,066,245 parameters at 5 classes and 224 px.
     """

@@ -199,7 +199,7 @@ def shard_of(image_id: str, shards: int) -> int:
 def stamp(root: Path) -> None:
     """Give every file that a job made below `root` the CRC-32 of its content, in nanoseconds, as its time.
 
-    So a listing of drawn or unpacked photos holds no clock, and differs where their content does.
+    So a listing of rendered or unpacked photos holds no clock, and differs where their content does.
     """
     for folder, _, names in os.walk(root):
         for name in names:

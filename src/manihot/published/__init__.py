@@ -1,1 +1,1 @@
-"""What knows the published study."""
+"""What knows the paper: the published study of cassava leaf disease."""

@@ -1,4 +1,4 @@
-"""The published study's ten conclusions, each weighed on what was measured: for, against, or cannot tell."""
+"""The paper's ten conclusions, each weighed on what was measured: for, against, or cannot tell."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

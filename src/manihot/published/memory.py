@@ -1,6 +1,6 @@
-"""The published study's second conclusion, on memory.
+"""The paper's second conclusion, on memory.
 
-It rests on costs, which hold a clock: so the report weighs it, and `scores/conclusions.json` is without it.
+It rests on costs, which hold a clock: so the report weighs it, and `published/conclusions.json` is without it.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The published study's numbers beside the measured ones, with what both errors leave of the difference."""
+"""The paper's numbers beside the measured ones, with what both errors leave of the difference."""
 
 import math
 import re
@@ -20,7 +20,7 @@ COLUMNS = [
 Settings: TypeAlias = Mapping[str, Any]
 NOT_RUN = "not run in this study"
 UNSEEDED = "unseeded there"
-# What the study's text says of all its backbones and boosters: their tables do not repeat it.
+# What the paper's text says of all its backbones and boosters: their tables do not repeat it.
 BACKBONE = {"size": 224, "batch_size": 256, "epochs": 10, "learning_rate": 1e-3}
 TESTED, VALIDATED = 1000, 1138  # photos of its test, and of the fifth of its 5,687 others
 
@@ -107,7 +107,7 @@ def compare(folder: Path, measured: Measured) -> pd.DataFrame:
     Rows match by name: experiments have their published names; backbone `b` is the model `b_head`, or the
     experiment `b`; XGBoost's attempt n is `xgboost_n`. Published accuracies have a Wilson interval over
     their photos, means over folds a t interval; a published loss is taken to be as uncertain as the measured
-    one on as many photos. `differs` is empty where settings are not the study's, or an error is not known.
+    one on as many photos. `differs` is empty where settings are not the paper's, or an error is not known.
     """
     experiments = pd.read_csv(folder / paper.EXPERIMENTS).set_index("experiment")
     boosters = pd.read_csv(folder / paper.XGBOOST)
@@ -135,7 +135,7 @@ def _row(
 
 
 def _other_settings(theirs: Settings, ours: Settings) -> list[str]:
-    """The settings that are not the study's, each in words; two photos in a hundred more or fewer are none."""
+    """The settings that are not the paper's, each in words; two photos in a hundred more or fewer are none."""
     said = []
     for key, value in theirs.items():
         own = ours.get(key)
@@ -236,7 +236,7 @@ def _backbones(table: pd.DataFrame, measured: Measured) -> Iterator[dict[str, An
 def _backbone(
     name: str, model: str, row: Settings, printed: dict[str, Estimate], measured: Measured
 ) -> Iterator[dict[str, Any]]:
-    """A backbone's losses, accuracies and counts: those of one model, as the study fitted one."""
+    """A backbone's losses, accuracies and counts: those of one model, as the paper fitted one."""
     backbone, experiment = measured.models[model]["backbone"], measured.models[model]["experiment"]
     if backbone:
         ours = {**measured.backbones[backbone]["head"], "size": measured.backbones[backbone]["size"]}
@@ -268,7 +268,7 @@ def _backbone(
 
 
 def _validation_metric(model: str, measured: Measured) -> tuple[str, list[str]]:
-    """What corresponds to the accuracy on the study's balanced validation photos.
+    """What corresponds to the accuracy on the paper's balanced validation photos.
 
     The corrected protocol validates on the whole pool with its classes as found.
     """

@@ -1,4 +1,4 @@
-"""The published study, as this project knows it: its tables, what its runs are called here, its protocol's rows.
+"""The paper (the published study) as this project knows it: its tables, its runs' names here, its protocol's rows.
 
 The main Snakemake process imports this file at every start: the standard library only.
 """

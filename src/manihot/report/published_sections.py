@@ -1,4 +1,4 @@
-"""The sections that weigh the published study: its numbers, its conclusions, its protocol's switches."""
+"""The sections that weigh the paper: its numbers, its conclusions, its protocol's switches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -57,8 +57,8 @@ PROTOCOL = [
 
 
 def published(results: Results) -> dict[str, Any] | None:
-    """The published numbers beside the measured ones, a table each of the study's tables, and how many differ."""
-    table = results.table("scores/published.csv")
+    """The published numbers beside the measured ones, a table each of the paper's tables, and how many differ."""
+    table = results.table("published/numbers.csv")
     if table is None:
         return None
     return {"tables": [_numbers(name, rows) for name, rows in table.groupby("table", sort=False)], **_counts(table)}
@@ -72,7 +72,7 @@ def _counts(rows: pd.DataFrame) -> dict[str, int]:
 
 
 def _numbers(name: str, rows: pd.DataFrame) -> dict[str, Any]:
-    """One of the study's tables; what was not run is only named."""
+    """One of the paper's tables; what was not run is only named."""
     titles = ("Row", "Published", "Measured [95\u00a0%]", "Difference [95\u00a0%]", "Verdict", "Remark")
     shown = Table(f"published-{name}", TABLES.get(name, name), columns(*titles, text=("Row", "Verdict", "Remark")))
     one = rows["quantity"].nunique() == 1
@@ -108,8 +108,8 @@ def _difference(value: float, low: float, high: float) -> Cell:
 
 
 def conclusions(results: Results, study: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The study's conclusions with their evidence, that on memory among them, and what balanced training is worth."""
-    content = results.json("scores/conclusions.json")
+    """The paper's conclusions with their evidence, that on memory among them, and what balanced training is worth."""
+    content = results.json("published/conclusions.json")
     if content is None:
         return None
     measured = memory.memory(results.costs, study)
@@ -156,7 +156,7 @@ def _memory_table(measured: pd.DataFrame) -> Table | None:
 
 
 def switches(results: Results, study: Mapping[str, Any]) -> Table | None:
-    """What each switch of the protocol is worth; the row of the published study's table only where it is weighed."""
+    """What each switch of the protocol is worth; the row of the paper's table only where it is weighed."""
     table = results.table("scores/switches.csv")
     if table is None or table.empty:
         return None
@@ -186,7 +186,7 @@ def switches(results: Results, study: Mapping[str, Any]) -> Table | None:
 
 
 def protocol(study: Mapping[str, Any]) -> Table | None:
-    """Where the published and the corrected protocol differ; None where no published study is weighed."""
+    """Where the published and the corrected protocol differ; None where no paper is weighed."""
     if not study["published"]:
         return None
     shown = Table(

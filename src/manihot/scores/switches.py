@@ -40,11 +40,11 @@ def weigh(
     experiments: Mapping[str, Settings],
     splits: Mapping[str, Settings],
     roles: Mapping[str, pd.DataFrame],
-    draws: Mapping[str, pd.DataFrame],
+    samples: Mapping[str, pd.DataFrame],
 ) -> pd.DataFrame:
     """A row (COLUMNS) a part of each pair of `comparisons` that differs in switches alone: accuracies.
 
-    `models` are the plan's descriptions, `roles` the table of each split, `draws` the photos each experiment is
+    `models` are the plan's descriptions, `roles` the table of each split, `samples` the photos each experiment is
     fitted on. Difference is model - based_on, its interval over photos and seeds; `remark` says what it cannot show.
     """
     known = {model["name"]: model for model in models}
@@ -53,7 +53,7 @@ def weigh(
     for name, changed in _pairs(known, experiments, splits):
         model = known[name]
         title = ", ".join(f"{key}: {_word(old)} → {_word(new)}" for key, (old, new) in changed.items())
-        where = _limits(changed, roles[model["split"]], draws.get(name))
+        where = _limits(changed, roles[model["split"]], samples.get(name))
         for part in PARTS[1:]:  # what is claimed out of fold, and how good the model really is
             if (name, model["based_on"], part) not in accuracy.index:
                 continue
@@ -89,15 +89,15 @@ def _pairs(
                 yield name, changed
 
 
-def _limits(changed: Mapping[str, Any], roles: pd.DataFrame, draw: pd.DataFrame | None) -> list[str]:
+def _limits(changed: Mapping[str, Any], roles: pd.DataFrame, sample: pd.DataFrame | None) -> list[str]:
     """What the photos at hand let a switch do."""
     said = []
-    if "leak" in changed and draw is not None:
+    if "leak" in changed and sample is not None:
         keys = ["dataset", "image_id"]
         for part in ("test", "test_as_found"):
             tested = roles.loc[roles["role"] == part, keys]
             if len(tested):
-                said.append(f"{len(tested.merge(draw[keys])):,} of the {len(tested):,} photos of {part} were drawn")
+                said.append(f"{len(tested.merge(sample[keys])):,} of the {len(tested):,} photos of {part} were drawn")
     if "group_duplicates" in changed:
         twins = int(roles.duplicated(["dataset", "group"], keep=False).sum())
         nothing = "" if twins else ": ignoring that shows nothing here"

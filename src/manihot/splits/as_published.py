@@ -1,6 +1,6 @@
-"""The published study's own splits (`protocol: published`), exact to the photo.
+"""The paper's own splits (`protocol: published`), exact to the photo.
 
-The steps that the study seeded are repeated with its seed, 42, its library calls and its row order, so the
+The steps that the paper seeded are repeated with its seed, 42, its library calls and its row order, so the
 tables come out as it printed them. They ignore duplicates, and the one test is balanced.
 """
 
@@ -54,7 +54,7 @@ class AsPublished:
         return with_roles(rows, pool, held_out)
 
     def with_folds(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """`rows` with a column `fold`: the study's own where duplicates and classes are ignored.
+        """`rows` with a column `fold`: the paper's own where duplicates and classes are ignored.
 
         Raises:
             StudyError: a class has fewer photos than there are folds.
@@ -96,8 +96,8 @@ def with_roles(photos: pd.DataFrame, pool: pd.DataFrame, test: pd.DataFrame) -> 
 def fold_plainly(photos: pd.DataFrame, folds: int, seed: int) -> pd.Series:
     """The fold (1..folds) of each photo, indexed as `photos`, which have a column `role`: shuffled, classes ignored.
 
-    Of five folds the pool's first is the validation part of the study's 80/20 split, which its XGBoost runs
-    used: a fifth of the pool, in the order of `hold_out`. The study did not seed its others; `seed` deals them out.
+    Of five folds the pool's first is the validation part of the paper's 80/20 split, which its XGBoost runs
+    used: a fifth of the pool, in the order of `hold_out`. The paper did not seed its others; `seed` deals them out.
 
     Raises:
         StudyError: a class has fewer photos than there are folds.

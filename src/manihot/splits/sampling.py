@@ -38,7 +38,7 @@ def sample_photos(
     All samples of a split and seed take the first photos of one shuffled list, so smaller ones are part of
     larger ones. `balanced` takes the classes in turn, at most `per_class` photos of each; `as_found` takes
     them as they come. `photos` None takes all there are. The new class's photos come whole, in addition.
-    `leak` samples all photos of the data set, tests included, as the published study did; photos without a
+    `leak` samples all photos of the data set, tests included, as the paper did; photos without a
     fold are then given one.
 
     Raises:

@@ -39,7 +39,7 @@ def all_jobs(plan: Plan) -> Iterator[tuple[str, str, Settings]]:
 
 @rule
 def list_photos(plan: Plan) -> Jobs:
-    """A data set that is fetched, unpacked or drawn."""
+    """A data set that is fetched, unpacked or rendered."""
     for name in plan.made_datasets:
         if name in plan.datasets:
             data = plan.study.data[name].model_dump(mode="json")
@@ -100,23 +100,6 @@ def sample_photos(plan: Plan) -> Jobs:
         )
 
 
-# Training
-
-
-@rule
-def train_fold(plan: Plan) -> Jobs:
-    """An experiment; its folds share the settings."""
-    for name, entry in plan.study.experiments.items():
-        yield name, {"recipe": _recipe(plan, entry, entry.repeat)}
-
-
-@rule
-def check_overfit(plan: Plan) -> Jobs:
-    """An overfit check."""
-    for name, check in plan.study.overfit.items():
-        yield name, {"photos": check.photos, "recipe": _recipe(plan, check, 0)}
-
-
 # Features
 
 
@@ -154,6 +137,23 @@ def fit_booster(plan: Plan) -> Jobs:
         booster = plan.study.boosting[name.removesuffix("_refit") if 0 in plan.models[name].folds else name]
         trees = {key: getattr(booster, key) for key in ("n_estimators", "max_depth", "learning_rate")}
         yield name, {"recipe": {**trees, "seed": plan.study.seed}, "compute": compute}
+
+
+# Training
+
+
+@rule
+def train_fold(plan: Plan) -> Jobs:
+    """An experiment; its folds share the settings."""
+    for name, entry in plan.study.experiments.items():
+        yield name, {"recipe": _recipe(plan, entry, entry.repeat)}
+
+
+@rule
+def check_overfit(plan: Plan) -> Jobs:
+    """An overfit check."""
+    for name, check in plan.study.overfit.items():
+        yield name, {"photos": check.photos, "recipe": _recipe(plan, check, 0)}
 
 
 # Predictions
@@ -243,7 +243,7 @@ def weigh_conclusions(plan: Plan) -> Jobs:
 def weigh_switches(plan: Plan) -> Jobs:
     """One job, where models differ in a switch."""
     if plan.ablates:
-        names = {"roles": plan.splits, "draws": list(plan.study.experiments)}
+        names = {"roles": plan.splits, "samples": list(plan.study.experiments)}
         yield "all", {"models": _described(plan), **_entries(plan, "experiments", "splits"), "names": names}
 
 

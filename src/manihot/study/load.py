@@ -144,7 +144,7 @@ def _experiments(raw: dict[str, Any], defaults: dict[str, Any], preset: dict[str
     experiments = {}
     for name, entry in _sweeps(complete, "experiments", Experiment, path).items():
         as_found = entry.get("draw") == "as_found"
-        leak = preset["drawing"]["leak"] and as_found
+        leak = preset["sampling"]["leak"] and as_found
         entry = {"family": "networks", "leak": leak, "repeat": 0} | preset["learning"] | entry
         seeds = entry.pop("seeds", 1)
         if type(seeds) is not int or not 1 <= seeds <= 50:

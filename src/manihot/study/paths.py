@@ -95,7 +95,7 @@ class Paths:
         return f"results/features/weights/{self.plan.weights_name(entry.network, entry.weights)}.safetensors"
 
     def initial_weights(self, entry: Experiment | OverfitCheck) -> list[str]:
-        """The file of the weights that training starts from; none where it starts from drawn ones."""
+        """The file of the weights that training starts from; none where it starts from random ones."""
         return [] if entry.weights == "none" else [self.weights(entry)]
 
     def fitted(self, model: str, fold: str | int) -> Fitted:
@@ -118,7 +118,9 @@ class Paths:
     def report_inputs(self) -> dict[str, list[str]]:
         """Every result that the report shows, but for the costs, which come with them."""
         plan, experiments = self.plan, self.plan.study.experiments
-        published = ["results/scores/published.csv", "results/scores/conclusions.json"] if plan.published_files else []
+        published = (
+            ["results/published/numbers.csv", "results/published/conclusions.json"] if plan.published_files else []
+        )
         exploration = [f"{dataset}_{figure}" for dataset in plan.datasets for figure in ("classes", "sizes")]
         return {
             "catalogs": [

@@ -8,14 +8,14 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "split": {"fold_kind": "stratified", "group_duplicates": True},
         "new_class": {"in_every_fold": False},
         "learning": {"frozen_mode": "eval", "normalisation": "weights", "flips_at_validation": False},
-        "drawing": {"leak": False},
+        "sampling": {"leak": False},
         "boosting": {"refit": True},
     },
     "published": {
         "split": {"fold_kind": "plain", "group_duplicates": False},
         "new_class": {"in_every_fold": True},
         "learning": {"frozen_mode": "train", "normalisation": "none", "flips_at_validation": True},
-        "drawing": {"leak": True},
+        "sampling": {"leak": True},
         "boosting": {"refit": False},
     },
 }

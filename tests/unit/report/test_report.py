@@ -97,7 +97,7 @@ def test_a_study_without_any_result_still_gives_a_report(tmp_path: Path) -> None
 
 
 def test_the_published_study_has_its_sections_where_it_was_weighed(results: Path, page: str, tmp_path: Path) -> None:
-    weighed = ("scores/published.csv", "scores/conclusions.json", "scores/switches.csv")
+    weighed = ("published/numbers.csv", "published/conclusions.json", "scores/switches.csv")
     names = ("published", "conclusions", "switches")
     assert all(f'<section id="{name}"' in page and f'href="#{name}"' in page for name in names)
     assert page.count('class="verdict ') == 10 and "Not run in this study: resnet18, alexnet" in page

@@ -117,6 +117,6 @@ def test_the_report_reads_every_result_once(plan, paths):
     assert inputs["histories"] == paths.histories("frozen_head", *plan.of_kind("boosting"))
     assert inputs["overfit"] == ["results/training/overfit/by_heart/result.json"]
     assert {f"results/figures/confusion/{model}.svg" for model in plan.models} <= set(inputs["figures"])
-    assert "results/scores/published.csv" not in every and "results/scores/switches.csv" not in every
+    assert "results/published/numbers.csv" not in every and "results/scores/switches.csv" not in every
     ablated = build(STUDY | {"experiments": {"a": {}, "b": {"frozen_mode": "train"}}}, Path("mine.yaml"))
     assert "results/scores/switches.csv" in Paths(Plan(ablated, ROOT)).report_inputs()["scores"]
