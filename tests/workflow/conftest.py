@@ -1,5 +1,6 @@
 """A copy of the project with a finished tiny study in it, and a way to run the engine there."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 PARTS_OF_PROJECT = ["Snakefile", "workflow", "src", "config", "profiles", "envs", "tests/studies"]
@@ -82,9 +84,14 @@ def copy_project(target: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Project:
-    """The tiny study, run whole once; tests that change anything take `finished_copy`."""
-    project = copy_project(tmp_path_factory.mktemp("finished") / "project")
-    project.run()
+    """The tiny study, run whole once for all of pytest's processes; tests that change anything take `finished_copy`."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    project = Project(shared / "finished" / "project")
+    with FileLock(shared / "finished.lock"):
+        if not (project.folder / "results" / "report.html").exists():
+            copy_project(project.folder).run()
     return project
 
 

@@ -83,14 +83,12 @@ def test_a_good_study_is_accepted(project):
     assert project.rules()["train_fold"] == 2
 
 
-def test_cuda_without_a_gpu_is_one_line(fresh):
-    (fresh.folder / "study.yaml").write_text(
-        (fresh.folder / fresh.study).read_text().replace("device: cpu", "device: cuda")
-    )
-    fresh.study = "study.yaml"
-    done = fresh.run("--resources", "gpu=2", "--", "results/models/balanced/fold1/weights.safetensors", check=False)
+def test_cuda_without_a_gpu_is_one_line(finished_copy):
+    finished_copy.edit(finished_copy.study, "device: cpu", "device: cuda")
+    (finished_copy.folder / "results/models/balanced/fold1/weights.safetensors").unlink()
+    done = finished_copy.run("--resources", "gpu=2", "--", "results/models/balanced/fold1/weights.safetensors", check=False)
     assert done.returncode != 0 and "error: device is cuda, but no CUDA device" in done.stderr + done.stdout, (
         done.stderr
     )
     assert "Traceback" not in done.stderr + done.stdout
-    assert not (fresh.folder / "results/models/balanced/fold1/weights.safetensors").exists()
+    assert not (finished_copy.folder / "results/models/balanced/fold1/weights.safetensors").exists()

@@ -144,7 +144,8 @@ MODULES = {
     "catalog/duplicates.py": ({"build_catalog"}, {"catalog_shard", "cache_pixels", "list_photos", "fetch_weights"}),
     "pixels/cache.py": ({"cache_pixels"}, {"catalog_shard", "build_catalog", "split_photos", "sample_photos"}),
     "splits/roles.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
-    "splits/folds.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
+    "splits/folding.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features", "fit_head"}),
+    "splits/folds.py": ({"train_fold", "fit_head", "predict_booster"}, {"split_photos", "sample_photos", "cache_pixels"}),
     "splits/sampling.py": ({"split_photos", "sample_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
     "networks/build.py": ({"train_fold", "predict_fold", "extract_features", "check_overfit"}, {"split_photos", "cache_pixels"}),
     "training/trainer.py": ({"train_fold", "check_overfit"}, {"fit_head", "fit_booster", "extract_features", "sample_photos"}),
@@ -188,7 +189,7 @@ def own_photos(tmp_path_factory, finished) -> Project:
     labels[["image_id", "label"]].to_csv(project.folder / "labels.csv", index=False)
     (project.folder / "study.yaml").write_text(
         "threads: 1\ndevice: cpu\nresamples: 100\n"
-        "data: {mine: {source: csv, photos: photos, labels: labels.csv}}\nphotos: {shards: 8}\n"
+        "data: {mine: {source: csv, photos: photos, labels: labels.csv}}\nphotos: {shards: 3}\n"
         "splits: {main: {dataset: mine, folds: 2, test: 15, test_as_found: 0, per_class: 12, keep_for_training: 3}}\n"
         "experiments: {only: {split: main, size: 32, batch_size: 16, epochs: 1}}\n"
     )

@@ -19,7 +19,7 @@ TRAINED = "results/models/balanced/fold1/weights.safetensors"
 def training(finished_copy):
     """A run that is in the midst of training, in a group of processes of its own."""
     finished_copy.edit(
-        "tests/studies/tiny.yaml", "balanced: {based_on: imbalanced,", "balanced: {based_on: imbalanced, epochs: 300,"
+        "tests/studies/tiny.yaml", "balanced: {based_on: imbalanced,", "balanced: {based_on: imbalanced, epochs: 150,"
     )
     shutil.rmtree(finished_copy.folder / "results/state")
     command = [*ENGINE, "--", TRAINED]
