@@ -86,7 +86,9 @@ def test_a_good_study_is_accepted(project):
 def test_cuda_without_a_gpu_is_one_line(finished_copy):
     finished_copy.edit(finished_copy.study, "device: cpu", "device: cuda")
     (finished_copy.folder / "results/models/balanced/fold1/weights.safetensors").unlink()
-    done = finished_copy.run("--resources", "gpu=2", "--", "results/models/balanced/fold1/weights.safetensors", check=False)
+    done = finished_copy.run(
+        "--resources", "gpu=2", "--", "results/models/balanced/fold1/weights.safetensors", check=False
+    )
     assert done.returncode != 0 and "error: device is cuda, but no CUDA device" in done.stderr + done.stdout, (
         done.stderr
     )

@@ -97,7 +97,9 @@ def test_finished_work_is_emitted_again_when_results_are_lost(finished_copy):
     folder = finished_copy.folder / "results"
     for name in ("models", "pixels", "features", "predictions", "costs"):
         shutil.rmtree(folder / name)
-    done = finished_copy.run("--", *(f"results/{path}" for path in before if path.startswith(("models", "predictions"))))
+    done = finished_copy.run(
+        "--", *(f"results/{path}" for path in before if path.startswith(("models", "predictions")))
+    )
     assert results(finished_copy, *kept) == before
     costs = pd.concat(map(pd.read_csv, (finished_copy.folder / "results/costs/train_fold").rglob("*.csv")))
     assert (costs["reused"] == 1).all(), done.stderr
