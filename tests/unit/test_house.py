@@ -5,10 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "manihot"
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
+RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
 HEAVY = {"torch", "torchvision", "xgboost"}
 # These jobs train, or run, networks and boosters; every other one does without the libraries for it.
 COMPUTING = {
@@ -110,15 +112,24 @@ def test_no_file_has_to_be_scrolled_for_long():
 
 
 def test_every_rule_has_a_log_threads_and_resources():
-    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+    for path in RULES:
         for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
             name = rule.partition(":")[0]
             for directive in ("log:", "threads:", "mem_mb=", "runtime=", "conda:", "script:"):
                 assert directive in rule, f"{name} has no {directive}"
 
 
+def test_profiles_name_rules_that_there_are():
+    """The engine takes no notice of a rule that is not there: its resources or group would be lost in silence."""
+    rules = set(re.findall(r"^rule (\w+):", "".join(p.read_text() for p in RULES), flags=re.MULTILINE))
+    for path in ROOT.glob("profiles/*/config.yaml"):
+        profile = yaml.safe_load(path.read_text())
+        for key in ("set-resources", "set-threads", "groups"):
+            assert set(profile.get(key, {})) <= rules, f"{path}: {key}"
+
+
 def test_rules_files_hold_rules_only():
-    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+    for path in RULES:
         functions = re.findall(r"^def (\w+)", path.read_text(), flags=re.MULTILINE)
         assert not functions or path.name == "common.smk", f"{path.name}: {functions}"
 
