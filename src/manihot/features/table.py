@@ -1,4 +1,4 @@
-"""Stored features: an array a data set and view, and beside it its manifest (`arrays.py`).
+"""Stored features: an array a data set and view, and beside it its manifest (`core/arrays.py`).
 
 `{view}.npy` is float32 [N, D], a row a photo in the catalog's order. Heads and boosters read features only
 through `select`, which needs no torch.

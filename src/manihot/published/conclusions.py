@@ -21,7 +21,7 @@ FOR, AGAINST, CANNOT_TELL = "for", "against", "cannot tell"
 NOT_MEASURED = "Not in this study: it needs {}."
 STATEMENTS = {
     1: "Smaller networks can overfit faster than larger ones, and want smaller batches and learning rates.",
-    # 2 is about memory, which is no result but a cost: `memory_conclusion.py` weighs it for the report.
+    # 2 is about memory, which is no result but a cost: `memory.py` weighs it for the report.
     3: "Frozen pretrained backbones overfit less than networks trained from scratch.",
     4: "A bigger batch overfits more.",
     5: "Overfitting models sometimes test better.",

@@ -21,7 +21,7 @@ TABLES = {
     "hardware": "What it observed of memory, use and time",
 }
 NOT_RUN = "not run in this study"
-# Published against corrected, row by row of the table "Where the protocol was wrong" (docs explain each).
+# Published against corrected, row by row; `paper.ROWS` counts them from 1.
 PROTOCOL = [
     (
         "Training photos",

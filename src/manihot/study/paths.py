@@ -21,7 +21,7 @@ class Fitted(NamedTuple):
 
 
 def fitted_files(kind: Kind, model: str, fold: str = "{fold}") -> Fitted:
-    """The files that fitting a model of a kind on a fold writes; nothing else spells their paths."""
+    """The files that fitting a model of a kind on a fold writes; rules and scripts have them from here."""
     folder = f"results/models/{model}/fold{fold}"
     return Fitted(f"{folder}/{WEIGHTS[kind]}", f"{folder}/history.csv", f"{folder}/{RECORD}")
 

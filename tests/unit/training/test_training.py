@@ -180,12 +180,8 @@ def test_a_checkpoint_of_another_precision_is_not_used(tmp_path, every_epoch, ca
 
 
 def test_its_record_says_what_it_is(tmp_path):
-    run(
-        tmp_path,
-        recipe(network="mobilenet_v3_small", size=32, epochs=1),
-        train=photos(27, 32),
-        validation=photos(9, 32),
-    )
+    train, settings = photos(28, 32), recipe(network="mobilenet_v3_small", size=32, epochs=1)
+    run(tmp_path, settings, train=train, validation=photos(9, 32))
     fitted = bundle.read(next(tmp_path.glob("*/model.json")))
     record = fitted.record
     assert (record["kind"], record["fold"], record["network"]) == ("network", 1, "mobilenet_v3_small")
@@ -193,7 +189,8 @@ def test_its_record_says_what_it_is(tmp_path):
         "size": 32, "decode": "exact", "mean": list(build.IMAGENET[0]), "std": list(build.IMAGENET[1]),
     }  # fmt: skip
     assert fitted.labels == ["0", "1", "2"] and record["classes"][1]["name"] == "class 1"
-    assert record["class_shares"] == pytest.approx([1 / 3] * 3) and record["class_weights"] == pytest.approx([1] * 3)
+    assert record["class_shares"] == pytest.approx([10 / 28, 9 / 28, 9 / 28])
+    assert record["class_weights"] == class_weights(train.targets, 3).tolist() != [1.0] * 3
     assert record["precision"] == "float32" and record["parameters"] == record["trainable"] > 1_000_000
     assert load_file(fitted.path.with_name("weights.safetensors")).keys() == load(fitted.weights()).keys()
 
