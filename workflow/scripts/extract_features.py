@@ -20,6 +20,7 @@ with job(snakemake) as run:
     run.once(
         {"features.npy": outputs.features, "features.json": outputs.manifest},
         [
+            str(given.weights),
             files.sha256(given.weights),
             store.digest(usable, given.manifests, catalog),
             list(catalog["image_id"]),

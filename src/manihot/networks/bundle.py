@@ -67,14 +67,19 @@ def read(path: str | PathLike[str]) -> Bundle:
     path = Path(path)
     try:
         record = files.read_json(path)
-        version, weights = record["schema_version"], path.with_name(record["weights"]["file"])
-        whole = set(record) >= {"kind", "network", "input", "classes"} and "sha256" in record["weights"]
+        version = record["schema_version"]
+        labels = [entry["label"] for entry in record["classes"]]
+        whole = {"size", "mean", "std"} <= set(record["input"]) and {"file", "sha256"} <= set(record["weights"])
+        whole = whole and bool(labels) and {"kind", "network"} <= set(record)
     except (OSError, ValueError, KeyError, TypeError):
-        raise StudyError(f"{path} is missing or damaged: {_mend(path)}") from None
+        whole, version = False, None
+    if version not in {None, SCHEMA_VERSION}:
+        raise StudyError(
+            f"{path} has the schema version {version}, and this version of Manihot reads {SCHEMA_VERSION}: "
+            f"take the version that wrote it, or {_mend(path)}"
+        )
     if not whole:
-        raise StudyError(f"{path} is damaged: {_mend(path, weights)}")
-    if version != SCHEMA_VERSION:
-        raise StudyError(f"{path} has the schema version {version}, and this version reads {SCHEMA_VERSION}")
+        raise StudyError(f"{path} is missing or damaged: {_mend(path)}")
     return Bundle(path, record)
 
 

@@ -106,7 +106,7 @@ def split(results: Results, name: str) -> dict[str, Any]:
         fold = text.startswith("fold")
         cells = [count(int(counts.get(label, 0))) for label in titles]
         shown.add(Cell(text), *cells, count(len(labels)), tags="nested" if fold else "")
-    return {"name": name, "table": shown, "conflicts": record["conflicts"], "new_class": record["new_class"]}
+    return {"name": name, "table": shown, "conflicts": record["conflicts"]}
 
 
 def _fold_title(fold: int) -> str:

@@ -62,10 +62,10 @@ class Table:
         self.rows.append((tags, [Cell(cell) if isinstance(cell, str) else cell for cell in cells]))
 
 
-def columns(*titles: str, text: Iterable[str] = (), hints: dict[str, str] | None = None) -> list[Column]:
+def columns(*titles: str, text: Iterable[str] = ()) -> list[Column]:
     """Columns by title: numbers, except those named in `text`."""
-    names, said = set(text), hints or {}
-    return [Column(title, title not in names, said.get(title, "")) for title in titles]
+    names = set(text)
+    return [Column(title, title not in names) for title in titles]
 
 
 def absent(value: Any) -> bool:

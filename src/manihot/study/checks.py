@@ -57,7 +57,7 @@ def check(study: Study, path: Path) -> None:
             known(f"boosting.{name}.based_on", booster.based_on, study.boosting, "boosting setting")
     names = Counter(_model_names(study))
     for name, count in names.items():
-        if count > 1 or name in {"majority_class", "overfit", "heads", "boosting", "weights"}:
+        if count > 1 or name == "majority_class":
             raise StudyError(f"{path}: {name}: two models would be called so, or the name is taken; rename one")
     if not names:
         raise StudyError(f"{path}: experiments: none, and no backbones: there is nothing to train")

@@ -131,7 +131,7 @@ def test_a_protocol_sets_the_switches_and_a_key_wins():
         preset = PROTOCOLS[name]
         assert study.splits["main"].fold_kind == preset["split"]["fold_kind"]
         assert study.splits["more"].new_class.in_every_fold == preset["new_class"]["in_every_fold"]
-        assert study.experiments["third"].leak == preset["drawing"]["leak"]
+        assert study.experiments["third"].leak == preset["sampling"]["leak"]
         assert study.experiments["third"].normalisation == preset["learning"]["normalisation"]
         assert study.boosting["trees"].refit == preset["boosting"]["refit"]
     assert not published.experiments["first"].leak, "a balanced draw comes from the pool in the published study too"
