@@ -144,7 +144,7 @@ MODULES = {
     "catalog/duplicates.py": ({"build_catalog"}, {"catalog_shard", "cache_pixels", "list_photos", "fetch_weights"}),
     "pixels/cache.py": ({"cache_pixels"}, {"catalog_shard", "build_catalog", "split_photos", "sample_photos"}),
     "splits/roles.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
-    "splits/folding.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features", "fit_head"}),
+    "splits/folding.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
     "splits/folds.py": ({"train_fold", "fit_head", "predict_booster"}, {"split_photos", "sample_photos", "cache_pixels"}),
     "splits/sampling.py": ({"split_photos", "sample_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
     "networks/build.py": ({"train_fold", "predict_fold", "extract_features", "check_overfit"}, {"split_photos", "cache_pixels"}),
