@@ -117,7 +117,7 @@ Figures here too are of the code as it was, or of a prototype that was not kept,
 - **Boosting in one call.** Saved from a callback of XGBoost's in place of a call for every 25 rounds: no faster (0.95
   to 0.99 of the study's way), and longer. The fits alone take 4.7 of 5.0 s.
 - **bf16 features for every backbone.** MobileNetV2's fall below a cosine of 0.9999 to float32: `precision: auto` tries
-  eight drawn photos and takes float32 where it must.
+  eight photos of random noise and takes float32 where it must.
 """
 ESTIMATE = """\
 ### How long the published study takes there

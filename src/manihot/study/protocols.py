@@ -2,7 +2,7 @@
 
 from typing import Any
 
-# Rows 1 to 5, 8, 9 and 13 of the published study's protocol are these keys; a key of the study file always wins.
+# The settings in which the paper's protocol differs from the corrected one. A key of the study file always wins.
 PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
     "corrected": {
         "split": {"fold_kind": "stratified", "group_duplicates": True},
