@@ -41,7 +41,7 @@ STAGES = {
     "splits": ["split_photos", "sample_photos"],
     "training": ["train_fold", "predict_fold"],
     "scores": ["ensemble_folds", "score_model", "compare_models", "summarise_scores"],
-    "report": ["plot_exploration", "plot_curves", "plot_confusion", "plot_summary", "build_report"],
+    "report": ["build_report"],
 }
 
 

@@ -15,7 +15,6 @@ from PIL import Image, ImageDraw
 from manihot.core import files
 from manihot.core.names import PARTS
 from manihot.core.tables import history_columns, read_catalogs, read_photos
-from manihot.figures import plots
 from manihot.published import conclusions, numbers, paper
 from manihot.scores import comparisons, summaries, switches
 from manihot.scores import score as scores
@@ -305,7 +304,7 @@ def _costs(results: Path, rng: np.random.Generator) -> None:
 
 
 def _scores(results: Path) -> None:
-    """Scores, summary, selection, comparisons and figures, made by the project's own functions."""
+    """Scores, summary, selection and comparisons, made by the project's own functions."""
     catalogs = pd.concat([read_photos(results / f"catalog/{name}.csv") for name in ("leaves", "needles")])
     records: dict[tuple[str, str], dict[str, Any]] = {}
     for model in described():
@@ -321,10 +320,7 @@ def _scores(results: Path) -> None:
                 new_class=record["new_class"], majority=scores.majority_class(record), folds=tables,
             )  # fmt: skip
             files.write_json(results / f"scores/{name}/{part}.json", records[name, part])
-        chart = plots.confusion({part: records[name, part] for part in ("test", "validation")}, name)
-        files.write_text(results / f"figures/confusion/{name}.svg", chart)
-    summary = summaries.summarise(records, described())
-    files.write_table(results / "summary.csv", summary)
+    files.write_table(results / "summary.csv", summaries.summarise(records, described()))
     files.write_json(results / "scores/selection.json", summaries.select(records, described()))
     compared = []
     for model in described():
@@ -338,14 +334,4 @@ def _scores(results: Path) -> None:
             classes = files.read_json(results / f"splits/{model['split']}.json")["classes"]
             result = comparisons.compare(*sides, catalogs, classes, seed=1, resamples=100, permutations=200)
             compared.append((pair, result))
-    table = comparisons.tabulate(compared)
-    files.write_table(results / "scores/comparisons.csv", table)
-    files.write_text(results / "figures/summary/models.svg", plots.models(summary))
-    files.write_text(results / "figures/summary/comparisons.svg", plots.comparisons(table))
-    for dataset in DATASETS:
-        catalog = catalogs[catalogs["dataset"] == dataset]
-        files.write_text(results / f"figures/exploration/{dataset}_classes.svg", plots.class_bars(catalog, dataset))
-        files.write_text(results / f"figures/exploration/{dataset}_sizes.svg", plots.sizes(catalog, dataset))
-    for name in EXPERIMENTS:
-        histories = {fold: pd.read_csv(results / f"models/{name}/fold{fold}/history.csv") for fold in FOLDS}
-        files.write_text(results / f"figures/curves/{name}.svg", plots.curves(histories, name))
+    files.write_table(results / "scores/comparisons.csv", comparisons.tabulate(compared))

@@ -20,7 +20,6 @@ from sandbox import HANG, Watch, alone, tree, watched
 from manihot.catalog import inspect
 from manihot.core import files
 from manihot.core.errors import StudyError
-from manihot.figures import plots
 from manihot.networks import build, weights
 from manihot.photos import archives, kaggle
 from manihot.photos import labels as photo_labels
@@ -287,7 +286,6 @@ def shown(results: Path, text: str) -> Page:
         "distance": 1,
     }
     files.write_rows(results / "catalog/leaves/duplicates.csv", list(pair), [pair])
-    files.write_text(results / "figures/exploration/leaves_classes.svg", plots.class_bars(table, "leaves"))
     split = table.assign(role="pool", fold=1)[["dataset", "image_id", "label", "group", "role", "fold"]]
     files.write_table(results / "splits/main.csv", split)
     classes = [{"label": name, "name": name} for name in names]

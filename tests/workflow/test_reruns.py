@@ -17,14 +17,14 @@ BASED_ON_BALANCED = ["balanced", "new_class", "frozen"]
 BOOSTERS = {"xgboost_1": FOLDS, "xgboost_1_refit": ("0",)}
 HEADS = {"squeezenet_head": FOLDS}
 # What ends every change of a score. The head is compared with nothing.
-END = {"summarise_scores", "plot_summary", "build_report"}
+END = {"summarise_scores", "build_report"}
 COMPARED = END | {"compare_models"}
 REPORT = {"build_report"}
 
 
 def scored(*models):
     """The jobs that follow a model's predictions."""
-    rules = ("ensemble_folds", "score_model", "plot_confusion")
+    rules = ("ensemble_folds", "score_model")
     end = END if set(models) <= set(HEADS) else COMPARED
     return {f"{rule} {model}" for rule in rules for model in models} | end
 
@@ -39,7 +39,7 @@ def predicted(*experiments):
 def trained(*experiments):
     """The jobs that follow from an experiment's settings or photos."""
     folds = {f"train_fold {e} {fold}" for e in experiments for fold in NETWORKS[e]}
-    return folds | {f"plot_curves {e}" for e in experiments} | predicted(*experiments)
+    return folds | predicted(*experiments)
 
 
 def fitted(**models):
@@ -97,10 +97,10 @@ STUDY_EDITS = {
     "its augmentation": (swap("new_class: {based_on: balanced,", "new_class: {based_on: balanced, augment: {vertical_flip: true},"), trained("new_class")),
     "its views": (swap("tta: [identity, hflip]", "tta: [identity, vflip]"), {f"predict_fold balanced_tta {f}" for f in FOLDS} | scored("balanced_tta")),
     "its batch size, which predictions share": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, batch_size: 8,"), trained("frozen")),
-    "its run folds": (swap("run_folds: [1]", "run_folds: [1, 2]"), {"train_fold frozen 2", "predict_fold frozen 2", "plot_curves frozen"} | scored("frozen")),
+    "its run folds": (swap("run_folds: [1]", "run_folds: [1, 2]"), {"train_fold frozen 2", "predict_fold frozen 2"} | scored("frozen")),
     "its family": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, family: others,"), COMPARED),
     "a new experiment": (swap("experiments:\n", "experiments:\n  more: {draw: balanced, learning_rate: 1e-2}\n"), {
-        "sample_photos main more", "plot_curves more", "ensemble_folds more", "score_model more", "plot_confusion more",
+        "sample_photos main more", "ensemble_folds more", "score_model more",
         *(f"{r} more {f}" for r in ("train_fold", "predict_fold") for f in FOLDS), *END}),
     "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED),
     "the title": (swap("title: Tiny", "title: Small"), REPORT),
@@ -108,7 +108,7 @@ STUDY_EDITS = {
     "a head's epochs": (swap("head: {epochs: 2", "head: {epochs: 3"), fitted(**HEADS)),
     "a booster's trees": (swap("n_estimators: 4", "n_estimators: 5"), fitted(**BOOSTERS)),
     "no refit": (swap("max_depth: 2}", "max_depth: 2, refit: false}"), COMPARED),
-    "the resamples": (swap("resamples: 200", "resamples: 300"), {f"{r} {m}" for r in ("score_model", "plot_confusion") for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | COMPARED),
+    "the resamples": (swap("resamples: 200", "resamples: 300"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | COMPARED),
 }  # fmt: skip
 
 
@@ -154,7 +154,7 @@ MODULES = {
     "scores/score.py": ({"score_model"}, {"ensemble_folds", "predict_fold", "train_fold"}),
     "scores/comparisons.py": ({"compare_models"}, {"score_model", "ensemble_folds"}),
     "splits/as_published.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "catalog_shard"}),
-    "figures/plots.py": ({"plot_curves", "plot_confusion", "plot_summary", "plot_exploration"}, {"score_model", "compare_models"}),
+    "figures/plots.py": ({"build_report"}, {"score_model", "compare_models", "summarise_scores"}),
     "photos/demo.py": ({"list_photos"}, set()),
     "study/schema.py": (set(), {"train_fold", "build_report", "list_photos"}),
     "study/plan.py": (set(), {"train_fold", "build_report", "list_photos"}),

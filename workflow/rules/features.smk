@@ -25,6 +25,7 @@ rule extract_features:
     input:
         settings=settings_of("extract_features", "{backbone}"),
         weights=lambda wildcards: PATHS.weights(backbone_of(wildcards)),
+        record=lambda wildcards: PATHS.backbone_record(backbone_of(wildcards)),
         catalog="results/catalog/{dataset}.csv",
         manifests=expand("results/pixels/{{dataset}}/{{size}}px/{shard}.json", shard=PLAN.shards),
         arrays=ancient(expand("results/pixels/{{dataset}}/{{size}}px/{shard}.npy", shard=PLAN.shards)),

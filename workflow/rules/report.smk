@@ -4,6 +4,7 @@ rule build_report:
         settings=settings_of("build_report", "all"),
     output:
         report="results/report.html",
+        figures=[report(path, category=category, labels=labels) for path, category, labels in PATHS.figures()],
         cost="results/costs/build_report/all.csv",
     log:
         "results/logs/build_report/all.log",

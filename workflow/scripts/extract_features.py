@@ -14,7 +14,7 @@ with job(snakemake) as run:
 
     given, outputs, view = snakemake.input, snakemake.output, snakemake.wildcards.view
     seen, compute = Input(**run.settings["input"]), Compute(**run.settings["compute"])
-    backbone = Backbone(seen, Path(given.weights), run.settings["batch_size"])
+    backbone = Backbone(seen, Path(given.weights), run.settings["batch_size"], *map(Path, given.record))
     catalog = read_photos(given.catalog)
     usable = catalog[catalog["status"] == "ok"]
     run.once(

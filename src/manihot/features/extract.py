@@ -21,9 +21,10 @@ from manihot.core.errors import StudyError
 from manihot.core.gpus import Compute
 from manihot.core.state import State
 from manihot.features.table import write
-from manihot.networks import augment, build
+from manihot.networks import augment, build, bundle
 from manihot.networks import device as machine
 from manihot.networks.batches import Batches, Photos
+from manihot.networks.blocks import Block
 from manihot.networks.build import Input
 
 log = logging.getLogger(__name__)
@@ -35,11 +36,21 @@ FAITHFUL = 0.9999
 
 @dataclass(frozen=True)
 class Backbone:
-    """A frozen network: what it sees, the file of its weights, and how many photos it takes at a time."""
+    """A frozen network: what it sees, the file of its weights, and how many photos it takes at a time.
+
+    `record` is that of the fold (`model.json`) where an experiment of the study trained the network.
+    """
 
     input: Input
     weights: Path
     batch_size: int
+    record: Path | None = None
+
+    def load(self) -> nn.Module:
+        """The network but for its last layer, in eval mode: photos [n, 3, size, size] to features [n, D]."""
+        if self.record is None:
+            return build.feature_network(self.input.network, self.weights)
+        return build.headless(build.load_network(bundle.read(self.record))).requires_grad_(False)
 
 
 def extract(
@@ -62,7 +73,7 @@ def extract(
     """
     torch.set_num_threads(compute.threads)
     network, batch_size = backbone.input.network, backbone.batch_size
-    model = build.feature_network(network, backbone.weights)
+    model = backbone.load()
     usable = np.flatnonzero(catalog["status"] == "ok")
     channels = backbone.input.channels()
     with machine.choose(compute) as chosen:
@@ -98,6 +109,7 @@ def extract(
             "parameters": build.parameter_counts(model)["parameters"],
             "precision": str(dtype).removeprefix("torch."),
             "weights": {"path": str(backbone.weights), "sha256": files.sha256(backbone.weights)},
+            **({"record": str(backbone.record)} if backbone.record else {}),
         }
         about = {"dataset": str(catalog["dataset"].iloc[0]), "view": view, "backbone": record}
         write(state.folder / "features.npy", catalog["image_id"].tolist(), blocks(), about)
@@ -106,13 +118,13 @@ def extract(
 
 def prepared(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
     """A copy of a frozen network ready to run on `device` in `dtype`: batch norms are fused into the convolutions
-    before them, which is a pass over memory and a rounding less."""
+    before them, which is a pass over memory and a rounding less. Our own blocks normalise only what they pooled."""
     try:
-        model = fuse(model)
+        ready = copy.deepcopy(model) if any(isinstance(part, Block) for part in model.modules()) else fuse(model)
     except Exception as error:  # torch.fx cannot trace every network; it then runs as it is
         log.info("batch norms are not fused: %s", error)
-        model = copy.deepcopy(model)
-    return model.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        ready = copy.deepcopy(model)
+    return ready.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 @torch.inference_mode()

@@ -1,4 +1,7 @@
-"""The networks: two small ones of the paper, and torchvision's with a new last layer."""
+"""The networks: two small ones of the paper, and torchvision's with a new last layer.
+
+Torchvision is imported where its networks are built: it takes two seconds, and our own networks do without it.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -8,15 +11,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-import torchvision
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file
 from torch import Tensor, nn
-from torchvision.models import get_model, get_model_weights, list_models
 
 from manihot.core.errors import StudyError
 from manihot.core.text import did_you_mean
 from manihot.networks.blocks import Block
+from manihot.networks.bundle import Bundle
 
 Triple = tuple[float, float, float]
 IMAGENET: tuple[Triple, Triple] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -80,9 +82,11 @@ def _connected(inputs: int, *widths: int, dropout: float, classes: int) -> list[
 
 def known_networks() -> list[str]:
     """The names a study may use: the two of our own, and torchvision's classifiers."""
+    from torchvision import models
+
     # These two return a tuple of several heads in training.
     several_heads = {"googlenet", "inception_v3"}
-    return [*OWN, *(n for n in list_models(module=torchvision.models) if n not in several_heads)]
+    return [*OWN, *(n for n in models.list_models(module=models) if n not in several_heads)]
 
 
 def torchvision_network(name: str) -> nn.Module:
@@ -91,6 +95,8 @@ def torchvision_network(name: str) -> nn.Module:
     Raises:
         StudyError: there is none of this name.
     """
+    from torchvision.models import get_model
+
     names = known_networks()
     if name not in names or name in OWN:
         hint = did_you_mean(name, names, f"known are {', '.join(OWN)} and torchvision's")
@@ -197,6 +203,19 @@ def feature_network(name: str, weights: Path) -> nn.Module:
     return headless(model).eval().requires_grad_(False)
 
 
+def load_network(fitted: Bundle) -> nn.Module:
+    """The network that training wrote, in eval mode: photos [n, 3, size, size] to logits [n, K].
+
+    Raises:
+        StudyError: its weights are not those that its record names.
+    """
+    network, size = fitted.record["network"], fitted.record["input"]["size"]
+    content = load(fitted.weights())
+    model = classifier(network, len(fitted.labels), size, dropout=0.0, weights=None, frozen=False, seed=0)
+    model.load_state_dict(content)
+    return model.eval()
+
+
 def headless(model: nn.Module) -> nn.Module:
     """A network made to give [n, D] features: what its last layer takes in."""
     model.set_submodule(last_layer(model)[0], nn.Identity())
@@ -213,6 +232,8 @@ def normalisation(network: str, kind: str = "weights") -> tuple[Sequence[float],
         return IMAGENET
     if kind == "none" or network in OWN:
         return PIXELS
+    from torchvision.models import get_model_weights
+
     preset = next(iter(get_model_weights(network))).transforms()
     return preset.mean, preset.std
 

@@ -8,9 +8,10 @@ import io
 import shutil
 import zlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,15 +68,15 @@ class Demo:
     seed: int
 
 
-def render_demo(images: Path, demo: Demo, threads: int, progress: Callable[[int, int], None]) -> list[Label]:
-    """Render the photos as JPEG files of 800x600 into `images`; returns their labels.
+def render_demo(images: Path, demo: Demo, processes: int, progress: Callable[[int, int], None]) -> list[Label]:
+    """Render the photos as JPEG files of 400x300 into `images`; returns their labels.
 
-    A synthetic photo depends on kind, seed and its number.
+    A synthetic photo depends on kind, seed and its number alone: so many `processes` share them.
 
     Raises:
         StudyError: no room is left for photos beside duplicates and damaged files.
     """
-    photos, kind, seed, duplicates = demo.photos, demo.kind, demo.seed, demo.duplicates
+    photos, kind, duplicates = demo.photos, demo.kind, demo.duplicates
     originals = photos - duplicates - demo.damaged
     if originals < 1:
         raise StudyError(
@@ -85,25 +86,29 @@ def render_demo(images: Path, demo: Demo, threads: int, progress: Callable[[int,
     images.mkdir(parents=True)
     # A prime step, so that the sources of copies are spread over the photos.
     sources = [index if index < originals else index * 7919 % originals for index in range(photos)]
-    classes = [_class_of(source, kind, seed) for source in sources]
+    classes = [_class_of(source, kind, demo.seed) for source in sources]
     if duplicates:
         classes[originals + duplicates - 1] = (classes[originals + duplicates - 1] + 1) % len(KINDS[kind])
     labels = [Label(f"{kind}_{index:05d}.jpg", *KINDS[kind][one][:2]) for index, one in enumerate(classes)]
 
-    def make(index: int) -> None:
-        picture = _render(sources[index], kind, seed, demo.label_noise)
-        if index < originals:
-            content = _encode(picture, on_its_side=index % ON_ITS_SIDE == 0)
-        elif index < originals + duplicates:
-            content = _altered(picture, way=index - originals)
-        else:
-            content = _damaged(_encode(picture), way=index - originals - duplicates)
-        (images / labels[index].image_id).write_bytes(content)
-
-    with ThreadPoolExecutor(threads) as pool:
-        for done, _ in enumerate(pool.map(make, range(photos)), 1):
+    paths = [images / label.image_id for label in labels]
+    with ProcessPoolExecutor(processes) as pool:
+        for done, _ in enumerate(pool.map(_make, repeat(demo), range(photos), sources, paths, chunksize=8), 1):
             progress(done, photos)
     return labels
+
+
+def _make(demo: Demo, index: int, source: int, path: Path) -> None:
+    """Write photo `index`, or what is made of the photo `source`."""
+    picture = _render(source, demo.kind, demo.seed, demo.label_noise)
+    originals = demo.photos - demo.duplicates - demo.damaged
+    if index < originals:
+        content = _encode(picture, on_its_side=index % ON_ITS_SIDE == 0)
+    elif index < originals + demo.duplicates:
+        content = _altered(picture, way=index - originals)
+    else:
+        content = _damaged(_encode(picture), way=index - originals - demo.duplicates)
+    path.write_bytes(content)
 
 
 def _class_of(index: int, kind: str, seed: int) -> int:

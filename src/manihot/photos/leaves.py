@@ -1,6 +1,7 @@
 """Pictures of leaves, rendered: palmate leaves with spots in a field, other leaves on paper.
 
-Lengths are pixels of an 800x600 picture, angles radians, colours red, green and blue in 0..255.
+Lengths are pixels of an 800x600 picture, which is rendered at half that size; angles are radians, colours red,
+green and blue in 0..255.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-WIDTH, HEIGHT = SIZE = 800, 600
+SCALE = 0.5
+WIDTH, HEIGHT = SIZE = 400, 300
 Colour = tuple[float, float, float]
 Array = NDArray[np.floating[Any]]
 GREEN: Colour = (60, 116, 44)
@@ -54,14 +56,14 @@ class Scene:
 
     def shape(self, outline: Array, colour: Colour, covers: bool = True) -> None:
         """Fill a polygon `[N, 2]`; one that does not cover only colours the leaves that are there."""
-        points = outline.ravel().tolist()
+        points = (SCALE * outline).ravel().tolist()
         self._on_image.polygon(points, fill=_rgb(colour))
         if covers:
             self._on_mask.polygon(points, fill=255)
 
     def line(self, path: Array, colour: Colour, width: float, covers: bool = True) -> None:
         """Render a line through points `[N, 2]`."""
-        points, whole = path.ravel().tolist(), max(1, round(width))
+        points, whole = (SCALE * path).ravel().tolist(), max(1, round(SCALE * width))
         self._on_image.line(points, fill=_rgb(colour), width=whole, joint="curve")
         if covers:
             self._on_mask.line(points, fill=255, width=whole, joint="curve")
@@ -90,7 +92,7 @@ class Lobe:
         scene.shape(np.concatenate([self.midrib, self.right[::-1]]), shade, covers=False)
 
     def veins(self, scene: Scene, colour: Colour, pairs: int) -> None:
-        """Render the midrib and its side veins."""
+        """Render the midrib and so many pairs of side veins."""
         for t in np.linspace(0.08, 0.85, pairs):
             for side in (-0.85, 0.85):
                 vein = np.stack([self.at(t, 0), self.at(t + 0.13, side)])
@@ -162,8 +164,9 @@ def _palmate(
     colour: Colour,
     spots: Spots | None = None,
     severity: float = 0.0,
+    veins: int = 6,
 ) -> None:
-    """A leaf of five to nine lobes on a stalk, with its spots."""
+    """A leaf of five to nine lobes on a stalk, with its spots and so many pairs of veins a lobe."""
     heading = rng.uniform(0, 2 * np.pi)
     stalk = Lobe(centre, heading + np.pi, length * 1.2, np.ones(8), rng.normal(0, 0.2))
     scene.line(stalk.midrib, _vary(rng, (132, 92, 62), 20), length / 45)
@@ -179,7 +182,7 @@ def _palmate(
             _spot(scene, rng, lobe, spots, shade, rng.poisson(severity * spots.number))
         if rng.random() < 0.25:
             _spot(scene, rng, lobe, BLEMISH, shade, rng.poisson(BLEMISH.number))
-        lobe.veins(scene, _mix(shade, (205, 215, 140), 0.45), pairs=6)
+        lobe.veins(scene, _mix(shade, (205, 215, 140), 0.45), pairs=veins)
 
 
 def _spot(scene: Scene, rng: np.random.Generator, lobe: Lobe, spots: Spots, blade: Colour, number: int) -> None:
@@ -207,22 +210,22 @@ def _field(rng: np.random.Generator) -> Image.Image:
         fresh = rng.random() < 0.85
         weed = _vary(rng, (62, 98, 44), 22) if fresh else _vary(rng, (150, 122, 52), 30)
         weed = _mix(weed, dark, rng.uniform(0, 0.5))
-        _palmate(scene, rng, rng.uniform((0, 0), size), rng.uniform(40, 120), weed)
+        _palmate(scene, rng, rng.uniform((0, 0), (400, 300)), rng.uniform(40, 120), weed, veins=0)
     ground = _image(np.array(dark) + clouds[..., None] * (np.array(bright) - np.array(dark)))
     picture = Image.composite(scene.image, ground, scene.mask)
-    return picture.filter(ImageFilter.BoxBlur(rng.uniform(0.6, 2.5))).resize(SIZE, Image.Resampling.BILINEAR)
+    return picture.filter(ImageFilter.BoxBlur(SCALE * rng.uniform(0.6, 2.5))).resize(SIZE, Image.Resampling.BILINEAR)
 
 
 def _expose(scene: Scene, behind: Image.Image, rng: np.random.Generator, harsh: float) -> Image.Image:
     """Lay the leaves and their shadow on what is behind, in uneven and tinted light, with sensor noise."""
-    small = WIDTH // 8, HEIGHT // 8
+    small = WIDTH // 4, HEIGHT // 4
     right, down = rng.uniform(-4, 4, 2)
     shadow = scene.mask.resize(small, Image.Resampling.BILINEAR).filter(ImageFilter.GaussianBlur(1.5))
     shadow = shadow.transform(small, Image.Transform.AFFINE, (1, 0, -right, 0, 1, -down))
     shade = shadow.point([round(255 - 0.55 * harsh * depth) for depth in range(256)])
     behind = Image.composite(behind, Image.new("RGB", SIZE), shade.resize(SIZE, Image.Resampling.BILINEAR))
-    leaves = scene.image.filter(ImageFilter.BoxBlur(rng.uniform(0.5, 1.5)))
-    picture = Image.composite(leaves, behind, scene.mask.filter(ImageFilter.BoxBlur(1)))
+    leaves = scene.image.filter(ImageFilter.BoxBlur(SCALE * rng.uniform(0.5, 1.5)))
+    picture = Image.composite(leaves, behind, scene.mask.filter(ImageFilter.BoxBlur(SCALE)))
     strength = rng.uniform(0.95 - 0.2 * harsh, 1.02 + 0.25 * harsh)
     light = np.float32(strength) * (1 + np.float32(0.4 * harsh) * _clouds(rng, SIZE, 3))
     tint = (1 + harsh * rng.normal(0, 0.05, 3)).astype(np.float32)

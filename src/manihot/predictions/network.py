@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load
 from torch import Tensor, nn
 
 from manihot.core import files
@@ -42,19 +41,6 @@ def predict(
         return batches.outputs(probabilities, batch_size, changes).cpu().numpy()
 
 
-def load_network(fitted: Bundle) -> nn.Module:
-    """The network that training wrote, in eval mode: photos [n, 3, size, size] to logits [n, K].
-
-    Raises:
-        StudyError: its weights are not those that its record names.
-    """
-    network, size = fitted.record["network"], fitted.record["input"]["size"]
-    content = load(fitted.weights())
-    model = build.classifier(network, len(fitted.labels), size, dropout=0.0, weights=None, frozen=False, seed=0)
-    model.load_state_dict(content)
-    return model.eval()
-
-
 @dataclass(frozen=True)
 class Viewing:
     """How photos are shown to a network: in each of `views`, `batch_size` at a time.
@@ -86,7 +72,7 @@ def predict_fold(
         StudyError: damaged weights or pixels, or no device.
     """
     torch.set_num_threads(compute.threads)
-    model = load_network(fitted)
+    model = build.load_network(fitted)
     augmentation = Augmentation(**viewing.validation_augment)
     with machine.choose(compute) as chosen:
         dtype = machine.precision(compute.precision, chosen)

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from manihot.core.classes import class_order, full_title
+from manihot.figures import plots
 from manihot.report.results import Results
 from manihot.report.tables import Cell, Column, Table, columns, count
 from manihot.report.thumbnails import Photos, examples
@@ -44,7 +45,10 @@ def exploration(results: Results, photos: Photos, dataset: str, source: str, see
     return {
         "name": dataset,
         "overview": overview,
-        "figures": [results.figure(f"exploration/{dataset}_{chart}.svg") for chart in ("classes", "sizes")],
+        "figures": [
+            results.figure(f"exploration/{dataset}_classes.svg", plots.class_bars(catalog, dataset)),
+            results.figure(f"exploration/{dataset}_sizes.svg", plots.sizes(catalog, dataset)),
+        ],
         "classes": classes,
         "more_classes": max(0, len(labels) - 24),
         "pairs": [] if duplicates is None else _pairs(photos, dataset, duplicates),

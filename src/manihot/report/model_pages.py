@@ -18,7 +18,7 @@ def page(results: Results, photos: Photos, scores: Scores, model: Model, chosen:
     """Scores, curves, confusion, classes and telling photos of a model; what is missing is named."""
     name, record = model["name"], results.split_record(model["split"])
     curves = results.curves(model)
-    confusion = results.figure(f"confusion/{name}.svg")
+    confusion = results.confusion(name)
     missing = [] if scores.has(name) else ["its scores"]
     missing += ["its confusion matrices"] if confusion is None else []
     missing += ["its learning curves"] if curves is None and model["kind"] != "tta" else []
@@ -64,7 +64,6 @@ def metric(score: Mapping[str, Any], measure: str) -> Cell:
 
 
 def _calibration(results: Results, name: str) -> dict[str, Any] | None:
-    """Plotted here, not by a rule of its own: it is a table of ten rows in the scores."""
     score = results.score(name, "test")
     if score is None:
         return None

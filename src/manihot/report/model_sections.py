@@ -9,6 +9,7 @@ import pandas as pd
 from manihot.core.classes import class_title
 from manihot.core.names import PART_TITLES
 from manihot.core.tables import probabilities
+from manihot.figures import plots
 from manihot.report.results import Results
 from manihot.report.tables import (
     ABSENT,
@@ -110,6 +111,18 @@ def chosen(results: Results) -> dict[str, str]:
     """The chosen model of each family."""
     selection = results.json("scores/selection.json") or {}
     return {family: entry["chosen"] for family, entry in selection.items()}
+
+
+def models_chart(results: Results) -> dict[str, Any] | None:
+    """The tests of every model as a chart."""
+    summary = results.table("summary.csv")
+    return None if summary is None else results.figure("summary/models.svg", plots.models(summary))
+
+
+def comparisons_chart(results: Results) -> dict[str, Any] | None:
+    """The paired comparisons as a chart."""
+    table = results.table("scores/comparisons.csv")
+    return None if table is None else results.figure("summary/comparisons.svg", plots.comparisons(table))
 
 
 def compared(table: pd.DataFrame | None) -> list[Table]:

@@ -24,24 +24,30 @@ def build(
     made: str,
     commit: str,
     versions: Mapping[str, str],
+    figures: Path | None = None,
 ) -> None:
     """Write the report of what lies below `results`; a result that is missing is named in its place.
 
     `settings` are title, description, protocol, seed, the plan's models, data sets (with `root` and `source`)
     and the resolved study; `made` is the time and `commit` the state of the sources as the reader sees them.
+    Charts of results are also written as SVG files below `figures`, where it is given.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    found = Results(results)
     page = environment.get_template("template.html").render(
-        contents(Results(results), settings),
+        contents(found, settings),
         style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
         script=Markup((HERE / "script.js").read_text(encoding="utf-8")),
         made=made,
         commit=commit,
         versions=versions,
     )
+    if figures is not None:
+        for path, text in found.figures.items():
+            files.write_text(figures / path, text)
     files.write_text(output, page)
 
 
@@ -64,9 +70,9 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "set_aside": data_sections.set_aside(results, settings["datasets"]),
         "splits": [data_sections.split(results, name) for name in dict.fromkeys(model["split"] for model in models)],
-        "models_figure": results.figure("summary/models.svg"),
+        "models_figure": model_sections.models_chart(results),
         "models_table": model_sections.all_models(scores, models, chosen),
-        "comparisons_figure": results.figure("summary/comparisons.svg"),
+        "comparisons_figure": model_sections.comparisons_chart(results),
         "comparisons": model_sections.compared(results.table("scores/comparisons.csv")),
         "augmented": model_sections.augmented(results, scores, models),
         "pages": [model_pages.page(results, photos, scores, model, chosen) for model in models],

@@ -16,10 +16,11 @@ TEXT = ("dataset", "image_id", "label", "name", "model", "kind", "part", "family
 
 
 class Results:
-    """A study's results folder."""
+    """A study's results folder; `figures` collects the charts of the page that are also files, by their paths."""
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.figures: dict[str, str] = {}
 
     def table(self, path: str) -> pd.DataFrame | None:
         """A CSV table; ids, labels and names stay text."""
@@ -40,18 +41,27 @@ class Results:
         whole = self.folder / path
         return files.read_json(whole) if whole.is_file() else None
 
-    def figure(self, path: str) -> dict[str, Any] | None:
-        """A chart of the results: its SVG in the page's colours, its title, and its numbers in words."""
-        whole = self.folder / "figures" / path
-        return chart(whole.read_text(encoding="utf-8")) if whole.is_file() else None
+    def figure(self, path: str, text: str) -> dict[str, Any]:
+        """The SVG `text` as a chart of the page, which is also a file of this path below `figures/`."""
+        self.figures[path] = text
+        return chart(text)
 
     def curves(self, model: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A model's learning curves: an experiment's own chart; heads' and boosters' are plotted here."""
-        if model["kind"] in {"network", "tta"}:
-            return self.figure(f"curves/{model['name']}.svg")
+        """A model's learning curves; None where no fold has been fitted, or it has the fits of another model."""
+        if model["kind"] == "tta":
+            return None
         paths = {fold: f"models/{model['name']}/fold{fold}/history.csv" for fold in model["folds"]}
         histories = {fold: table for fold, path in paths.items() if (table := self.table(path)) is not None}
-        return chart(plots.curves(histories, model["name"])) if histories else None
+        if not histories:
+            return None
+        return self.figure(f"curves/{model['name']}.svg", plots.curves(histories, model["name"]))
+
+    def confusion(self, model: str) -> dict[str, Any] | None:
+        """A model's confusion matrices on the test and out of fold; None where it has not been scored on both."""
+        scores = {part: self.json(f"scores/{model}/{part}.json") for part in ("test", "validation")}
+        if None in scores.values():
+            return None
+        return self.figure(f"confusion/{model}.svg", plots.confusion(scores, model))
 
     def split_record(self, split: str) -> dict[str, Any] | None:
         """Classes, counts and conflicts of a split."""

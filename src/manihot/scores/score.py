@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.metrics import confusion_matrix
 
 from manihot.core import files
 from manihot.core.errors import StudyError
@@ -141,7 +140,7 @@ def score(
         "metrics": measured,
         "baseline": None,
         "per_class": _per_class(scored, classes, recall),
-        "confusion": confusion_matrix(scored.true, scored.predicted, labels=range(len(labels))).tolist(),
+        "confusion": _confusion(scored.true, scored.predicted, len(labels)),
         "calibration": calibration(scored),
         "old_classes": None,
         "new_class": None,
@@ -205,6 +204,14 @@ def _with_intervals(
     }
     each = {"value": recall, "low": low, "high": high}
     return measured, {name: [_number(number) for number in numbers] for name, numbers in each.items()}
+
+
+def _confusion(true: NDArray[np.intp], predicted: NDArray[np.intp], classes: int) -> list[list[int]]:
+    """Photos of each true class (rows) and predicted class (columns)."""
+    counts: list[list[int]] = (
+        np.bincount(true * classes + predicted, minlength=classes**2).reshape(classes, -1).tolist()
+    )
+    return counts
 
 
 def _per_class(scored: Outcomes, classes: Classes, recall: Mapping[str, list[float | None]]) -> list[dict[str, Any]]:

@@ -47,6 +47,10 @@ def check(study: Study, path: Path) -> None:
             _folds(f"{path}: {section}.{name}", entry.run_folds, study.splits[entry.split].folds)
             if entry.based_on is not None:
                 known(f"{section}.{name}.based_on", entry.based_on, entries, section.removesuffix("s"))
+    for name, backbone in study.backbones.items():
+        if backbone.trained:
+            known(f"backbones.{name}.weights", backbone.trained[0], study.experiments, "experiment")
+            _trained_backbone(path, study, name)
     for name, overfit in study.overfit.items():
         known(f"overfit.{name}.split", overfit.split, study.splits, "split")
     for name, booster in study.boosting.items():
@@ -69,6 +73,27 @@ def _folds(place: str, run_folds: list[int] | None, folds: int) -> None:
             raise StudyError(f"{place}.run_folds: there is no fold {fold}: the split has {folds}")
     if run_folds is not None and (not run_folds or len(set(run_folds)) < len(run_folds)):
         raise StudyError(f"{place}.run_folds: must name at least one fold, each once")
+
+
+def _trained_backbone(path: Path, study: Study, name: str) -> None:
+    """A backbone that an experiment trained: only the fold that its network did not learn from is a fair test."""
+    place, backbone = f"{path}: backbones.{name}", study.backbones[name]
+    assert backbone.trained is not None
+    trained, fold = backbone.trained
+    experiment = study.experiments[trained]
+    for key in ("split", "network", "size", "normalisation"):
+        mine, wanted = getattr(backbone, key), getattr(experiment, key)
+        if mine != wanted:
+            raise StudyError(f"{place}.{key}: is {mine}, but its network was trained as {trained}: set it to {wanted}")
+    if fold not in (experiment.run_folds or range(1, study.splits[experiment.split].folds + 1)):
+        raise StudyError(f"{place}.weights: {trained} trains no fold {fold}")
+    boosters = {f"boosting.{n}": b.run_folds or [fold] for n, b in study.boosting.items() if b.backbone == name}
+    for key, folds in {f"backbones.{name}": backbone.run_folds, **boosters}.items():
+        if folds != [fold]:
+            raise StudyError(
+                f"{path}: {key}.run_folds: must be [{fold}]: "
+                f"the network {backbone.weights} was trained on the photos of all other folds"
+            )
 
 
 def _model_names(study: Study) -> list[str]:

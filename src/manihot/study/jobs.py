@@ -5,7 +5,7 @@ what is not in there a job does not know, and a change of it does not rerun the 
 input is of, in the order in which the rule lists them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from manihot.published import paper
@@ -247,32 +247,7 @@ def weigh_switches(plan: Plan) -> Jobs:
         yield "all", {"models": _described(plan), **_entries(plan, "experiments", "splits"), "names": names}
 
 
-# Figures and the report
-
-
-@rule
-def plot_exploration(plan: Plan) -> Jobs:
-    """A data set."""
-    yield from _without_settings(plan.datasets)
-
-
-@rule
-def plot_curves(plan: Plan) -> Jobs:
-    """An experiment."""
-    for name in plan.study.experiments:
-        yield name, {"folds": list(plan.models[name].folds)}
-
-
-@rule
-def plot_confusion(plan: Plan) -> Jobs:
-    """A model."""
-    yield from _without_settings(plan.models)
-
-
-@rule
-def plot_summary(plan: Plan) -> Jobs:
-    """One job."""
-    yield from _without_settings(["all"])
+# The report
 
 
 @rule
@@ -297,12 +272,6 @@ def build_report(plan: Plan) -> Jobs:
 
 
 # What several rules' jobs know.
-
-
-def _without_settings(names: Iterable[str]) -> Jobs:
-    """Jobs that know nothing but their input files."""
-    for name in names:
-        yield name, {}
 
 
 def _compute(plan: Plan) -> Settings:

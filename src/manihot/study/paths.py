@@ -4,7 +4,7 @@ A path may hold wildcards of the workflow (`{model}`, `{fold}`): what is given i
 to a path, as `ancient`, it gets in the rules.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from manihot.core.names import PARTS, RECORD, WEIGHTS
@@ -91,8 +91,14 @@ class Paths:
         }
 
     def weights(self, entry: Experiment | OverfitCheck | Backbone) -> str:
-        """The file of the weights that an entry's network starts from."""
+        """The file of the weights that an entry's network starts from, or that its frozen network has."""
+        if isinstance(entry, Backbone) and entry.trained:
+            return self.fitted(*entry.trained).weights
         return f"results/features/weights/{self.plan.weights_name(entry.network, entry.weights)}.safetensors"
+
+    def backbone_record(self, backbone: Backbone) -> list[str]:
+        """The record of the fold whose network a backbone has; none where its weights are not of this study."""
+        return [self.fitted(*backbone.trained).model] if backbone.trained else []
 
     def initial_weights(self, entry: Experiment | OverfitCheck) -> list[str]:
         """The file of the weights that training starts from; none where it starts from random ones."""
@@ -117,18 +123,17 @@ class Paths:
 
     def report_inputs(self) -> dict[str, list[str]]:
         """Every result that the report shows, but for the costs, which come with them."""
-        plan, experiments = self.plan, self.plan.study.experiments
+        plan = self.plan
         published = (
             ["results/published/numbers.csv", "results/published/conclusions.json"] if plan.published_files else []
         )
-        exploration = [f"{dataset}_{figure}" for dataset in plan.datasets for figure in ("classes", "sizes")]
         return {
             "catalogs": [
                 f"results/catalog/{dataset}{table}.csv" for dataset in plan.datasets for table in ("", "/duplicates")
             ],
             "splits": [f"results/splits/{split}.{kind}" for split in plan.splits for kind in ("csv", "json")],
             "models": [record_of(model) for model in plan.models],
-            "histories": self.histories(*plan.of_kind("head", "boosting")),
+            "histories": self.histories(*plan.of_kind("network", "head", "boosting")),
             "overfit": [f"results/training/overfit/{check}/result.json" for check in plan.study.overfit],
             "scores": [
                 "results/summary.csv",
@@ -137,10 +142,17 @@ class Paths:
                 *published,
                 *(["results/scores/switches.csv"] if plan.ablates else []),
             ],
-            "figures": [
-                *(f"results/figures/exploration/{figure}.svg" for figure in exploration),
-                *(f"results/figures/curves/{experiment}.svg" for experiment in experiments),
-                *(f"results/figures/confusion/{model}.svg" for model in plan.models),
-                *(f"results/figures/summary/{figure}.svg" for figure in ("models", "comparisons")),
-            ],
         }
+
+    def figures(self) -> Iterator[tuple[str, str, dict[str, str]]]:
+        """Each chart that the report writes as a file: its path, and category and labels for the engine's report."""
+        for dataset in self.plan.datasets:
+            for name, said in (("classes", "photos of each class"), ("sizes", "photo sizes")):
+                path = f"results/figures/exploration/{dataset}_{name}.svg"
+                yield path, "Exploration", {"data set": dataset, "figure": said}
+        for model in self.plan.of_kind("network", "head", "boosting"):
+            yield f"results/figures/curves/{model}.svg", "Learning curves", {"model": model}
+        for model in self.plan.models:
+            yield f"results/figures/confusion/{model}.svg", "Confusion matrices", {"model": model}
+        yield "results/figures/summary/models.svg", "Summary", {"figure": "all models on the test"}
+        yield "results/figures/summary/comparisons.svg", "Summary", {"figure": "paired comparisons"}

@@ -58,7 +58,7 @@ class Plan:
         self.weights = {
             self.weights_name(entry.network, entry.weights): entry
             for entry in self._readers()
-            if isinstance(entry, Backbone) or entry.weights != "none"
+            if (not entry.trained if isinstance(entry, Backbone) else entry.weights != "none")
         }
         if missing := [file for file in self.published_files if not Path(file).is_file()]:
             raise StudyError(f"published: {missing[0]} is not there; name a folder with {', '.join(paper.TABLES)}")

@@ -218,6 +218,12 @@ class Backbone(Sampling):
     batch_size: Count = 32
     head: Head | None = Head()
 
+    @property
+    def trained(self) -> tuple[str, int] | None:
+        """The experiment and the fold whose network this is; None where `weights` names no `{experiment}/fold{n}`."""
+        found = re.fullmatch(r"([^/]+)/fold(\d+)", self.weights)
+        return (found[1], int(found[2])) if found else None
+
 
 class Booster(Section):
     """Gradient-boosted trees on the features of a backbone."""

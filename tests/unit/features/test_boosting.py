@@ -23,7 +23,11 @@ from manihot.splits.folds import Fold
 LABELS = ["a", "b", "c", "absent"]
 CLASSES = [{"label": label, "name": label} for label in LABELS]
 RECIPE = boosting.Recipe(n_estimators=12, max_depth=3, learning_rate=0.3, seed=7)
-BACKBONE = {"network": "net", "input": {}, "weights": {"path": "net.safetensors", "sha256": "0" * 64}}
+BACKBONE = {
+    "network": "net",
+    "input": {"size": 64, "mean": [0.5] * 3, "std": [0.5] * 3},
+    "weights": {"path": "net.safetensors", "sha256": "0" * 64},
+}
 
 
 @pytest.fixture

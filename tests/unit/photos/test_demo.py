@@ -18,7 +18,7 @@ def rendered(folder: Path, **changed: Any) -> list[Label]:
     arguments: dict[str, Any] = {
         "photos": 6, "kind": "leaves", "seed": 7, "label_noise": 0.0, "duplicates": 0, "damaged": 0,
     }  # fmt: skip
-    asked = {"threads": changed.pop("threads", 2), "progress": changed.pop("progress", lambda done, total: None)}
+    asked = {"processes": changed.pop("processes", 2), "progress": changed.pop("progress", lambda done, total: None)}
     return demo.render_demo(folder, demo.Demo(**arguments | changed), **asked)
 
 
@@ -32,8 +32,8 @@ def small(content: bytes) -> np.ndarray:
 
 
 def test_a_photo_depends_on_its_seed_and_number_only(tmp_path: Path) -> None:
-    first = rendered(tmp_path / "first", photos=6, threads=1)
-    again = rendered(tmp_path / "again", photos=3, threads=2)
+    first = rendered(tmp_path / "first", photos=6, processes=1)
+    again = rendered(tmp_path / "again", photos=3, processes=2)
     assert first[:3] == again
     photos = read(tmp_path / "first")
     assert len(set(photos.values())) == 6
@@ -42,12 +42,12 @@ def test_a_photo_depends_on_its_seed_and_number_only(tmp_path: Path) -> None:
     assert not set(read(tmp_path / "again").values()) & set(photos.values())
 
 
-def test_photos_are_800_by_600_and_one_lies_on_its_side(tmp_path: Path) -> None:
+def test_photos_are_400_by_300_and_one_lies_on_its_side(tmp_path: Path) -> None:
     rendered(tmp_path / "photos", photos=2)
     sizes = [Image.open(tmp_path / "photos" / f"leaves_0000{number}.jpg").size for number in (0, 1)]
-    assert sizes == [(600, 800), (800, 600)]
+    assert sizes == [(300, 400), (400, 300)]
     upright = ImageOps.exif_transpose(Image.open(tmp_path / "photos" / "leaves_00000.jpg"))
-    assert upright.size == (800, 600)
+    assert upright.size == (400, 300)
     expected = demo._render(0, "leaves", 7, 0.0)
     assert np.abs(np.asarray(upright, dtype=float) - np.asarray(expected)).mean() < 8
 
@@ -92,7 +92,7 @@ def test_duplicates_and_damaged_files(tmp_path: Path) -> None:
         assert content not in contents[:10]
         same_label = labels[10 + number].label == labels[source].label
         assert same_label == (number < 4)
-    assert Image.open(io.BytesIO(contents[15])).size == (800, 600)
+    assert Image.open(io.BytesIO(contents[15])).size == (400, 300)
     with pytest.raises(OSError, match="truncated"):
         Image.open(io.BytesIO(contents[15])).load()
     assert contents[16] == b""

@@ -66,7 +66,7 @@ def tables(root, trained, fold=1, **changes):
 
 def probabilities(trained, pixels):
     """What the plain network gives."""
-    model = predictions.load_network(trained)
+    model = build.load_network(trained)
     with torch.inference_mode():
         return model(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255).softmax(1).numpy()
 
@@ -103,7 +103,7 @@ def test_views_are_averaged(tmp_path, trained):
 
 
 def test_batch_size_does_not_matter(trained):
-    model = predictions.load_network(trained)
+    model = build.load_network(trained)
     batches = Batches(PIXELS, CPU, build.PIXELS)
     one, all_at_once = (predictions.predict(model, batches, ["identity"], n, torch.float32) for n in (1, 11))
     assert one.dtype == np.float32 and np.allclose(one, all_at_once, atol=1e-6)
@@ -124,13 +124,13 @@ def test_damaged_weights_are_noticed(tmp_path):
     files.write_bytes(path, bytes(content))
     match = r"weights.safetensors is missing or damaged: delete .*weights.safetensors and .*model.json, and run"
     with pytest.raises(StudyError, match=match):
-        predictions.load_network(damaged)
+        build.load_network(damaged)
 
 
 @pytest.mark.parametrize("network", ["resnet18", "efficientnet_b0", "squeezenet1_1"])
 def test_networks_come_back_whatever_their_dropout(tmp_path, network):
     trained, model = fitted(tmp_path, network, 64, dropout=0.5, frozen=True)
-    again = predictions.load_network(trained)
+    again = build.load_network(trained)
     photos = torch.rand(2, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(again(photos), model.eval()(photos))

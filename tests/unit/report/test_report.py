@@ -30,9 +30,10 @@ def page(results: Path) -> str:
     return build(results)
 
 
-def build(results: Path, **changes: Any) -> str:
+def build(results: Path, figures: Path | None = None, **changes: Any) -> str:
     output = results.parent / "report.html"
-    report_page.build(results, output, synthetic_results.settings(results) | changes, **PROVENANCE)
+    settings = synthetic_results.settings(results) | changes
+    report_page.build(results, output, settings, **PROVENANCE, figures=figures)
     return output.read_text()
 
 
@@ -43,6 +44,13 @@ def test_every_model_has_its_place(page: str) -> None:
 
 def test_nothing_is_missing_from_a_whole_study(page: str) -> None:
     assert "Not there yet" not in page
+
+
+def test_charts_of_results_are_files_too(results: Path, tmp_path: Path) -> None:
+    build(results, figures=tmp_path)
+    charts = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("**/*.svg")}
+    assert {f"confusion/{name}.svg" for name in synthetic_results.MODELS} <= charts
+    assert {"exploration/leaves_sizes.svg", "curves/balanced.svg", "summary/models.svg"} <= charts
 
 
 def test_names_are_text(page: str) -> None:
@@ -76,7 +84,7 @@ def test_a_partial_study_says_what_is_missing(results: Path, tmp_path: Path) -> 
     shutil.copytree(results, partial)
     shutil.rmtree(partial / "scores/balanced")
     for path in (
-        "figures/curves/balanced.svg",
+        *(f"models/balanced/fold{fold}/history.csv" for fold in synthetic_results.FOLDS),
         "summary.csv",
         "scores/selection.json",
         "catalog/needles.csv",

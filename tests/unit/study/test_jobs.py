@@ -39,5 +39,4 @@ def test_a_job_is_told_only_what_concerns_it():
         assert set(told["fit_booster", name]["recipe"]) == {"n_estimators", "max_depth", "learning_rate", "seed"}
         # A change of the precision, which trees do not have, grows none again.
         assert set(told["fit_booster", name]["compute"]) == {"device", "gpu_slots", "threads"}
-    assert all(not known["plot_confusion", name] for name in plan.models)
     assert all("root" not in keys for (rule, _), keys in known.items() if rule == "train_fold")

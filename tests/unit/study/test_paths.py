@@ -114,9 +114,9 @@ def test_the_report_reads_every_result_once(plan, paths):
     assert len(set(every)) == len(every)
     assert inputs["catalogs"][:2] == ["results/catalog/leaves.csv", "results/catalog/leaves/duplicates.csv"]
     assert inputs["splits"] == [f"results/splits/{split}.{kind}" for split in plan.splits for kind in ("csv", "json")]
-    assert inputs["histories"] == paths.histories("frozen_head", *plan.of_kind("boosting"))
+    assert inputs["histories"] == paths.histories(*plan.of_kind("network", "head", "boosting"))
     assert inputs["overfit"] == ["results/training/overfit/by_heart/result.json"]
-    assert {f"results/figures/confusion/{model}.svg" for model in plan.models} <= set(inputs["figures"])
+    assert {f"results/figures/confusion/{model}.svg" for model in plan.models} <= {path for path, *_ in paths.figures()}
     assert "results/published/numbers.csv" not in every and "results/scores/switches.csv" not in every
     ablated = build(STUDY | {"experiments": {"a": {}, "b": {"frozen_mode": "train"}}}, Path("mine.yaml"))
     assert "results/scores/switches.csv" in Paths(Plan(ablated, ROOT)).report_inputs()["scores"]
