@@ -82,7 +82,7 @@ RULES = {
         "squeezenet",
         {"backbone": "squeezenet", "dataset": "leaves", "size": 32, "view": "identity"},
         {"weights": "results/features/weights/squeezenet1_1-none.safetensors", "catalog": PIXELS["catalogs"][0],
-         "manifests": PIXELS["manifests"]},
+         "manifests": PIXELS["manifests"], "record": []},
         {"features": "identity.npy", "manifest": "identity.json"},
         {"batch_size": 4},
     ),

@@ -12,6 +12,8 @@ rule train_fold:
         cost="results/costs/train_fold/{experiment}/fold{fold}.csv",
     log:
         "results/logs/train_fold/{experiment}/fold{fold}.log",
+    # The longest jobs first: the short ones fill what they leave.
+    priority: 10
     conda:
         "../../envs/torch.yaml"
     threads: PLAN.study.threads

@@ -35,16 +35,16 @@ class Kind(NamedTuple):
 KINDS = {
     # The shares are the counts of the cassava photos.
     "leaves": [
-        Kind("0", "Angular blight, synthetic", 1087, partial(leaves.leaves_in_field, spots=leaves.BLIGHT)),
-        Kind("1", "Brown streak, synthetic", 2189, partial(leaves.leaves_in_field, spots=leaves.STREAK)),
-        Kind("2", "Pale mottle, synthetic", 2386, partial(leaves.leaves_in_field, spots=leaves.MOTTLE)),
-        Kind("3", "Yellow mosaic, synthetic", 13158, partial(leaves.leaves_in_field, spots=leaves.MOSAIC)),
-        Kind("4", "Healthy, synthetic", 2577, partial(leaves.leaves_in_field, spots=None)),
+        Kind("0", "Angular blight", 1087, partial(leaves.leaves_in_field, spots=leaves.BLIGHT)),
+        Kind("1", "Brown streak", 2189, partial(leaves.leaves_in_field, spots=leaves.STREAK)),
+        Kind("2", "Pale mottle", 2386, partial(leaves.leaves_in_field, spots=leaves.MOTTLE)),
+        Kind("3", "Yellow mosaic", 13158, partial(leaves.leaves_in_field, spots=leaves.MOSAIC)),
+        Kind("4", "Healthy", 2577, partial(leaves.leaves_in_field, spots=None)),
     ],
     "needles": [
-        Kind("needle", "Needle, synthetic", 85, partial(leaves.leaf_on_paper, render=leaves.needle_twig)),
-        Kind("round leaf", "Round leaf, synthetic", 7, partial(leaves.leaf_on_paper, render=leaves.round_leaf)),
-        Kind("lobed leaf", "Lobed leaf, synthetic", 8, partial(leaves.leaf_on_paper, render=leaves.lobed_leaf)),
+        Kind("needle", "Needle", 85, partial(leaves.leaf_on_paper, render=leaves.needle_twig)),
+        Kind("round leaf", "Round leaf", 7, partial(leaves.leaf_on_paper, render=leaves.round_leaf)),
+        Kind("lobed leaf", "Lobed leaf", 8, partial(leaves.leaf_on_paper, render=leaves.lobed_leaf)),
     ],
 }
 # Some cameras store a photo on its side and say so: one in so many here does.

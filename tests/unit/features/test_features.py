@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save
 from torch import nn
 
 from manihot.core import arrays, files
@@ -16,9 +17,10 @@ from manihot.core.gpus import Compute
 from manihot.core.state import State
 from manihot.features import extract as features
 from manihot.features import table as feature_table
-from manihot.networks import build, weights
+from manihot.networks import build, bundle, weights
 from manihot.networks.batches import Batches
 from manihot.networks.build import Input
+from manihot.splits.folds import Fold
 
 SIZE = 64
 CPU = torch.device("cpu")
@@ -102,6 +104,30 @@ def test_float32_features_are_the_networks_own(network, tmp_path):
     expected = own_features(network, path, photos(6))
     assert ours.shape == expected.shape and ours.dtype == np.float32 and expected.std() > 0.1
     np.testing.assert_allclose(ours, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_features_of_a_network_of_the_study_are_what_its_last_layer_takes_in(tmp_path, catalog):
+    classes = [{"label": label, "name": ""} for label in "abc"]
+    fold = Fold(1, pd.DataFrame({"label": list("abc"), "fold": 2}), classes)
+    seen = Input("small_cnn", SIZE, "none")
+    network = build.classifier("small_cnn", 3, SIZE, 0.0, None, frozen=False, seed=3).eval()
+    content = save({key: value.contiguous() for key, value in network.state_dict().items()})
+    bundle.save(tmp_path, bundle.describe("network", fold, seen.record(), {}, "float32"), content)
+    given = features.Backbone(seen, tmp_path / "weights.safetensors", 4, tmp_path / "model.json")
+    pixels, inputs = photos(len(catalog)), []
+    build.last_layer(network)[1].register_forward_pre_hook(lambda _, taken: inputs.append(taken[0].numpy()))
+    with torch.inference_mode():
+        network(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
+    for precision, near in (("float32", 0.999999), ("bfloat16", 0.999)):
+        with State(tmp_path / precision, "extract_features", {}, "", "") as state:
+            compute = Compute("cpu", precision)
+            features.extract(
+                state, given, catalog, lambda rows: pixels[rows.index], "identity", compute, lambda *_: None
+            )
+            made = np.load(state.folder / "features.npy")
+            record = arrays.read_manifest(state.folder / "features.npy")["backbone"]
+        assert cosine(np.delete(inputs[0], 5, 0), np.delete(made, 5, 0)).min() > near
+        assert record["record"] == str(tmp_path / "model.json") and record["parameters"] > 300_000
 
 
 def exact_and_auto(root, path, catalog, monkeypatch, **options):

@@ -85,6 +85,17 @@ def test_only_pretrained_networks_start_from_a_file(plan, paths):
     frozen = paths.weights(plan.study.backbones["frozen"])
     assert frozen == "results/features/weights/squeezenet1_1-none.safetensors"
     assert {Path(frozen).stem, Path(weights).stem} == set(plan.weights)
+    assert paths.backbone_record(plan.study.backbones["frozen"]) == []
+
+
+def test_a_backbone_that_an_experiment_trained_has_its_files():
+    own = {"network": "small_cnn", "weights": "first/fold2", "size": 64, "run_folds": [2]}
+    plan = Plan(build(STUDY | {"backbones": {"frozen": own}}, Path("mine.yaml")), ROOT)
+    paths, backbone = Paths(plan), plan.study.backbones["frozen"]
+    assert paths.weights(backbone) == paths.fitted("first", 2).weights
+    assert paths.backbone_record(backbone) == [paths.fitted("first", 2).model]
+    assert set(plan.weights) == {"resnet18-imagenet"}, "nothing is fetched for it"
+    assert [plan.models[name].folds for name in ("frozen_head", "trees", "trees_refit")] == [(2,), (2,), (0,)]
 
 
 def test_fitted_files_are_those_that_the_rules_write(plan, paths):

@@ -31,6 +31,9 @@ BASE = {
     "boosting": {"trees": {"backbone": "frozen"}},
 }
 
+# A backbone that an experiment trained.
+OWN = {"network": "small_cnn", "weights": "first/fold1", "size": 64, "run_folds": [1]}
+
 
 def changed(**sections):
     return build(merge(copy.deepcopy(BASE), sections), FILE)
@@ -63,6 +66,12 @@ MISTAKES = {
     "no such protocol": ({"protocol": "right"}, "protocol: is 'right'"),
     "name given twice": ({"experiments": {"trees": {}}}, "trees: two models would be called so"),
     "new class of the same data": ({"splits": {"more": {"new_class": {"dataset": "leaves"}}}}, "must be another data set"),
+    "backbone of no experiment": ({"backbones": {"frozen": OWN | {"weights": "furst/fold1"}}}, "backbones.frozen.weights: no experiment is called furst"),
+    "backbone of no fold": ({"backbones": {"frozen": OWN | {"weights": "first/fold9"}}}, "backbones.frozen.weights: first trains no fold 9"),
+    "backbone of another network": ({"backbones": {"frozen": OWN | {"network": "vgg_small"}}}, "backbones.frozen.network: is vgg_small, but its network was trained as first"),
+    "backbone of another split": ({"backbones": {"frozen": OWN | {"split": "more"}}}, "backbones.frozen.split: is more, but"),
+    "backbone that saw its fold": ({"backbones": {"frozen": OWN | {"run_folds": [1, 2]}}}, "backbones.frozen.run_folds: must be [1]: the network first/fold1 was trained"),
+    "trees on a backbone that saw their fold": ({"backbones": {"frozen": OWN}, "boosting": {"trees": {"run_folds": [2]}}}, "boosting.trees.run_folds: must be [1]"),
     "seeds": ({"experiments": {"first": {"seeds": 0}}}, "experiments.first.seeds"),
 }  # fmt: skip
 
