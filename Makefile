@@ -1,5 +1,5 @@
 # Needs Python 3.11 or newer with venv, make and git; the rest is installed into .venv on first use.
-# make PYTHON=/path/to/python3 takes that Python.
+# make PYTHON=/path/to/python3 takes that Python; TORCH=cpu or TORCH=cuda that build of PyTorch (envs/install.py).
 
 CORES ?= all
 # Two files of tests at a time.
@@ -7,19 +7,19 @@ WORKERS ?= -n 2 --dist loadfile
 
 export PYTHONPATH := $(CURDIR)/src
 PY := .venv/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check --quiet
 NEW_ENOUGH := "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
   $$python -c $(NEW_ENOUGH) 2> /dev/null && echo $$python && break; done)
 
-# .venv/run and .venv/dev say that the environment holds what the requirement files name. An environment without them,
-# or whose Python is gone, is made anew.
-ifneq ($(shell $(PY) -c "print(1)" 2> /dev/null),1)
+# .venv/run and .venv/dev say that the environment holds what the lock files name, .venv/run also which TORCH was asked
+# for. An environment without them, whose Python is gone or that another TORCH is asked for is made anew.
+TORCH ?= $(shell cat .venv/run 2> /dev/null)
+ifneq ($(shell $(PY) -c "print(1)" 2> /dev/null) $(TORCH),1 $(shell cat .venv/run 2> /dev/null))
   $(shell rm -f .venv/run .venv/dev)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help report partial-report study test test-full test-slurm bench lint prune clean
+.PHONY: help report partial-report study test test-full test-slurm bench lint lock prune clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -56,22 +56,25 @@ lint: .venv/dev ## Check style, format and types
 	$(PY) -m snakefmt --check Snakefile workflow/rules
 	$(PY) -m mypy
 
+lock: .venv/dev ## Write the lock files of the packages anew, from envs/*.in
+	@$(PY) envs/lock.py .venv/bin/uv
+
 prune: .venv/run ## Remove finished work that no longer belongs to the study, and tell its size
 	@$(PY) -m manihot.study.prune
 
 clean: ## Remove results/, finished work included (.venv stays)
 	rm -rf results .snakemake
 
-.venv/run: envs/requirements.txt
+.venv/run: envs/requirements.txt envs/requirements-torch.txt envs/uv.txt
 	@test -n "$(PYTHON)" && $(PYTHON) -c $(NEW_ENOUGH) 2> /dev/null || { \
 	  echo "error: needs Python 3.11 or newer with venv (Debian: apt install python3-venv);" \
 	  "name one with make PYTHON=/path/to/python3" >&2; exit 1; }
-	@test -f $@ || { echo "Making .venv with $(PYTHON): a minute or two"; $(PYTHON) -m venv --clear .venv; }
+	@test -f $@ || { echo "Making .venv with $(PYTHON)"; $(PYTHON) -m venv --clear .venv; }
 	@rm -f $@
-	@$(PIP) install -r $<
-	@touch $@
+	@TORCH=$(TORCH) $(PY) envs/install.py run
+	@echo "$(TORCH)" > $@
 
 .venv/dev: envs/requirements-dev.txt envs/requirements-slurm.txt .venv/run
-	@rm -f $@ .venv/run
-	@$(PIP) install -r $<
+	@rm -f $@
+	@TORCH=$(TORCH) $(PY) envs/install.py dev
 	@touch .venv/run $@

@@ -1,0 +1,61 @@
+"""Write the locks from the `.in` files (`make lock`): every package of every platform, with its hashes.
+
+All are resolved at once, for all platforms and Pythons from 3.11, from the ordinary package index; what is locked
+already keeps its version. requirements.txt holds what the workflow runs with, but for PyTorch with its CUDA libraries,
+which requirements-torch.txt holds; the others hold what Slurm, and the tests, need beside these.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+COMPILE = [
+    "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate",
+    "--python-version", "3.11",
+]  # fmt: skip
+TORCH = re.compile(r"(torch|torchvision|triton|(nvidia|cuda)-[a-z0-9-]+)==")
+TITLES = {
+    "requirements": "What the workflow runs with, but for PyTorch (requirements-torch.txt).",
+    "requirements-torch": "PyTorch, and the CUDA libraries that its Linux builds and XGBoost's ask for.",
+    "requirements-slurm": "What running on Slurm needs beside requirements.txt (docs/cluster.md).",
+    "requirements-dev": "What the tests and `make lint` need beside requirements.txt and requirements-slurm.txt.",
+    "uv": "The installer.",
+}
+
+
+def resolve(uv: str, inputs: list[str], constraints: list[str]) -> dict[str, str]:
+    """The locked entries of some `.in` files by name: the pin, its marker and its hashes."""
+    given = [argument for name in constraints for argument in ("--constraint", str(HERE / name))]
+    done = subprocess.run(
+        [uv, *COMPILE, *given, *(str(HERE / name) for name in inputs)], capture_output=True, text=True
+    )
+    if done.returncode:
+        sys.exit(done.stderr)
+    entries = re.split(r"\n(?=[a-z0-9])", done.stdout.strip())
+    return {entry.split("==")[0]: entry for entry in entries}
+
+
+def main(uv: str) -> None:
+    """Write all locks with the program `uv`."""
+    inputs = ["requirements.in", "requirements-slurm.in", "requirements-dev.in"]
+    locked = [path.name for path in sorted(HERE.glob("requirements*.txt"))]
+    whole = resolve(uv, inputs, locked)
+    run, slurm = (resolve(uv, inputs[:count], locked) for count in (1, 2))
+    parts: dict[str, list[str]] = {name: [] for name in TITLES}
+    for name, entry in whole.items():
+        if TORCH.match(entry):
+            parts["requirements-torch"].append(entry)
+        elif name in run:
+            parts["requirements"].append(entry)
+        else:
+            parts["requirements-slurm" if name in slurm else "requirements-dev"].append(entry)
+    parts["uv"] = list(resolve(uv, ["uv.in"], []).values())
+    for name, entries in parts.items():
+        text = f"# {TITLES[name]} Written by `make lock`.\n" + "\n".join(entries) + "\n"
+        (HERE / f"{name}.txt").write_text(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
