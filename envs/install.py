@@ -55,7 +55,7 @@ def tried(command: list[str], **environ: str) -> str:
     if done.returncode == 0:
         return ""
     said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    return said[-1] if said else f"it ended with {done.returncode}"
+    return said[-1].removeprefix("cause: ") if said else f"it ended with {done.returncode}"
 
 
 def say(text: str) -> None:

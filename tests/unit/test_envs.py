@@ -1,11 +1,13 @@
-"""The pins: requirement files that name every version, conda environments that repeat them and suffice."""
+"""The pins: locks of every version with hashes, conda environments that repeat and suffice, and how they are installed."""
 
 import ast
+import importlib
 import re
 import sys
 from collections.abc import Iterable
-from importlib.metadata import packages_distributions, requires, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -19,9 +21,23 @@ RULE = re.compile(r'conda:\s*"[./]*(envs/\w+\.yaml)"(?:(?!\nrule ).)*?script:\s*
 GIVEN = {"snakemake"}
 
 
-def lines(name: str) -> list[str]:
-    text = (ROOT / "envs" / name).read_text()
-    return [line for line in text.splitlines() if line and not line.startswith(("#", "-r "))]
+LOCKS = ("requirements", "requirements-torch", "requirements-slurm", "requirements-dev", "uv")
+RUN = LOCKS[:2]
+# What a build of PyTorch without CUDA leaves out.
+CUDA = re.compile(r"(nvidia|cuda)-|triton$")
+sys.path.append(str(ROOT / "envs"))
+install = importlib.import_module("install")
+
+
+def entries_of(name: str) -> list[str]:
+    """The entries of a lock, each with its hashes."""
+    text = (ROOT / "envs" / f"{name}.txt").read_text()
+    return re.split(r"\n(?=[a-z0-9])", text.split("\n", 1)[1].strip())
+
+
+def lines(*names: str) -> list[str]:
+    """The pins of locks, without their hashes."""
+    return [entry.split(" \\")[0] for name in names for entry in entries_of(name)]
 
 
 def pins(entries: list[str]) -> dict[str, Requirement]:
@@ -42,7 +58,12 @@ def needed(names: Iterable[str]) -> set[str]:
     while pending:
         name, extra = found_now = pending.pop()
         found.add(found_now)
-        for wanted in map(Requirement, requires(name) or []):
+        try:
+            asked = requires(name) or []
+        except PackageNotFoundError:
+            assert CUDA.match(name) and "+cpu" in version("torch"), f"{name} is not installed"
+            continue
+        for wanted in map(Requirement, asked):
             if wanted.marker is None or wanted.marker.evaluate({"extra": extra}):
                 pending |= {(canonical(wanted.name), part) for part in ("", *wanted.extras)} - found
     return {name for name, _ in found}
@@ -68,26 +89,108 @@ def imported(path: Path, seen: set[Path]) -> set[str]:
     return elsewhere
 
 
-def test_every_version_is_pinned_once() -> None:
-    entries = [
-        line for name in ("requirements.txt", "requirements-slurm.txt", "requirements-dev.txt") for line in lines(name)
-    ]
-    assert [entry for entry in entries if not re.match(r"[a-z0-9-]+==[0-9][a-z0-9.]*(; .*)?$", entry)] == []
-    names = [canonical(Requirement(entry).name) for entry in entries]
-    assert sorted(names) == sorted(set(names))
+def test_every_version_is_locked_once_with_hashes() -> None:
+    entries = [entry for name in LOCKS for entry in entries_of(name)]
+    whole = re.compile(r"[a-z0-9-]+==[0-9][a-z0-9.]*( ; [^\\\n]*)?( \\\n    --hash=sha256:[0-9a-f]{64})+")
+    assert [entry for entry in entries if not whole.fullmatch(entry)] == []
+    names = [entry.split("==")[0] for entry in entries]
+    assert sorted(names) == sorted(set(names)) and len(names) > 100
 
 
-@pytest.mark.parametrize("extra", [[], ["requirements-slurm.txt", "requirements-dev.txt"]])
-def test_requirements_are_complete_and_installed(extra: list[str]) -> None:
-    pinned = pins(lines("requirements.txt") + [line for name in extra for line in lines(name)])
+def test_what_is_named_is_locked_in_its_version() -> None:
+    for file in sorted((ROOT / "envs").glob("*.in")):
+        named = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+        assert named and set(named) <= set(lines(*LOCKS)), file.name
+
+
+@pytest.mark.parametrize("names", [RUN, LOCKS[:4]], ids=["run", "dev"])
+def test_locks_are_complete_and_installed(names: tuple[str, ...]) -> None:
+    pinned = pins(lines(*names))
     assert needed(pinned) - set(pinned) == set(), "brought along, but not pinned"
-    assert {f"{name}=={version(name)}" for name in pinned} == {f"{name}{pin.specifier}" for name, pin in pinned.items()}
+    here = {name: pin for name, pin in pinned.items() if not (CUDA.match(name) and "+cpu" in version("torch"))}
+    installed = {f"{name}=={version(name).split('+')[0]}" for name in here}
+    assert installed == {f"{name}{pin.specifier}" for name, pin in here.items()}
+
+
+def test_no_cuda_library_stands_outside_its_lock() -> None:
+    assert not [pin for pin in lines("requirements", "requirements-slurm", "requirements-dev") if CUDA.match(pin)]
+    assert {pin.split("==")[0] for pin in install.torch_pins()} == {"torch", "torchvision"}
+    assert set(install.torch_pins()) <= set(lines("requirements-torch"))
+
+
+def test_the_build_of_pytorch_follows_the_machine_and_what_is_asked(tmp_path: Path) -> None:
+    assert install.wanted_build({}, "linux", tmp_path) == "cpu"
+    assert (
+        install.wanted_build({}, "darwin", tmp_path) == install.wanted_build({"TORCH": "cpu"}, "darwin") == "ordinary"
+    )
+    for device in ("nvidia0", "dxg"):
+        folder = tmp_path / device
+        folder.mkdir()
+        (folder / device).touch()
+        assert install.wanted_build({}, "linux", folder) == "cuda"
+        assert install.wanted_build({"TORCH": "cpu"}, "linux", folder) == "cpu"
+    assert install.wanted_build({"TORCH": "cuda"}, "linux", tmp_path) == "cuda"
+    with pytest.raises(SystemExit, match="TORCH=rocm: must be cpu or cuda"):
+        install.wanted_build({"TORCH": "rocm"}, "linux", tmp_path)
+
+
+# Stands in for pip and uv: it writes down what it is asked, and fails where the case says so.
+ASKED = """#!/bin/sh
+echo "$@" >> {log}
+case "$*" in {fails}) echo "  cause: nobody there" >&2; exit 1;; esac
+"""
+CASES = {
+    "cpu": (
+        "cpu",
+        "nothing",
+        "cpu",
+        ["pip -r uv", "uv --torch-backend=cpu --dry-run", "uv -r requirements", "uv --torch-backend=cpu"],
+    ),
+    "cpu, index out of reach": (
+        "cpu",
+        "*--dry-run*",
+        "cuda",
+        ["pip -r uv", "uv --torch-backend=cpu --dry-run", "uv -r requirements -r requirements-torch"],
+    ),
+    "cuda": ("cuda", "nothing", "cuda", ["pip -r uv", "uv -r requirements -r requirements-torch"]),
+    "no uv": ("cpu", "*uv.txt*", "cuda", ["pip -r uv", "pip -r requirements -r requirements-torch"]),
+    "uv fails": (
+        "cuda",
+        "*--python*",
+        "cuda",
+        ["pip -r uv", "uv -r requirements -r requirements-torch", "pip -r requirements -r requirements-torch"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("torch", "fails", "taken", "asked"), CASES.values(), ids=CASES)
+def test_uv_installs_and_pip_where_it_cannot(torch, fails, taken, asked, tmp_path, monkeypatch, capsys) -> None:
+    log = tmp_path / "log"
+    for name in ("pip", "uv"):
+        (tmp_path / name).write_text(ASKED.format(log=log, fails=fails).replace('"$@"', f'{name} "$@"'))
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(install, "PIP", [str(tmp_path / "pip")])
+    monkeypatch.setattr(install, "UV", tmp_path / "uv")
+    monkeypatch.setattr(install, "sys", SimpleNamespace(platform="linux", executable="python", exit=sys.exit))
+    monkeypatch.setenv("TORCH", torch)
+    assert install.install("run") == taken
+    calls = log.read_text().splitlines()
+    kept = re.compile(r"^(?:pip|uv)\b|-r(?= )|--torch-backend=cpu|--dry-run|[\w-]+(?=\.txt)")
+    assert [" ".join(kept.findall(call)) for call in calls] == asked
+    assert all("--require-hashes" in call for call in calls if "-r " in call)
+    assert ("nobody there" in capsys.readouterr().out) == (fails != "nothing")
+
+
+def test_what_cannot_be_installed_is_one_line(monkeypatch) -> None:
+    monkeypatch.setattr(install, "PIP", ["sh", "-c", "echo 'no room on the disk' >&2; exit 1"])
+    with pytest.raises(SystemExit, match="error: the packages cannot be installed: no room on the disk"):
+        install.install("run")
 
 
 @pytest.mark.parametrize("path", ENVS, ids=lambda path: path.stem)
 def test_an_environment_repeats_the_pins(path: Path) -> None:
     entries = environment(path)
-    assert [entry for entry in entries if entry not in lines("requirements.txt")] == []
+    assert [entry for entry in entries if entry not in lines(*RUN)] == []
     assert needed(pins(entries)) - set(pins(entries)) == set(), "brought along, but not pinned"
 
 
