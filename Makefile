@@ -2,11 +2,15 @@
 # make PYTHON=/path/to/python3 takes that Python; TORCH=cpu or TORCH=cuda that build of PyTorch (envs/install.py).
 
 CORES ?= all
+STUDY ?= config/config.yaml
+# The folder that results/ lies in.
+DIR ?= .
 # Two files of tests at a time.
 WORKERS ?= -n 2 --dist loadfile
 
 export PYTHONPATH := $(CURDIR)/src
 PY := .venv/bin/python
+IN_DIR = cd "$(DIR)" && $(CURDIR)/$(PY)
 NEW_ENOUGH := "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
   $$python -c $(NEW_ENOUGH) 2> /dev/null && echo $$python && break; done)
@@ -24,15 +28,14 @@ endif
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
-report: .venv/run ## Run the study and write results/report.html (STUDY=config/mine.yaml, CORES=4)
-	@$(PY) -m manihot.study.load "$(or $(STUDY),config/config.yaml)"
-	@$(PY) -m snakemake --cores $(CORES) $(if $(STUDY),--configfile "$(STUDY)") -- results/report.html
-	@echo "The report: $(CURDIR)/results/report.html"
+report: .venv/run ## Run the study and write results/report.html (STUDY=config/mine.yaml, DIR=runs/a, CORES=4)
+	@gpus=$$($(PY) -m manihot.study.load "$(STUDY)") && mkdir -p "$(DIR)" && \
+	  $(PY) -m snakemake --cores $(CORES) --configfile "$(STUDY)" --directory "$(DIR)" --resources gpu=$$gpus \
+	  -- results/report.html
+	@echo "The report: $(abspath $(DIR))/results/report.html"
 
-partial-report: .venv/run ## Write results/partial_report.html of what is there, and what is missing (STUDY=…)
-	@$(PY) -m snakemake --cores 1 $(if $(STUDY),--configfile "$(STUDY)") --forcerun build_partial_report \
-	  -- results/partial_report.html
-	@echo "The report of what is there: $(CURDIR)/results/partial_report.html"
+partial-report: .venv/run ## Write results/partial_report.html of what is there, and what is missing (STUDY=…, DIR=…)
+	@$(IN_DIR) -m manihot.study.partial "$(abspath $(STUDY))"
 
 study: .venv/run ## Look at a photo folder and write a study file for it (PHOTOS=path, LABELS=path)
 	@test -n "$(PHOTOS)" || { echo "error: say which folder: make study PHOTOS=path [LABELS=path]" >&2; exit 1; }
@@ -59,8 +62,8 @@ lint: .venv/dev ## Check style, format and types
 lock: .venv/dev ## Write the lock files of the packages anew, from envs/*.in
 	@$(PY) envs/lock.py .venv/bin/uv
 
-prune: .venv/run ## Remove finished work that no longer belongs to the study, and tell its size
-	@$(PY) -m manihot.study.prune
+prune: .venv/run ## Remove finished work that no longer belongs to the study, and tell its size (DIR=…)
+	@$(IN_DIR) -m manihot.study.prune
 
 clean: ## Remove results/, finished work included (.venv stays)
 	rm -rf results .snakemake

@@ -4,22 +4,29 @@ Reads and checks the study, writes what each job depends on to results/settings/
 """
 
 import gc
+import logging
 import os
 import socket
 import sys
 from pathlib import Path
 
+from snakemake.utils import min_version
+
+# Needed as early as this: an older version stumbles over what follows.
+min_version("9.9")
+
 # The graph's many objects live to the end: looking through them for garbage again and again is a tenth of a dry run.
 gc.freeze()
 gc.set_threshold(100_000)
-PROJECT = Path(workflow.basedir)
+# Of this very file, also where another workflow takes it in as a module.
+PROJECT = Path(str(workflow.current_basedir))
 sys.path.insert(0, str(PROJECT / "src"))
 
 from manihot.core.errors import StudyError
 from manihot.core.names import PARTS
-from manihot.study import settings
-from manihot.study.load import load
-from manihot.study.paths import Paths, each_part, fitted_files, record_of, settings_of
+from manihot.study import monitor, settings
+from manihot.study.load import build, load
+from manihot.study.paths import Paths, each_part, fitted_files, record_of
 from manihot.study.plan import Plan
 
 # Jobs run these very sources, whether local, in a conda environment or on a cluster.
@@ -31,12 +38,21 @@ os.environ.setdefault(
     ":glibc.malloc.trim_threshold=34359738368:glibc.malloc.top_pad=268435456",
 )
 STUDY_FILE = Path(os.path.relpath([PROJECT / "config" / "config.yaml", *workflow.configfiles][-1]))
+# Where the files lie that this process writes: a mode that only looks (-n, --summary) writes nothing here.
+LOOKS = workflow.is_main_process and settings.only_looks(sys.argv[1:])
+WRITTEN = settings.elsewhere() if LOOKS else Path("results")
 try:
-    PLAN = Plan(load(STUDY_FILE, workflow.config_settings.config), PROJECT)
+    if str(workflow.basedir) == str(PROJECT):
+        PLAN = Plan(load(STUDY_FILE, workflow.config_settings.config), PROJECT)
+    else:
+        # The outer workflow hands the study over as `config`; its paths start at the folder of the run.
+        STUDY_FILE = Path("config of the module")
+        PLAN = Plan(build(config, STUDY_FILE), Path.cwd())
     if workflow.is_main_process:
-        settings.take_folder()
-        settings.write_settings(PLAN, PROJECT / "workflow" / "scripts")
-        settings.list_photos(PLAN, STUDY_FILE)
+        if not LOOKS:
+            settings.take_folder()
+        settings.write_settings(PLAN, PROJECT / "workflow" / "scripts", WRITTEN)
+        settings.list_photos(PLAN, STUDY_FILE, WRITTEN)
         os.environ["MANIHOT_MAIN"] = f"{socket.gethostname()}:{os.getpid()}"
 except StudyError as error:
     sys.exit(f"error: {error}")
@@ -44,6 +60,11 @@ PATHS = Paths(PLAN)
 
 # A job on this machine asks for a GPU only where there is one; a cluster's profile asks for its own.
 GPUS = int(PLAN.study.device == "cuda" or (PLAN.study.device == "auto" and any(Path("/dev").glob("nvidia[0-9]*"))))
+
+
+if PLAN.study.container:
+
+    container: PLAN.study.container
 
 
 wildcard_constraints:
@@ -65,8 +86,12 @@ localrules:
 
 
 rule all:
+    """The whole study: results/report.html."""
     input:
         "results/report.html",
+
+
+report: "workflow/report/front.rst"
 
 
 include: "workflow/rules/common.smk"
@@ -80,3 +105,30 @@ include: "workflow/rules/predictions.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/published.smk"
 include: "workflow/rules/report.smk"
+
+
+def steps():
+    """The jobs that this run needs, for its monitor."""
+    return {
+        workflow.dag.jobid(job): monitor.Step(
+            job.rule.name,
+            " ".join([job.rule.name, *map(str, job.wildcards_dict.values())]),
+            getattr(job.output, "cost", None),
+            next(iter(job.log), None),
+        )
+        for job in workflow.dag.needrun_jobs()
+    }
+
+
+if workflow.is_main_process and not LOOKS:
+    engine = logging.getLogger("snakemake.logging")
+    # Another logger than the engine's own (--logger rich) has the terminal for itself.
+    own = [handler for handler in engine.handlers if type(handler).__name__ == "ColorizingTextHandler"]
+    for handler in own:
+        handler.addFilter(monitor.is_news)
+    MONITOR = monitor.Monitor(steps, sys.stderr if own else None)
+    engine.addHandler(MONITOR)
+
+
+onerror:
+    print(MONITOR.summary(), file=sys.stderr)

@@ -31,6 +31,11 @@ class Project:
             pytest.fail(f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-6000:]}")
         return done
 
+    def partial_report(self) -> None:
+        """Write the report of what is there."""
+        command = [sys.executable, "-m", "manihot.study.partial", self.study]
+        subprocess.run(command, cwd=self.folder, env=os.environ | {"PYTHONPATH": "src"}, check=True)
+
     def jobs(self, *arguments: str) -> Counter[str]:
         """What a dry run would start: `rule` with its wildcards -> 1, such as `train_fold balanced 1`."""
         # The profile keeps the engine quiet; a dry run has to speak.

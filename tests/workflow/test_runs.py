@@ -130,6 +130,6 @@ def test_one_failing_experiment_leaves_the_others_and_a_partial_report(finished_
     assert not (results / "models/frozen/fold1/weights.safetensors").exists()
     assert (results / "models/xgboost_1/fold1/booster.ubj").read_bytes() != booster
     assert (results / "scores/xgboost_1/test.json").exists()
-    finished_copy.run("--forcerun", "build_partial_report", "--", "results/partial_report.html")
+    finished_copy.partial_report()
     text = (results / "partial_report.html").read_text()
     assert "Not there yet: its scores, its confusion matrices, its learning curves" in text

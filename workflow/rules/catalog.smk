@@ -1,7 +1,8 @@
 rule catalog_shard:
+    """Look at every photo of a shard: size, mode, hash, and whether it can be used."""
     input:
         settings=settings_of("catalog_shard", "{dataset}"),
-        listing="results/photos/{dataset}/{shard}.csv",
+        listing=written("results/photos/{dataset}/{shard}.csv"),
     output:
         table="results/catalog/{dataset}/{shard}.csv",
         thumbnails="results/catalog/{dataset}/{shard}.npy",
@@ -19,9 +20,10 @@ rule catalog_shard:
 
 
 rule build_catalog:
+    """Join a data set's shards, and find the near-duplicates in it."""
     input:
         settings=settings_of("build_catalog", "{dataset}"),
-        labels="results/photos/{dataset}/labels.csv",
+        labels=written("results/photos/{dataset}/labels.csv"),
         tables=expand("results/catalog/{{dataset}}/{shard}.csv", shard=PLAN.shards),
         thumbnails=expand("results/catalog/{{dataset}}/{shard}.npy", shard=PLAN.shards),
     output:

@@ -1,6 +1,16 @@
 # What the rules say of their wildcards and inputs with Snakemake's own functions; paths.py spells the paths.
 
 
+def written(pattern):
+    """A file that the main process writes before a run."""
+    return (lambda wildcards: settings.current(pattern.format(**wildcards), WRITTEN)) if LOOKS else pattern
+
+
+def settings_of(rule, name):
+    """The settings file of a rule's jobs; `name` may hold wildcards."""
+    return written(f"results/settings/{rule}/{name}.json")
+
+
 def experiment_of(wildcards):
     """The settings of the experiment that the wildcards name."""
     return PLAN.study.experiments[wildcards.experiment]

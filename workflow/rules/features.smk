@@ -1,4 +1,5 @@
 rule fetch_weights:
+    """Fetch and check a network's weights."""
     input:
         settings=settings_of("fetch_weights", "{weights}"),
         source=lambda wildcards: [
@@ -22,6 +23,7 @@ rule fetch_weights:
 
 
 rule extract_features:
+    """Run a frozen backbone over the photos of a data set, in one view."""
     input:
         settings=settings_of("extract_features", "{backbone}"),
         weights=lambda wildcards: PATHS.weights(backbone_of(wildcards)),
@@ -47,6 +49,7 @@ rule extract_features:
 
 
 rule fit_head:
+    """Fit the last layer of a frozen backbone on a fold."""
     input:
         unpack(lambda wildcards: features_of(wildcards.model, PLAN.head_views(wildcards.model))),
         settings=settings_of("fit_head", "{model}"),
@@ -72,6 +75,7 @@ rule fit_head:
 
 
 rule fit_booster:
+    """Fit XGBoost's trees on a backbone's features of a fold."""
     input:
         unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
         settings=settings_of("fit_booster", "{model}"),

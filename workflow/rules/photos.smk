@@ -1,4 +1,5 @@
 rule list_photos:
+    """Render, unpack or fetch the photos of a data set, and list them."""
     input:
         settings=settings_of("list_photos", "{dataset}"),
     output:

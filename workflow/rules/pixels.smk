@@ -1,4 +1,5 @@
 rule cache_pixels:
+    """Decode and resize the photos of a shard, once a size."""
     input:
         settings=settings_of("cache_pixels", "{dataset}_{size}px"),
         table="results/catalog/{dataset}/{shard}.csv",

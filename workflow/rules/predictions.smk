@@ -1,4 +1,5 @@
 rule predict_fold:
+    """Predict every part of a split with a fold's network."""
     input:
         unpack(
             lambda wildcards: pixels_of(
@@ -28,6 +29,7 @@ rule predict_fold:
 
 
 rule predict_head:
+    """Predict every part of a split with a fold's head."""
     input:
         unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
         unpack(lambda wildcards: PATHS.sampled(wildcards.model)),
@@ -52,6 +54,7 @@ rule predict_head:
 
 
 rule predict_booster:
+    """Predict every part of a split with a fold's trees."""
     input:
         unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
         unpack(lambda wildcards: PATHS.sampled(wildcards.model)),
@@ -76,6 +79,7 @@ rule predict_booster:
 
 
 rule ensemble_folds:
+    """Average a model's folds into one prediction a photo."""
     input:
         **{part: fold_tables(part) for part in PARTS},
         members=lambda wildcards: PATHS.members(wildcards.model),

@@ -2,6 +2,7 @@ from manihot.published import paper
 
 
 rule compare_published:
+    """Set this study's numbers beside the published ones."""
     input:
         settings=settings_of("compare_published", "all"),
         published=PLAN.published_files,
@@ -23,6 +24,7 @@ rule compare_published:
 
 
 rule weigh_conclusions:
+    """Weigh the conclusions of the published study on these photos."""
     input:
         settings=settings_of("weigh_conclusions", "all"),
         scores=rules.summarise_scores.input.scores,

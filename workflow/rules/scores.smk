@@ -1,4 +1,5 @@
 rule score_model:
+    """Score a model's predictions, with intervals."""
     input:
         **each_part("results/predictions/{model}/{part}.csv"),
         **{f"fold_{part}": fold_tables(part) for part in PARTS},
@@ -22,11 +23,12 @@ rule score_model:
 
 
 rule summarise_scores:
+    """Put all models side by side, and choose one of each family."""
     input:
         settings=settings_of("summarise_scores", "all"),
         scores=expand("results/scores/{model}/{part}.json", model=PLAN.models, part=PARTS),
     output:
-        summary="results/summary.csv",
+        summary=report("results/summary.csv", caption="../report/summary.rst", category="Summary"),
         selection="results/scores/selection.json",
         cost="results/costs/summarise_scores/all.csv",
     log:
@@ -42,6 +44,7 @@ rule summarise_scores:
 
 
 rule compare_models:
+    """Compare each model with the one it is based on, photo by photo."""
     input:
         settings=settings_of("compare_models", "all"),
         validation=expand("results/predictions/{model}/validation.csv", model=PLAN.compared),
@@ -65,6 +68,7 @@ rule compare_models:
 
 
 rule weigh_switches:
+    """Say what each switch of the protocol changed in this study."""
     input:
         settings=settings_of("weigh_switches", "all"),
         comparisons="results/scores/comparisons.csv",

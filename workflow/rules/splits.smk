@@ -1,4 +1,5 @@
 rule split_photos:
+    """Draw the tests, and deal the other photos out into folds."""
     input:
         settings=settings_of("split_photos", "{split}"),
         catalogs=lambda wildcards: PATHS.catalogs(wildcards.split),
@@ -22,6 +23,7 @@ rule split_photos:
 
 
 rule sample_photos:
+    """Draw the photos that an experiment or a backbone is fitted on."""
     input:
         settings=settings_of("sample_photos", "{sample}"),
         split="results/splits/{split}.csv",

@@ -1,4 +1,5 @@
 rule train_fold:
+    """Train a network on all folds but one."""
     input:
         unpack(lambda wildcards: pixels_of(PLAN.models[wildcards.experiment].split, experiment_of(wildcards).size)),
         settings=settings_of("train_fold", "{experiment}"),
@@ -26,6 +27,7 @@ rule train_fold:
 
 
 rule check_overfit:
+    """Check that a network can learn a few photos by heart."""
     input:
         unpack(lambda wildcards: pixels_of(check_of(wildcards).split, check_of(wildcards).size)),
         settings=settings_of("check_overfit", "{check}"),

@@ -15,6 +15,5 @@ with job(snakemake) as run:
         made=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC",
         commit=provenance.commit(Path(snakemake.scriptdir)),
         versions=provenance.versions(),
-        # A partial report leaves the charts of a whole one alone.
-        figures=Path("results/figures") if snakemake.rule == "build_report" else None,
+        figures=Path("results/figures"),
     )

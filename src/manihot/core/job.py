@@ -33,12 +33,12 @@ class Job:
 
     def __init__(self, snakemake: Any, terminal: TextIO):
         record = files.read_json(snakemake.input.settings)
-        self.rule: str = snakemake.rule
+        # Not the engine's name of the rule, which another workflow that takes this one in may change.
+        self.rule: str = record["rule"]
         self.settings: Mapping[str, Any] = _read_only(record["settings"])
         self.code: str = record["code"]
         self.name: str = record["name"]
-        wildcards = " ".join(str(value) for value in snakemake.wildcards)
-        self.label = f"{self.rule} {wildcards}".strip()
+        self.label = _label(snakemake)
         self.progress = Progress(self.label, terminal)
         self.cost: dict[str, Any] = {"threads": snakemake.threads}
         self._script = Path(snakemake.scriptdir) / record["script"]
@@ -107,7 +107,7 @@ def job(snakemake: Any) -> Iterator[Job]:
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     _die_with_parent()
-    log = logging.getLogger("manihot")
+    log, label = logging.getLogger("manihot"), _label(snakemake)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     for output in snakemake.output:
         files.remove_leftovers(output)
@@ -118,17 +118,14 @@ def job(snakemake: Any) -> Iterator[Job]:
         yield running
     except StudyError as error:
         log.error("%s", error)
-        terminal.write(f"\nerror: {error}\n")
-        _leave()
+        _leave(f"error: {label}: {error}", terminal)
     except OSError as error:
         log.error("%s", traceback.format_exc())
-        terminal.write(f"\nerror: {snakemake.rule}: {error.strerror or error}: {error.filename or ''} (see {path})\n")
-        _leave()
+        _leave(f"error: {label}: {error.strerror or error}: {error.filename or ''} (see {path})", terminal)
     except BaseException:
         log.error("%s", traceback.format_exc())
         last = traceback.format_exc().strip().splitlines()[-1]
-        terminal.write(f"\nerror: {snakemake.rule} failed: {last} (the whole story: {path})\n")
-        _leave()
+        _leave(f"error: {label}: {last} (the whole story: {path})", terminal)
     cost = running.costs()
     if hasattr(snakemake.output, "cost"):
         files.write_rows(snakemake.output.cost, COST_COLUMNS, [cost])
@@ -139,7 +136,13 @@ def job(snakemake: Any) -> Iterator[Job]:
 def peak_memory() -> float:
     """The most memory that this process, or a child of it, had so far, in MB."""
     usage = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return round(max(usage) / 1024, 1)
+    # In bytes on macOS, in kilobytes elsewhere.
+    return round(max(usage) / (1024**2 if sys.platform == "darwin" else 1024), 1)
+
+
+def _label(snakemake: Any) -> str:
+    """A job as its user knows it: its rule and its wildcards."""
+    return " ".join([snakemake.rule, *map(str, snakemake.wildcards)])
 
 
 def _read_only(content: Any) -> Any:
@@ -149,17 +152,28 @@ def _read_only(content: Any) -> Any:
     return [_read_only(value) for value in content] if isinstance(content, list) else content
 
 
-def _leave() -> None:
-    """End a failed job at once: a traceback on the terminal would only repeat the log."""
+def _leave(text: str, terminal: TextIO) -> None:
+    """End a failed job at once: a traceback on the terminal would only repeat the log.
+
+    A run's main process on this machine says what failed itself (study/monitor.py).
+    """
+    if _main_process() is None:
+        terminal.write(f"\n{text}\n")
     logging.getLogger("manihot").error("failed: peak_memory_mb %s", peak_memory())
     logging.shutdown()
     os._exit(1)
 
 
+def _main_process() -> str | None:
+    """The number of the run's main process, where that is on this machine."""
+    host, _, main = os.environ.get("MANIHOT_MAIN", "").partition(":")
+    return main if main and host == socket.gethostname() else None
+
+
 def _die_with_parent() -> None:
     """End this job when the engine that started it is gone: an orphan would write into the next run."""
-    host, _, main = os.environ.get("MANIHOT_MAIN", "").partition(":")
-    if host != socket.gethostname() or not main:
+    main = _main_process()
+    if main is None:
         return
 
     def watch() -> None:

@@ -252,7 +252,7 @@ def weigh_switches(plan: Plan) -> Jobs:
 
 @rule
 def build_report(plan: Plan) -> Jobs:
-    """One job; the partial report has the same settings."""
+    """One job; the partial report (partial.py) has the same settings."""
     study = plan.study
     datasets = {
         name: {"root": plan.photo_folder(name), **study.data[name].model_dump(mode="json")} for name in plan.datasets

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from manihot.core import gpus
 from manihot.core.errors import StudyError
 from manihot.study.checks import check
 from manihot.study.explain import explain, kind, suggest
@@ -176,14 +177,21 @@ def _sweeps(entries: dict[str, Any], section: str, model: type[BaseModel], path:
     return expanded
 
 
+def gpu_jobs(study: Study) -> int:
+    """How many GPU jobs of a study may run at a time on this machine: `gpu_slots` for each of its GPUs."""
+    return study.gpu_slots * max(1, 0 if study.device == "cpu" else gpus.count())
+
+
 def main() -> int:
-    """Check the study file that the command line names; `make report` does so before the engine reads it."""
+    """Check the study file that the command line names, and print how many GPU jobs may run at a time: `make report`
+    does so before the engine reads it."""
     try:
         study = load(Path(sys.argv[1]))
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{sys.argv[1]}: {study.title}")
+    print(f"{sys.argv[1]}: {study.title}", file=sys.stderr)
+    print(gpu_jobs(study))
     return 0
 
 

@@ -31,11 +31,6 @@ def record_of(model: str) -> str:
     return f"results/models/{model}/{RECORD}"
 
 
-def settings_of(rule: str, name: str) -> str:
-    """The settings file of a rule's jobs; `name` may hold wildcards."""
-    return f"results/settings/{rule}/{name}.json"
-
-
 def each_part(pattern: str) -> dict[str, str]:
     """One path a part of the predictions, under the part's name; `pattern` holds `{part}`."""
     return {part: pattern.replace("{part}", part) for part in PARTS}
@@ -144,15 +139,16 @@ class Paths:
             ],
         }
 
-    def figures(self) -> Iterator[tuple[str, str, dict[str, str]]]:
-        """Each chart that the report writes as a file: its path, and category and labels for the engine's report."""
+    def figures(self) -> Iterator[tuple[str, str, str, dict[str, str]]]:
+        """Each chart that the report writes as a file: its path, and caption, category and labels for the engine's
+        own report (`workflow/report/`)."""
         for dataset in self.plan.datasets:
             for name, said in (("classes", "photos of each class"), ("sizes", "photo sizes")):
                 path = f"results/figures/exploration/{dataset}_{name}.svg"
-                yield path, "Exploration", {"data set": dataset, "figure": said}
+                yield path, name, "Exploration", {"data set": dataset, "figure": said}
         for model in self.plan.of_kind("network", "head", "boosting"):
-            yield f"results/figures/curves/{model}.svg", "Learning curves", {"model": model}
+            yield f"results/figures/curves/{model}.svg", "curves", "Learning curves", {"model": model}
         for model in self.plan.models:
-            yield f"results/figures/confusion/{model}.svg", "Confusion matrices", {"model": model}
-        yield "results/figures/summary/models.svg", "Summary", {"figure": "all models on the test"}
-        yield "results/figures/summary/comparisons.svg", "Summary", {"figure": "paired comparisons"}
+            yield f"results/figures/confusion/{model}.svg", "confusion", "Confusion matrices", {"model": model}
+        yield "results/figures/summary/models.svg", "models", "Summary", {"figure": "all models on the test"}
+        yield "results/figures/summary/comparisons.svg", "comparisons", "Summary", {"figure": "paired comparisons"}

@@ -250,6 +250,7 @@ class Study(Section):
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     gpu_slots: Annotated[int, Field(ge=1, le=64)] = 1
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 2000
+    container: str | None = None
     published: str | None = None
     photos: Photos = Photos()
     data: Annotated[dict[Name, Data], Field(min_length=1)]

@@ -4,10 +4,17 @@ A settings file holds what a job may know and a digest of its code, and is an in
 reruns a job when, and only when, one of the two changed, also after its own records are lost.
 """
 
+import atexit
+import errno
 import fcntl
 import os
+import re
+import shutil
 import socket
+import sys
+import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -24,8 +31,41 @@ from manihot.study.schema import CsvData, FolderData
 _held: list[TextIO] = []
 
 
+# Arguments of the engine that only look at a study: they run no job, and may be given while a run is on.
+LOOKING = {
+    "--dry-run", "--dryrun", "--summary", "--detailed-summary", "--list-rules", "--list", "--list-target-rules", "--lt",
+    "--dag", "--rulegraph", "--filegraph", "--d3dag", "--lint", "--report", "--list-changes", "--lc",
+    "--list-input-changes", "--li", "--list-params-changes", "--lp", "--list-untracked", "--lu", "--print-compilation",
+}  # fmt: skip
+# The same as letters, alone or with others (-np).
+LOOKING_LETTERS = re.compile(r"-[a-zA-Z]*[nSDl][a-zA-Z]*")
+
+
+def only_looks(arguments: Sequence[str]) -> bool:
+    """Whether the engine, called with these arguments, runs no job."""
+    return any(a.split("=")[0] in LOOKING or LOOKING_LETTERS.fullmatch(a) for a in arguments)
+
+
+def elsewhere() -> Path:
+    """A folder for what `write_settings` and `list_photos` write where nothing of the study may be touched; it is
+    removed when this process ends."""
+    folder = Path(tempfile.mkdtemp(prefix="manihot-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def current(path: str, written: Path, results: Path = Path("results")) -> str:
+    """The file at `path` below `results`, or that in `written`, where a run would write another content."""
+    new = written / Path(path).relative_to(results)
+    if not new.is_file() or (Path(path).is_file() and Path(path).read_bytes() == new.read_bytes()):
+        return path
+    return str(new)
+
+
 def take_folder(results: Path = Path("results"), engine: Path = Path(".snakemake")) -> None:
     """Make this process the only run in its folder, and clear what a killed one left locked.
+
+    On a file system without locks it says so, and leaves the engine's own locks in place.
 
     Raises:
         StudyError: another run works here.
@@ -34,7 +74,14 @@ def take_folder(results: Path = Path("results"), engine: Path = Path(".snakemake
     handle = (results / ".run.lock").open("a+")
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
+        if error.errno not in {errno.EWOULDBLOCK, errno.EACCES}:
+            print(
+                f"warning: the file system of {results.resolve()} has no locks ({error.strerror}): "
+                "see to it yourself that no two runs work in this folder",
+                file=sys.stderr,
+            )
+            return
         handle.seek(0)
         raise StudyError(
             f"another run ({handle.read().strip() or 'unknown'}) is working in this folder; nothing was touched: "

@@ -9,15 +9,13 @@ from manihot.study.plan import Plan
 
 ROOT = Path(__file__).parents[3]
 WRITTEN = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
-# Two rules with one file of settings: the partial report knows what the report knows.
-SHARED = {"build_partial_report": "build_report"}
 
 
 def test_every_rule_has_its_settings_and_no_settings_are_without_a_rule():
     written = re.findall(r"^rule (\w+):(.*?)(?=^rule |\Z)", WRITTEN, re.MULTILINE | re.DOTALL)
     asked = {rule: re.findall(r'settings_of\("(\w+)"', body) for rule, body in written}
-    assert asked == {rule: [SHARED.get(rule, rule)] for rule in asked}
-    assert set(asked) - set(SHARED) == set(RULES)
+    assert asked == {rule: [rule] for rule in asked}
+    assert set(asked) == set(RULES)
 
 
 def test_every_rule_of_settings_has_a_script():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from manihot.study.load import build
-from manihot.study.paths import Paths, each_part, fitted_files, settings_of
+from manihot.study.paths import Paths, each_part, fitted_files
 from manihot.study.plan import Plan
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +38,6 @@ def paths(plan: Plan) -> Paths:
 
 
 def test_wildcards_stay_in_a_path():
-    assert settings_of("train_fold", "{experiment}") == "results/settings/train_fold/{experiment}.json"
     assert each_part("results/predictions/{model}/fold{fold}/{part}.csv") == {
         part: f"results/predictions/{{model}}/fold{{fold}}/{part}.csv"
         for part in ("train", "validation", "test", "test_as_found")

@@ -1,0 +1,40 @@
+"""The report of what is there, and of what is missing, while a run is on or after it failed (`make partial-report`).
+
+It is no job of the workflow: it waits for nothing, and writes one file.
+"""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from manihot.core.errors import StudyError
+from manihot.report import page, provenance
+from manihot.study.jobs import build_report
+from manihot.study.load import load
+from manihot.study.plan import Plan
+
+PROJECT = Path(__file__).parents[3]
+OUTPUT = Path("results/partial_report.html")
+
+
+def main() -> int:
+    """Write `results/partial_report.html` in this folder, of the study file that the command line names."""
+    try:
+        [(_, settings)] = build_report(Plan(load(Path(sys.argv[1])), PROJECT))
+    except StudyError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    page.build(
+        Path("results"),
+        OUTPUT,
+        settings,
+        made=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC",
+        commit=provenance.commit(PROJECT),
+        versions=provenance.versions(),
+    )
+    print(f"The report of what is there: {OUTPUT.resolve()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
