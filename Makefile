@@ -58,6 +58,7 @@ lint: .venv/dev ## Check style, format and types
 	$(PY) -m ruff format --check
 	$(PY) -m snakefmt --check Snakefile workflow/rules
 	$(PY) -m mypy
+	.venv/bin/hadolint Dockerfile
 
 lock: .venv/dev ## Write the lock files of the packages anew, from envs/*.in
 	@$(PY) envs/lock.py .venv/bin/uv

@@ -81,12 +81,8 @@ wildcard_constraints:
     view="[a-z0-9]+",
 
 
-localrules:
-    all,
-
-
 rule all:
-    """The whole study: results/report.html."""
+    """The whole study, to results/report.html and its charts."""
     input:
         "results/report.html",
 

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
-PARTS_OF_PROJECT = ["Snakefile", "workflow", "src", "config", "profiles", "envs", "tests/studies"]
+PARTS_OF_PROJECT = ["Snakefile", "Makefile", "workflow", "src", "config", "profiles", "envs", "tests/studies"]
 
 
 @dataclass

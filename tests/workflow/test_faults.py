@@ -170,7 +170,7 @@ def test_a_rule_s_log_holds_its_whole_story(project):
     for line in ("a print", "from a library", "UserWarning: odd", "Traceback", "ZeroDivisionError", "peak_memory_mb"):
         assert line in told, line
     assert re.search(
-        r"error: fit_booster failed: ZeroDivisionError: .*results/faults/fit_booster/log", job.terminal.read_text()
+        r"error: fit_booster xgboost_1 1: ZeroDivisionError: .*results/faults/fit_booster/log", job.terminal.read_text()
     )
     assert job.run() == 0
     assert re.search(r"done: .*peak_memory_mb \d.*device cpu", job.log.read_text())

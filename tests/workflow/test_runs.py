@@ -13,6 +13,7 @@ from faults import tree, wait_for
 
 ENGINE = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", "tests/studies/tiny.yaml"]
 TRAINED = "results/models/balanced/fold1/weights.safetensors"
+SOURCES = {"PYTHONPATH": "src"}
 
 
 @pytest.fixture
@@ -54,24 +55,32 @@ def children(run) -> list[int]:
     return found
 
 
-def test_a_second_run_says_so_and_touches_nothing(finished_copy):
+@pytest.fixture
+def other_run(finished_copy):
+    """Another run that holds the folder; in the study file there is much to do since."""
     code = "import sys; from manihot.study.settings import take_folder; take_folder(); print('taken', flush=True); sys.stdin.read()"
-    environment = os.environ | {"PYTHONPATH": str(finished_copy.folder / "src")}
     first = subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=finished_copy.folder,
-        env=environment,
+        env=os.environ | SOURCES,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     assert first.stdout.readline() == b"taken\n"
-    # There would be much to do.
     finished_copy.edit("tests/studies/tiny.yaml", "n_estimators: 4", "n_estimators: 5")
     (finished_copy.folder / ".snakemake/locks").mkdir(exist_ok=True)
     (finished_copy.folder / ".snakemake/locks/0.input.lock").write_text("of the first")
+    yield first
+    first.kill()
+    first.wait()
+
+
+def test_a_second_run_says_so_and_touches_nothing(finished_copy, other_run):
     before = tree(finished_copy.folder)
     for command in (ENGINE, [sys.executable, "-m", "manihot.study.prune"]):
-        second = subprocess.run(command, cwd=finished_copy.folder, env=environment, capture_output=True, text=True)
+        second = subprocess.run(
+            command, cwd=finished_copy.folder, env=os.environ | SOURCES, capture_output=True, text=True
+        )
         told = [
             line
             for line in (second.stdout + second.stderr).splitlines()
@@ -79,11 +88,27 @@ def test_a_second_run_says_so_and_touches_nothing(finished_copy):
         ]
         assert second.returncode and len(told) == 1, told
         assert re.match(
-            rf"error: another run \(process {first.pid} on .*\) is working in this folder; nothing was touched", told[0]
+            rf"error: another run \(process {other_run.pid} on .*\) is working in this folder; nothing was touched",
+            told[0],
         )
     assert tree(finished_copy.folder) == before
-    first.kill()
-    first.wait()
+
+
+def test_modes_that_only_look_work_beside_a_run_and_write_nothing(finished_copy, other_run):
+    changed = finished_copy.folder / "results/photos/leaves/0.csv"
+    before = tree(finished_copy.folder)
+    for looking in (["-n"], ["-np"], ["--summary"], ["--list-rules"], ["--rulegraph"]):
+        done = finished_copy.run(*looking)
+        assert "another run" not in done.stderr, looking
+        if looking[0].startswith("-n"):
+            # What the edited study asks for, though no settings file says so yet.
+            assert "rule fit_booster:" in done.stderr + done.stdout and "rule train_fold:" not in done.stderr
+    assert tree(finished_copy.folder) == before and changed.exists()
+    finished_copy.partial_report()
+    partial = finished_copy.folder / "results/partial_report.html"
+    assert partial.stat().st_size > 10_000
+    partial.unlink()
+    assert tree(finished_copy.folder) == before
 
 
 def test_a_killed_engine_leaves_nothing_behind_and_the_same_command_goes_on(finished_copy, training):
@@ -124,9 +149,15 @@ def test_one_failing_experiment_leaves_the_others_and_a_partial_report(finished_
     booster = (results / "models/xgboost_1/fold1/booster.ubj").read_bytes()
     wanted = [f"results/scores/{model}/test.json" for model in ("frozen", "xgboost_1")]
     done = finished_copy.run("--", *wanted, check=False)
-    told = done.stdout + done.stderr
     assert done.returncode
-    assert re.search(r"error: .*broken\.pth", told), told
+    # The last words: how many failed, which, why, and where its log is.
+    last = done.stderr.splitlines()[-5:]
+    assert re.match(r"1 of \d+ jobs failed, \d+ are done, \d+ were not finished\.", last[0]), done.stderr
+    assert last[2] == "fetch_weights squeezenet1_1-broken-" + last[2].rpartition("-")[2]
+    assert last[3].startswith("    error: weights file broken.pth is refused")
+    assert last[4] == f"    log:   results/logs/fetch_weights/{last[2].split()[1]}.log"
+    assert (finished_copy.folder / last[4].split()[1]).exists()
+    assert re.search(r"score_model xgboost_1: done in .* \(\d+ of \d+", done.stderr)
     assert not (results / "models/frozen/fold1/weights.safetensors").exists()
     assert (results / "models/xgboost_1/fold1/booster.ubj").read_bytes() != booster
     assert (results / "scores/xgboost_1/test.json").exists()

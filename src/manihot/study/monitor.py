@@ -89,7 +89,7 @@ class Monitor(logging.Handler):
         step = self.steps.get(job)
         if step is not None:
             self.failed[job] = last_error(step.log)
-            self._say(f"{step.label}: FAILED: {self.failed[job] or 'without a word in its log'}")
+            self._say(f"{step.label}: FAILED: {self.failed[job] or 'no error in its log'}")
 
     def left(self) -> float | None:
         """Seconds that the rest may take; None where nothing is known yet, or nothing is left."""
@@ -127,9 +127,7 @@ class Monitor(logging.Handler):
         ]
         for job, text in failed.items():
             step = self.steps[job]
-            said = (
-                text or "it left no error: it was killed, or ran out of memory or time (mem_mb and runtime of its rule)"
-            )
+            said = text or "none in its log: it was killed, or had too little memory or time (mem_mb, runtime)"
             lines += [f"{step.label}", f"    error: {said}", f"    log:   {step.log}"]
         return "\n".join(lines)
 

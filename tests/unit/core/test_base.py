@@ -1,5 +1,6 @@
 """Files that appear whole, code digests that see edits and nothing else, state that survives and is checked."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from manihot.core.digest import code_digest
 from manihot.core.errors import StudyError
 from manihot.core.job import Job
 from manihot.core.state import State
-from manihot.study import prune
+from manihot.study import prune, settings
 from manihot.study.settings import take_folder
 
 
@@ -111,7 +112,13 @@ def a_job(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rule.py").write_text("X = 1\n")
     settings = {"size": 32, "augment": {"rotation": 10}, "models": [{"name": "a"}]}
-    record = {"settings": settings, "script": "rule.py", "code": code_digest(tmp_path / "rule.py"), "name": "all"}
+    record = {
+        "settings": settings,
+        "rule": "rule",
+        "script": "rule.py",
+        "code": code_digest(tmp_path / "rule.py"),
+        "name": "all",
+    }
     files.write_json(tmp_path / "settings.json", record)
     given = SimpleNamespace(settings=tmp_path / "settings.json")
     return Job(SimpleNamespace(input=given, rule="rule", wildcards=["all"], threads=1, scriptdir=tmp_path), sys.stderr)
@@ -154,6 +161,46 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_one_leaves_it_free(tmp
     first.wait()
     take_folder(tmp_path / "r", tmp_path / "e")
     assert not (tmp_path / "e" / "locks" / "0.input.lock").exists()
+
+
+def test_a_file_system_without_locks_is_not_taken_for_a_rival(tmp_path, monkeypatch, capsys):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(settings.fcntl, "flock", refuse)
+    (tmp_path / "e" / "locks").mkdir(parents=True)
+    (tmp_path / "e" / "locks" / "0.input.lock").write_text("of somebody")
+    take_folder(tmp_path / "r", tmp_path / "e")
+    told = capsys.readouterr().err
+    assert "has no locks (Function not implemented)" in told and str(tmp_path / "r") in told
+    assert (tmp_path / "e" / "locks" / "0.input.lock").exists(), "the engine's lock is all that is left"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "looks"),
+    [
+        (["-n"], True), (["--cores", "2", "-np"], True), (["--dry-run", "results/report.html"], True), (["-S"], True),
+        (["--rulegraph=dot"], True), (["--report", "x.html"], True), (["--cores", "2", "--keep-going"], False),
+        (["-c8", "-j4", "-p", "-k"], False), (["--configfile", "n.yaml"], False), (["results/summary.csv"], False),
+    ],
+)  # fmt: skip
+def test_arguments_that_only_look_are_known(arguments, looks):
+    assert settings.only_looks(arguments) == looks
+
+
+def test_what_only_looks_sees_a_new_file_where_its_content_differs(tmp_path):
+    results, written = tmp_path / "results", tmp_path / "elsewhere"
+    for name, old, new in (("same", "a", "a"), ("other", "a", "b"), ("added", None, "c"), ("job's", "d", None)):
+        for folder, text in ((results, old), (written, new)):
+            if text:
+                files.write_text(folder / name, text)
+    seen = {
+        name: settings.current(str(results / name), written, results) for name in ("same", "other", "added", "job's")
+    }
+    assert seen == {
+        "same": str(results / "same"), "other": str(written / "other"), "added": str(written / "added"),
+        "job's": str(results / "job's"),
+    }  # fmt: skip
 
 
 def test_prune_takes_what_no_job_would_use(tmp_path):

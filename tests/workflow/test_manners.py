@@ -1,0 +1,107 @@
+"""How the workflow behaves as one among others: inside another one, in the engine's own report, from `make`."""
+
+import html
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+
+OUTER = """
+configfile: "mine.yaml"
+
+
+module manihot:
+    snakefile:
+        "{project}/Snakefile"
+    config:
+        config
+
+
+use rule * from manihot as leaves_*
+
+
+rule count:
+    default_target: True
+    input:
+        "results/splits/main.csv",
+    output:
+        "count.txt",
+    shell:
+        "wc -l < {{input}} > {{output}}"
+"""
+
+
+def engine(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_another_workflow_takes_it_in_as_a_module(fresh, tmp_path):
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    (outer / "Snakefile").write_text(OUTER.format(project=fresh.folder))
+    study = yaml.safe_load((fresh.folder / "tests/studies/tiny.yaml").read_text())
+    (outer / "mine.yaml").write_text(yaml.safe_dump(study))
+    done = engine(outer)
+    assert done.returncode == 0, done.stderr
+    photos = study["data"]["leaves"]["photos"]
+    assert int((outer / "count.txt").read_text()) > photos / 2
+    assert re.search(r"leaves_split_photos main: done in", done.stderr), done.stderr
+    assert not (fresh.folder / "results").exists(), "the module's own folder is left alone"
+    assert "Nothing to be done" in engine(outer).stderr
+    # The study is the outer workflow's config, and a mistake in it is one line.
+    (outer / "mine.yaml").write_text(yaml.safe_dump(study | {"sed": 3}))
+    assert "error: config of the module: sed: unknown key; did you mean seed?" in engine(outer, "-n").stderr
+
+
+def test_the_engines_own_report_has_a_front_page_captions_and_the_study(finished_copy, tmp_path):
+    finished_copy.run("--report", str(tmp_path / "report.html"))
+    text = html.unescape((tmp_path / "report.html").read_text())
+    for said in (
+        "A study of labelled leaf photos", "Tiny", "summary.csv", "report.html", "confusion/balanced.svg",
+        "The study's report, in one file that opens offline", "Loss and accuracy by epoch or round",
+        "An interval that holds zero cannot tell which is better", "Confusion matrices",
+    ):  # fmt: skip
+        assert said in text, said
+
+
+def test_every_rule_says_in_a_line_what_it_does(finished):
+    listed = finished.run("--list-rules").stdout.splitlines()
+    assert len(listed) > 20
+    for line in listed:
+        assert re.fullmatch(
+            r"\w+ \([A-Z].{15,90}\.\)", line.replace("results/report.html.)", "results/report.html.)")
+        ), line
+
+
+@pytest.mark.parametrize(
+    ("target", "wanted"),
+    [
+        ("report", r'--configfile "x\.yaml" --directory "runs/a" --resources gpu=\$gpus'),
+        ("partial-report", r'cd "runs/a" && \S+/\.venv/bin/python -m manihot\.study\.partial "/\S+/x\.yaml"'),
+        ("prune", r'cd "runs/a" && \S+ -m manihot\.study\.prune'),
+    ],
+)
+def test_make_keeps_studies_apart_by_their_folders(target, wanted, fresh):
+    command = ["make", "-n", target, "STUDY=x.yaml", "DIR=runs/a"]
+    done = subprocess.run(command, cwd=fresh.folder, capture_output=True, text=True)
+    assert re.search(wanted, done.stdout), done.stdout
+
+
+def test_an_old_engine_is_refused_in_words_before_anything_else_is_read():
+    lines = (ROOT / "Snakefile").read_text().splitlines()
+    code = [line for line in lines if line and not line.startswith(("#", "import", '"""', " "))]
+    asked = code.index('min_version("9.9")')
+    assert all(
+        line.startswith("from snakemake.utils") or line.startswith("from pathlib") or '"' in line or "." in line
+        for line in code[:asked]
+    )
+    assert not any("manihot" in line for line in code[:asked] if line.startswith("from"))
+    # These are all that older engines read without a fault: only then do they come to the line above.
+    profile = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
+    assert set(profile) == {"rerun-triggers", "rerun-incomplete", "keep-going", "resources"}
+    assert profile["resources"] == ["gpu=1"]
