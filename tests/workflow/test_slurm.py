@@ -20,6 +20,8 @@ from manihot.training.trainer import CHECKPOINT
 REASON = slurm_cluster.missing()
 # Long enough for a fold to be lost in its midst, even where a job takes seconds to hear of it.
 STUDY = "extends: tiny.yaml\nexperiments: {new_class: {epochs: 200}}\n"
+# One job fails, and others have work to do.
+BROKEN = "extends: longer.yaml\nbackbones: {squeezenet: {weights: broken.pth}}\nexperiments: {frozen: {dropout: 0.2}}\n"
 LONG_FOLD, COMMENT = "train_fold new_class 1", "rule_train_fold_wildcards_new_class_1"
 pytestmark = [pytest.mark.full, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
 
@@ -31,6 +33,7 @@ class Submission:
     project: Path
     first: subprocess.CompletedProcess[str]
     second: subprocess.CompletedProcess[str]
+    broken: subprocess.CompletedProcess[str]
     jobs: list[dict[str, str]]
     jobs_of_first: int
     cancelled: str | None
@@ -58,22 +61,27 @@ def submission(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submission]
         watcher.join()
         jobs_of_first = len(slurm_cluster.jobs())
         second = _submit(project)
+        jobs = slurm_cluster.jobs()
+        (project / "broken.pth").write_bytes(b"no weights")
+        (project / "tests" / "studies" / "broken.yaml").write_text(BROKEN)
+        broken = _submit(project, "tests/studies/broken.yaml")
         yield Submission(
             project,
             first,
             second,
-            slurm_cluster.jobs(),
+            broken,
+            jobs,
             jobs_of_first,
             cancelled[0] if cancelled else None,
             slurm_cluster.devices(folder),
         )
 
 
-def _submit(project: Path) -> subprocess.CompletedProcess[str]:
+def _submit(project: Path, study: str = "tests/studies/longer.yaml") -> subprocess.CompletedProcess[str]:
     command = [
         *(sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm"),
         *("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10", "--retries", "1"),
-        *("--configfile", "tests/studies/longer.yaml", "--config", "device=auto", "--", "results/report.html"),
+        *("--configfile", study, "--config", "device=auto", "--", "results/report.html"),
     ]
     return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=1200, stdin=subprocess.DEVNULL)
 
@@ -151,3 +159,16 @@ def test_a_second_submission_does_nothing(submission: Submission) -> None:
     assert submission.second.returncode == 0
     assert "Nothing to be done" in submission.second.stdout + submission.second.stderr
     assert len(submission.jobs) == submission.jobs_of_first
+
+
+def test_the_last_words_of_a_failed_study_name_the_job_its_error_and_its_log(submission: Submission) -> None:
+    told, project = submission.broken.stderr, submission.project
+    assert submission.broken.returncode
+    last = told.splitlines()[-5:]
+    assert re.match(r"1 of \d+ jobs failed, \d+ are done, \d+ were not finished\.", last[0]), told
+    assert last[2].startswith("fetch_weights squeezenet1_1-broken-"), told
+    assert last[3].startswith("    error: weights file broken.pth is refused"), told
+    assert (project / last[4].removeprefix("    log:   ")).exists(), told
+    # With keep-going the others went on, each told with its wildcards, and what is left.
+    assert re.search(r"score_model frozen: done in .* \(\d+ of \d+", told), told
+    (project / "broken.log").write_text(told)

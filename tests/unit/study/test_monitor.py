@@ -95,7 +95,7 @@ def test_a_killed_job_is_told_as_such_unless_it_only_shared_a_group_with_one_tha
     run.tell("job_error", 3)
     assert "train_fold killed 1\n    error: none in its log: it was killed" in run.monitor.summary()
     run.tell("job_error", 2)
-    assert "killed" not in run.monitor.summary() and "no label" in run.monitor.summary()
+    assert "train_fold killed" not in run.monitor.summary() and "no label" in run.monitor.summary()
 
 
 def test_a_second_try_that_succeeds_is_no_failure(steps, monkeypatch):
