@@ -238,6 +238,12 @@ class Booster(Section):
     based_on: Name | None = None
 
 
+def _device(given: Any) -> Any:
+    if given == "mps":
+        raise ValueError("mps (Apple's GPU) is not supported: take auto or cpu")
+    return given
+
+
 class Study(Section):
     """A whole study, every default filled in."""
 
@@ -245,7 +251,7 @@ class Study(Section):
     description: str = ""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 42
     protocol: Literal["corrected", "published"] = "corrected"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(_device)] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     gpu_slots: Annotated[int, Field(ge=1, le=64)] = 1

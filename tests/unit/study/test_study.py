@@ -72,6 +72,7 @@ MISTAKES = {
     "backbone of another split": ({"backbones": {"frozen": OWN | {"split": "more"}}}, "backbones.frozen.split: is more, but"),
     "backbone that saw its fold": ({"backbones": {"frozen": OWN | {"run_folds": [1, 2]}}}, "backbones.frozen.run_folds: must be [1]: the network first/fold1 was trained"),
     "trees on a backbone that saw their fold": ({"backbones": {"frozen": OWN}, "boosting": {"trees": {"run_folds": [2]}}}, "boosting.trees.run_folds: must be [1]"),
+    "Apple's GPU": ({"device": "mps"}, "device: mps (Apple's GPU) is not supported: take auto or cpu"),
     "seeds": ({"experiments": {"first": {"seeds": 0}}}, "experiments.first.seeds"),
 }  # fmt: skip
 
