@@ -336,7 +336,7 @@ def boosters(
         shown.add(
             Cell(name, link=f"model-{name}"),
             model["backbone"] or ABSENT,
-            "all training photos" if model["folds"] == [0] else f"{len(model['folds'])} folds",
+            "all training photos" if model["folds"] == [0] else f"{len(model['folds'])} fold{'s' * (len(model['folds']) > 1)}",
             count(entry.get("n_estimators")),
             count(entry.get("max_depth")),
             Cell(f"{entry.get('learning_rate', ABSENT)}"),
