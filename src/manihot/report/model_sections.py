@@ -1,6 +1,6 @@
 """The sections that set models side by side."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -309,6 +309,12 @@ def _alone(results: Results, heads: Iterable[Model]) -> dict[str, int]:
     return alone
 
 
+def _fitted_on(folds: Sequence[int]) -> str:
+    if list(folds) == [0]:
+        return "all training photos"
+    return "1 fold" if len(folds) == 1 else f"{len(folds)} folds"
+
+
 def boosters(
     results: Results, scores: Scores, models: Iterable[Model], study: Mapping[str, Any]
 ) -> dict[str, Any] | None:
@@ -336,7 +342,7 @@ def boosters(
         shown.add(
             Cell(name, link=f"model-{name}"),
             model["backbone"] or ABSENT,
-            "all training photos" if model["folds"] == [0] else f"{len(model['folds'])} fold{'s' * (len(model['folds']) > 1)}",
+            _fitted_on(model["folds"]),
             count(entry.get("n_estimators")),
             count(entry.get("max_depth")),
             Cell(f"{entry.get('learning_rate', ABSENT)}"),
