@@ -10,7 +10,6 @@ WORKERS ?= -n 2 --dist loadfile
 
 export PYTHONPATH := $(CURDIR)/src
 PY := .venv/bin/python
-IN_DIR = cd "$(DIR)" && $(CURDIR)/$(PY)
 NEW_ENOUGH := "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
   $$python -c $(NEW_ENOUGH) 2> /dev/null && echo $$python && break; done)
@@ -32,10 +31,10 @@ report: .venv/run ## Run the study and write results/report.html (STUDY=config/m
 	@gpus=$$($(PY) -m manihot.study.load "$(STUDY)") && mkdir -p "$(DIR)" && \
 	  $(PY) -m snakemake --cores $(CORES) --configfile "$(STUDY)" --directory "$(DIR)" --resources gpu=$$gpus \
 	  -- results/report.html
-	@echo "The report: $(abspath $(DIR))/results/report.html"
+	@echo "The report: $$(cd "$(DIR)" && pwd)/results/report.html"
 
 partial-report: .venv/run ## Write results/partial_report.html of what is there, and what is missing (STUDY=…, DIR=…)
-	@$(IN_DIR) -m manihot.study.partial "$(abspath $(STUDY))"
+	@$(PY) -m manihot.study.partial "$(STUDY)" "$(DIR)"
 
 study: .venv/run ## Look at a photo folder and write a study file for it (PHOTOS=path, LABELS=path)
 	@test -n "$(PHOTOS)" || { echo "error: say which folder: make study PHOTOS=path [LABELS=path]" >&2; exit 1; }
@@ -64,7 +63,7 @@ lock: .venv/dev ## Write the lock files of the packages anew, from envs/*.in
 	@$(PY) envs/lock.py .venv/bin/uv
 
 prune: .venv/run ## Remove finished work that no longer belongs to the study, and tell its size (DIR=…)
-	@$(IN_DIR) -m manihot.study.prune
+	@cd "$(DIR)" && "$(CURDIR)/$(PY)" -m manihot.study.prune
 
 clean: ## Remove results/, finished work included (.venv stays)
 	rm -rf results .snakemake

@@ -14,7 +14,7 @@ RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
 HEAVY = {"torch", "torchvision", "xgboost"}
 # These jobs train, or run, networks and boosters; every other one does without the libraries for it.
 COMPUTING = {
-    "cache_pixels": {"torch", "torchvision"}, "fetch_weights": {"torch", "torchvision"},
+    "cache_pixels": {"torch"}, "fetch_weights": {"torch", "torchvision"},
     "train_fold": {"torch", "torchvision"}, "check_overfit": {"torch", "torchvision"},
     "predict_fold": {"torch", "torchvision"}, "extract_features": {"torch", "torchvision"},
     "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"},
@@ -22,9 +22,9 @@ COMPUTING = {
 }  # fmt: skip
 # What the main process imports: it starts in about a second.
 MAIN = {
-    "core/digest", "core/errors", "core/files", "core/names", "core/text", "photos/labels", "published/paper",
+    "core/digest", "core/errors", "core/files", "core/gpus", "core/names", "core/text", "photos/labels", "published/paper",
     *(f"study/{name}" for name in (
-        "checks", "explain", "jobs", "load", "paths", "plan", "protocols", "schema", "settings", "yaml_files")),
+        "checks", "explain", "jobs", "load", "monitor", "paths", "plan", "protocols", "schema", "settings", "yaml_files")),
 }  # fmt: skip
 MOST_ARGUMENTS = 8
 # The wings in their order: none imports a later one. `study` stands above all.

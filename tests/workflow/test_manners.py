@@ -82,7 +82,7 @@ def test_every_rule_says_in_a_line_what_it_does(finished):
     ("target", "wanted"),
     [
         ("report", r'--configfile "x\.yaml" --directory "runs/a" --resources gpu=\$gpus'),
-        ("partial-report", r'cd "runs/a" && \S+/\.venv/bin/python -m manihot\.study\.partial "/\S+/x\.yaml"'),
+        ("partial-report", r'python -m manihot\.study\.partial "x\.yaml" "runs/a"'),
         ("prune", r'cd "runs/a" && \S+ -m manihot\.study\.prune'),
     ],
 )

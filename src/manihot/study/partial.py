@@ -3,6 +3,7 @@
 It is no job of the workflow: it waits for nothing, and writes one file.
 """
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +19,17 @@ OUTPUT = Path("results/partial_report.html")
 
 
 def main() -> int:
-    """Write `results/partial_report.html` in this folder, of the study file that the command line names."""
+    """Write `results/partial_report.html` in a folder, of a study: the command line names the study file, then the
+    folder (this one, if it names none)."""
     try:
-        [(_, settings)] = build_report(Plan(load(Path(sys.argv[1])), PROJECT))
+        study = load(Path(sys.argv[1]))
+        os.chdir(sys.argv[2] if len(sys.argv) > 2 else ".")
+        [(_, settings)] = build_report(Plan(study, PROJECT))
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}: DIR must be the folder of a run", file=sys.stderr)
         return 1
     page.build(
         Path("results"),

@@ -52,7 +52,7 @@ def train_fold(
         epochs = _run(trainer, state, progress)
         cost = costs(device, trainer.dtype)
         content = trainer.weights()
-    weighed = trainer.loss.weight
+    weighed = getattr(trainer.loss, "weight", None)  # a loss need not weigh classes
     record = bundle.describe(
         "network",
         fold,

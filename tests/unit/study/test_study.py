@@ -1,12 +1,15 @@
 """The study file: every mistake is one line with its place; inheritance, sweeps and repeats do what they say."""
 
 import copy
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from manihot.core.errors import StudyError
 from manihot.study import checks
+from manihot.study import load as load_module
 from manihot.study.jobs import all_jobs
 from manihot.study.load import build, load
 from manihot.study.plan import Plan
@@ -193,3 +196,17 @@ def test_fits_are_named_fold_by_fold():
     assert plan.fitted("head") == [("frozen_head", fold) for fold in range(1, 6)]
     assert plan.fitted("network", "boosting")[4:6] == [("first", 5), ("second", 1)]
     assert plan.fitted("boosting")[-1] == ("trees_refit", 0)
+
+
+@pytest.mark.parametrize(
+    ("found", "study", "jobs"),
+    [(4, {"gpu_slots": 2}, 8), (4, {}, 4), (0, {"gpu_slots": 3}, 3), (4, {"device": "cpu"}, 1)],
+)
+def test_as_many_gpu_jobs_run_as_gpus_and_slots_make(found, study, jobs, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(load_module.gpus, "count", lambda: found)
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(BASE | study))
+    monkeypatch.setattr(sys, "argv", ["load", str(tmp_path / "mine.yaml")])
+    assert load_module.main() == 0
+    # `make report` takes what is printed as the number; the title goes to the terminal.
+    told = capsys.readouterr()
+    assert told.out == f"{jobs}\n" and "A study of leaf photos" in told.err
