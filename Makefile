@@ -5,8 +5,8 @@ CORES ?= all
 STUDY ?= config/config.yaml
 # The folder that results/ lies in.
 DIR ?= .
-# Two files of tests at a time.
-WORKERS ?= -n 2 --dist loadfile
+# Two files of tests at a time, in the order of pyproject.toml.
+WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 export PYTHONPATH := $(CURDIR)/src
 PY := .venv/bin/python
@@ -16,9 +16,13 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 
 # .venv/run and .venv/dev say that the environment holds what the lock files name, .venv/run also which TORCH was asked
 # for. An environment without them, whose Python is gone or that another TORCH is asked for is made anew.
-TORCH ?= $(shell cat .venv/run 2> /dev/null)
-ifneq ($(shell $(PY) -c "print(1)" 2> /dev/null) $(TORCH),1 $(shell cat .venv/run 2> /dev/null))
-  $(shell rm -f .venv/run .venv/dev)
+ASKED := $(shell cat .venv/run 2> /dev/null)
+TORCH ?= $(ASKED)
+ifneq ($(filter-out cpu cuda,$(TORCH)),)
+  $(error TORCH=$(TORCH): must be cpu or cuda)
+endif
+ifneq ($(shell $(PY) -c "print(1)" 2> /dev/null) $(TORCH),1 $(ASKED))
+  ANEW := .venv/anew
 endif
 
 .DEFAULT_GOAL := help
@@ -68,10 +72,12 @@ prune: .venv/run ## Remove finished work that no longer belongs to the study, an
 clean: ## Remove results/, finished work included (.venv stays)
 	rm -rf results .snakemake
 
-.venv/run: envs/requirements.txt envs/requirements-torch.txt envs/uv.txt
+.PHONY: .venv/anew
+.venv/run: envs/requirements.txt envs/requirements-torch.txt envs/uv.txt $(ANEW)
 	@test -n "$(PYTHON)" && $(PYTHON) -c $(NEW_ENOUGH) 2> /dev/null || { \
 	  echo "error: needs Python 3.11 or newer with venv (Debian: apt install python3-venv);" \
 	  "name one with make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(if $(ANEW),rm -f $@ .venv/dev)
 	@test -f $@ || { echo "Making .venv with $(PYTHON)"; $(PYTHON) -m venv --clear .venv; }
 	@rm -f $@
 	@TORCH=$(TORCH) $(PY) envs/install.py run

@@ -41,8 +41,10 @@ STUDY_FILE = Path(os.path.relpath([PROJECT / "config" / "config.yaml", *workflow
 # Where the files lie that this process writes: a mode that only looks (-n, --summary) writes nothing here.
 LOOKS = workflow.is_main_process and settings.only_looks(sys.argv[1:])
 WRITTEN = settings.elsewhere() if LOOKS else Path("results")
+# Another workflow may take this one in; the terminal is then that one's.
+MODULE = os.path.abspath(str(workflow.basedir)) != os.path.abspath(PROJECT)
 try:
-    if str(workflow.basedir) == str(PROJECT):
+    if not MODULE:
         PLAN = Plan(load(STUDY_FILE, workflow.config_settings.config), PROJECT)
     else:
         # The outer workflow hands the study over as `config`; its paths start at the folder of the run.
@@ -118,13 +120,8 @@ def steps():
 
 if workflow.is_main_process and not LOOKS:
     engine = logging.getLogger("snakemake.logging")
-    # Another logger than the engine's own (--logger rich) has the terminal for itself.
-    own = [handler for handler in engine.handlers if type(handler).__name__ == "ColorizingTextHandler"]
+    # Another logger than the engine's own (--logger rich) has the terminal for itself, too.
+    own = [] if MODULE else [h for h in engine.handlers if type(h).__name__ == "ColorizingTextHandler"]
     for handler in own:
         handler.addFilter(monitor.is_news)
-    MONITOR = monitor.Monitor(steps, sys.stderr if own else None)
-    engine.addHandler(MONITOR)
-
-
-onerror:
-    print(MONITOR.summary(), file=sys.stderr)
+    monitor.follow(engine, steps, sys.stderr if own else None)

@@ -8,6 +8,7 @@ which requirements-torch.txt holds; the others hold what Slurm, and the tests, n
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -25,22 +26,29 @@ TITLES = {
 }
 
 
-def resolve(uv: str, inputs: list[str], constraints: list[str]) -> dict[str, str]:
-    """The locked entries of some `.in` files by name: the pin, its marker and its hashes."""
-    given = [argument for name in constraints for argument in ("--constraint", str(HERE / name))]
-    done = subprocess.run(
-        [uv, *COMPILE, *given, *(str(HERE / name) for name in inputs)], capture_output=True, text=True
-    )
-    if done.returncode:
-        sys.exit(done.stderr)
-    entries = re.split(r"\n(?=[a-z0-9])", done.stdout.strip())
-    return {entry.split("==")[0]: entry for entry in entries}
+def resolve(uv: str, inputs: list[str], locked: str) -> dict[str, str]:
+    """The locked entries of some `.in` files by name: the pin, its marker and its hashes.
+
+    A package keeps the version that the text `locked` has of it, unless an `.in` file asks for another.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "lock.txt"
+        output.write_text(locked)
+        command = [uv, *COMPILE, "--output-file", str(output), *(str(HERE / name) for name in inputs)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(done.stderr)
+        entries = re.split(r"\n(?=[a-z0-9])", output.read_text().strip())
+    names = [entry.split("==")[0] for entry in entries]
+    if len(set(names)) < len(names):
+        sys.exit("error: a package has two versions for two platforms, which the installer cannot tell apart")
+    return dict(zip(names, entries, strict=True))
 
 
 def main(uv: str) -> None:
     """Write all locks with the program `uv`."""
     inputs = ["requirements.in", "requirements-slurm.in", "requirements-dev.in"]
-    locked = [path.name for path in sorted(HERE.glob("requirements*.txt"))]
+    locked = "\n".join(path.read_text() for path in sorted(HERE.glob("requirements*.txt")))
     whole = resolve(uv, inputs, locked)
     run, slurm = (resolve(uv, inputs[:count], locked) for count in (1, 2))
     parts: dict[str, list[str]] = {name: [] for name in TITLES}
@@ -51,7 +59,7 @@ def main(uv: str) -> None:
             parts["requirements"].append(entry)
         else:
             parts["requirements-slurm" if name in slurm else "requirements-dev"].append(entry)
-    parts["uv"] = list(resolve(uv, ["uv.in"], []).values())
+    parts["uv"] = list(resolve(uv, ["uv.in"], "").values())
     for name, entries in parts.items():
         text = f"# {TITLES[name]} Written by `make lock`.\n" + "\n".join(entries) + "\n"
         (HERE / f"{name}.txt").write_text(text)

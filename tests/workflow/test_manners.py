@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 from conftest import ROOT
 
@@ -22,6 +21,10 @@ module manihot:
 
 
 use rule * from manihot as leaves_*
+
+
+use rule split_photos from manihot as leaves_split_photos with:
+    threads: 2
 
 
 rule count:
@@ -50,7 +53,7 @@ def test_another_workflow_takes_it_in_as_a_module(fresh, tmp_path):
     assert done.returncode == 0, done.stderr
     photos = study["data"]["leaves"]["photos"]
     assert int((outer / "count.txt").read_text()) > photos / 2
-    assert re.search(r"leaves_split_photos main: done in", done.stderr), done.stderr
+    assert "rule leaves_split_photos:" in done.stderr, "the outer workflow's terminal is its own"
     assert not (fresh.folder / "results").exists(), "the module's own folder is left alone"
     assert "Nothing to be done" in engine(outer).stderr
     # The study is the outer workflow's config, and a mistake in it is one line.
@@ -73,33 +76,47 @@ def test_every_rule_says_in_a_line_what_it_does(finished):
     listed = finished.run("--list-rules").stdout.splitlines()
     assert len(listed) > 20
     for line in listed:
-        assert re.fullmatch(
-            r"\w+ \([A-Z].{15,90}\.\)", line.replace("results/report.html.)", "results/report.html.)")
-        ), line
+        assert re.fullmatch(r"\w+ \([A-Z].{15,90}\.\)", line), line
 
 
-@pytest.mark.parametrize(
-    ("target", "wanted"),
-    [
-        ("report", r'--configfile "x\.yaml" --directory "runs/a" --resources gpu=\$gpus'),
-        ("partial-report", r'python -m manihot\.study\.partial "x\.yaml" "runs/a"'),
-        ("prune", r'cd "runs/a" && \S+ -m manihot\.study\.prune'),
-    ],
-)
-def test_make_keeps_studies_apart_by_their_folders(target, wanted, fresh):
-    command = ["make", "-n", target, "STUDY=x.yaml", "DIR=runs/a"]
-    done = subprocess.run(command, cwd=fresh.folder, capture_output=True, text=True)
-    assert re.search(wanted, done.stdout), done.stdout
+SMALL = """
+threads: 1
+resamples: 100
+data: {leaves: {source: demo, photos: 60, kind: leaves, duplicates: 0, damaged: 0}}
+photos: {shards: 1}
+splits: {main: {dataset: leaves, folds: 2, test: 5, test_as_found: 0, keep_for_training: 2}}
+experiments: {only: {split: main, size: 16, batch_size: 16, epochs: 1}}
+"""
+
+
+def test_make_keeps_studies_apart_by_their_folders(fresh):
+    (fresh.folder / "a study.yaml").write_text(SMALL)
+    python = fresh.folder / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    (fresh.folder / ".venv/run").write_text("\n")
+
+    def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["make", *arguments, "STUDY=a study.yaml", "DIR=runs/my study"]
+        return subprocess.run(command, cwd=fresh.folder, capture_output=True, text=True)
+
+    done, folder = make("report", "CORES=2"), fresh.folder / "runs/my study/results"
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"The report: {folder}/report.html"
+    assert (folder / "report.html").exists() and not (fresh.folder / "results").exists()
+    for target, said in (("partial-report", str(folder / "partial_report.html")), ("prune", "pruned 0 pieces")):
+        done = make(target)
+        assert done.returncode == 0 and said in done.stdout, done.stderr
+    wrong = make("help", "TORCH=gpu")
+    assert wrong.returncode and "TORCH=gpu: must be cpu or cuda" in wrong.stderr
+    assert (fresh.folder / ".venv/run").exists(), "a slip of the pen costs no environment"
 
 
 def test_an_old_engine_is_refused_in_words_before_anything_else_is_read():
     lines = (ROOT / "Snakefile").read_text().splitlines()
     code = [line for line in lines if line and not line.startswith(("#", "import", '"""', " "))]
     asked = code.index('min_version("9.9")')
-    assert all(
-        line.startswith("from snakemake.utils") or line.startswith("from pathlib") or '"' in line or "." in line
-        for line in code[:asked]
-    )
     assert not any("manihot" in line for line in code[:asked] if line.startswith("from"))
     # These are all that older engines read without a fault: only then do they come to the line above.
     profile = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())

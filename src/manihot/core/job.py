@@ -155,9 +155,9 @@ def _read_only(content: Any) -> Any:
 def _leave(text: str, terminal: TextIO) -> None:
     """End a failed job at once: a traceback on the terminal would only repeat the log.
 
-    A run's main process on this machine says what failed itself (study/monitor.py).
+    A run's main process on this machine may say itself what failed (study/monitor.py).
     """
-    if _main_process() is None:
+    if _main_process() is None or "MANIHOT_MONITOR" not in os.environ:
         terminal.write(f"\n{text}\n")
     logging.getLogger("manihot").error("failed: peak_memory_mb %s", peak_memory())
     logging.shutdown()

@@ -5,10 +5,15 @@ imbalanced as the cassava photos are. `needles`: needles and a few other leaves,
 """
 
 import io
+import multiprocessing
+import os
 import shutil
+import sys
+import threading
+import time
 import zlib
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
@@ -92,10 +97,29 @@ def render_demo(images: Path, demo: Demo, processes: int, progress: Callable[[in
     labels = [Label(f"{kind}_{index:05d}.jpg", *KINDS[kind][one][:2]) for index, one in enumerate(classes)]
 
     paths = [images / label.image_id for label in labels]
-    with ProcessPoolExecutor(processes) as pool:
+    with _pool(processes) as pool:
         for done, _ in enumerate(pool.map(_make, repeat(demo), range(photos), sources, paths, chunksize=8), 1):
             progress(done, photos)
     return labels
+
+
+def _pool(processes: int) -> Executor:
+    """Processes on Linux, since rendering holds Python's lock; threads where processes cannot simply be forked."""
+    if sys.platform != "linux":
+        return ThreadPoolExecutor(processes)
+    fork = multiprocessing.get_context("fork")
+    return ProcessPoolExecutor(processes, fork, initializer=_end_with, initargs=(os.getpid(),))
+
+
+def _end_with(parent: int) -> None:
+    """End this process when `parent` is gone: it would write into the next run."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _make(demo: Demo, index: int, source: int, path: Path) -> None:

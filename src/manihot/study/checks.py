@@ -81,7 +81,7 @@ def _trained_backbone(path: Path, study: Study, name: str) -> None:
     assert backbone.trained is not None
     trained, fold = backbone.trained
     experiment = study.experiments[trained]
-    for key in ("split", "network", "size", "normalisation"):
+    for key in ("split", "network", "size", "normalisation", "leak"):
         mine, wanted = getattr(backbone, key), getattr(experiment, key)
         if mine != wanted:
             raise StudyError(f"{place}.{key}: is {mine}, but its network was trained as {trained}: set it to {wanted}")

@@ -3,8 +3,11 @@
 The engine hands its events to a `logging.Handler`; nothing of it is imported here.
 """
 
+import atexit
 import logging
+import os
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +31,8 @@ TEXTS = (
 # A line of a job's log that begins a message (core/job.py), and the message that only says how a job ended.
 MESSAGE = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ (?P<level>[A-Z]+) (?P<text>.*)$")
 ENDED = "failed: peak_memory_mb"
+# Seconds by which the clocks of a cluster's machines may differ.
+CLOCKS = 5.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Monitor(logging.Handler):
         self.begun: dict[int, float] = {}
         self.took: dict[int, float] = {}
         self.failed: dict[int, str] = {}
-        self.start = time.monotonic()
+        self.start, self.clock = time.monotonic(), time.time()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take an event in. A fault of this handler's must not end a run."""
@@ -88,18 +93,19 @@ class Monitor(logging.Handler):
     def _failed(self, job: int) -> None:
         step = self.steps.get(job)
         if step is not None:
-            self.failed[job] = last_error(step.log)
+            self.failed[job] = last_error(step.log, self.clock)
             self._say(f"{step.label}: FAILED: {self.failed[job] or 'no error in its log'}")
 
     def left(self) -> float | None:
-        """Seconds that the rest may take; None where nothing is known yet, or nothing is left."""
+        """Seconds that the rest may take; None where nothing is known yet, nothing is left, or a job failed: nobody
+        knows then what can still be done."""
         rest = self.steps.keys() - self.took.keys()
         by_rule: dict[str, list[float]] = {}
         for job, seconds in self.took.items():
             if job in self.steps:
                 by_rule.setdefault(self.steps[job].rule, []).append(seconds)
         every = list(self.took.values()) + list(self.expected.values())
-        if not rest or not self.took:
+        if not rest or not self.took or self.failed:
             return None
         work = 0.0
         for job in rest:
@@ -129,7 +135,7 @@ class Monitor(logging.Handler):
             step = self.steps[job]
             said = text or "none in its log: it was killed, or had too little memory or time (mem_mb, runtime)"
             lines += [f"{step.label}", f"    error: {said}", f"    log:   {step.log}"]
-        return "\n".join(lines)
+        return "\n".join([*lines, ""])
 
     def _say(self, text: str) -> None:
         if self.terminal is not None:
@@ -137,14 +143,31 @@ class Monitor(logging.Handler):
             self.terminal.flush()
 
 
+def follow(engine: logging.Logger, steps: Callable[[], Mapping[int, Step]], terminal: TextIO | None) -> None:
+    """Let a monitor follow the engine's events, once; what failed is the last that this process says."""
+    if any(isinstance(handler, Monitor) for handler in engine.handlers):
+        return
+    monitor = Monitor(steps, terminal)
+    engine.addHandler(monitor)
+    atexit.register(lambda: print(monitor.summary(), end="", file=sys.stderr))
+    if terminal is not None:
+        # Jobs on this machine need not say themselves what went wrong.
+        os.environ["MANIHOT_MONITOR"] = "1"
+
+
 def is_news(record: logging.LogRecord) -> bool:
     """Whether the terminal should show what the engine says: a filter of its handler."""
     return str(getattr(record, "event", "")) not in EVENTS and not str(record.msg).startswith(TEXTS)
 
 
-def last_error(log: str | None) -> str:
-    """The last error that a job wrote to its log, in a line; "" where there is none."""
+def last_error(log: str | None, since: float = 0.0) -> str:
+    """The last error that a job wrote to its log, in a line; "" where there is none.
+
+    A log that was not written `since` (seconds of the clock) is that of an earlier run.
+    """
     try:
+        if Path(log or "").stat().st_mtime < since - CLOCKS:
+            return ""
         lines = Path(log or "").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""

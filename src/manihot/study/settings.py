@@ -27,8 +27,8 @@ from manihot.study.jobs import all_jobs
 from manihot.study.plan import Plan
 from manihot.study.schema import CsvData, FolderData
 
-# The open file whose lock says that a run is going on here; the system frees it when the process ends.
-_held: list[TextIO] = []
+# The open files whose locks say that a run is going on in their folders; the system frees them when the process ends.
+_held: dict[Path, TextIO] = {}
 
 
 # Arguments of the engine that only look at a study: they run no job, and may be given while a run is on.
@@ -37,8 +37,8 @@ LOOKING = {
     "--dag", "--rulegraph", "--filegraph", "--d3dag", "--lint", "--report", "--list-changes", "--lc",
     "--list-input-changes", "--li", "--list-params-changes", "--lp", "--list-untracked", "--lu", "--print-compilation",
 }  # fmt: skip
-# The same as letters, alone or with others (-np).
-LOOKING_LETTERS = re.compile(r"-[a-zA-Z]*[nSDl][a-zA-Z]*")
+# The same as letters, alone or with others that take no value (-np).
+LOOKING_LETTERS = re.compile(r"-[npkfFta]*[nSDl][npkfFtaSDl]*")
 
 
 def only_looks(arguments: Sequence[str]) -> bool:
@@ -70,6 +70,8 @@ def take_folder(results: Path = Path("results"), engine: Path = Path(".snakemake
     Raises:
         StudyError: another run works here.
     """
+    if results.resolve() in _held:
+        return  # a workflow that takes this one in twice reads the Snakefile twice
     results.mkdir(parents=True, exist_ok=True)
     handle = (results / ".run.lock").open("a+")
     try:
@@ -90,7 +92,7 @@ def take_folder(results: Path = Path("results"), engine: Path = Path(".snakemake
     handle.truncate(0)
     handle.write(f"process {os.getpid()} on {socket.gethostname()}")
     handle.flush()
-    _held.append(handle)
+    _held[results.resolve()] = handle
     for lock in (engine / "locks").glob("*.lock"):
         lock.unlink()
 

@@ -181,7 +181,7 @@ def test_a_file_system_without_locks_is_not_taken_for_a_rival(tmp_path, monkeypa
     [
         (["-n"], True), (["--cores", "2", "-np"], True), (["--dry-run", "results/report.html"], True), (["-S"], True),
         (["--rulegraph=dot"], True), (["--report", "x.html"], True), (["--cores", "2", "--keep-going"], False),
-        (["-c8", "-j4", "-p", "-k"], False), (["--configfile", "n.yaml"], False), (["results/summary.csv"], False),
+        (["-c8", "-j4", "-p", "-k"], False), (["-call"], False), (["-junlimited", "-sSnakefile", "-Rall"], False), (["--configfile", "n.yaml"], False), (["results/summary.csv"], False),
     ],
 )  # fmt: skip
 def test_arguments_that_only_look_are_known(arguments, looks):

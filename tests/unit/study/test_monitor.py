@@ -78,6 +78,7 @@ def test_the_end_names_each_failed_job_with_its_error_and_its_log(steps, monkeyp
     run = Run(steps, monkeypatch)
     run.tell("job_error", 1)
     run.tell("job_error", 2)
+    assert run.monitor.left() is None, "nobody knows what can still be done"
     assert run.lines()[1:] == [
         "train_fold crash 1: FAILED: ValueError: no numbers",
         "train_fold refused 1: FAILED: photos.csv: row 3: no label",
@@ -109,6 +110,20 @@ def test_an_earlier_error_of_a_log_that_ended_well_is_over(tmp_path):
     log = tmp_path / "log"
     log.write_text(REFUSED + "2026-11-28 10:00:03,000 INFO done: stage train_fold\n")
     assert last_error(str(log)) == "" and last_error(str(tmp_path / "none")) == "" and last_error(None) == ""
+
+
+def test_the_error_of_an_earlier_run_is_not_blamed(tmp_path):
+    log = tmp_path / "log"
+    log.write_text(REFUSED)
+    written = log.stat().st_mtime
+    assert last_error(str(log), written + 60) == "" and last_error(str(log), written) == "photos.csv: row 3: no label"
+
+
+def test_a_logger_is_followed_once(steps):
+    engine = logging.Logger("engine")
+    for _ in range(2):
+        monitor.follow(engine, lambda: steps, None)
+    assert [type(handler) for handler in engine.handlers] == [Monitor]
 
 
 def test_what_the_engine_says_of_itself_stays_off_the_terminal_and_warnings_do_not():

@@ -73,6 +73,7 @@ MISTAKES = {
     "backbone of no fold": ({"backbones": {"frozen": OWN | {"weights": "first/fold9"}}}, "backbones.frozen.weights: first trains no fold 9"),
     "backbone of another network": ({"backbones": {"frozen": OWN | {"network": "vgg_small"}}}, "backbones.frozen.network: is vgg_small, but its network was trained as first"),
     "backbone of another split": ({"backbones": {"frozen": OWN | {"split": "more"}}}, "backbones.frozen.split: is more, but"),
+    "backbone that saw the test": ({"experiments": {"first": {"leak": True}}, "backbones": {"frozen": OWN}}, "backbones.frozen.leak: is False, but its network was trained as first"),
     "backbone that saw its fold": ({"backbones": {"frozen": OWN | {"run_folds": [1, 2]}}}, "backbones.frozen.run_folds: must be [1]: the network first/fold1 was trained"),
     "trees on a backbone that saw their fold": ({"backbones": {"frozen": OWN}, "boosting": {"trees": {"run_folds": [2]}}}, "boosting.trees.run_folds: must be [1]"),
     "Apple's GPU": ({"device": "mps"}, "device: mps (Apple's GPU) is not supported: take auto or cpu"),
