@@ -136,7 +136,7 @@ def test_the_real_sample_is_clearly_above_chance(fresh):
     assert not fresh.jobs()
     summary = pd.read_csv(fresh.folder / "results/summary.csv").set_index(["model", "part"])
     for model in ("mobilenet_v2_head", "squeezenet1_1_head", "xgboost_mobilenet", "xgboost_squeezenet"):
-        assert summary.loc[(model, "test"), "accuracy_low"] > 0.30, model
+        assert summary.loc[(model, "test"), "accuracy_low"] > 0.25, model
     duplicates = pd.read_csv(fresh.folder / "results/catalog/cassava/duplicates.csv")
     assert duplicates.empty, "the sample holds no duplicates"
     scores = pd.read_json(fresh.folder / "results/scores/new_class/test.json", typ="series")
