@@ -30,6 +30,7 @@ endif
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+	@echo "The first one installs: TORCH=cpu or TORCH=cuda chooses the build of PyTorch, PYTHON=… the Python (3.11 or newer)."
 
 report: .venv/run ## Run the study and write results/report.html (STUDY=config/mine.yaml, DIR=runs/a, CORES=4)
 	@gpus=$$($(PY) -m manihot.study.load "$(STUDY)") && mkdir -p "$(DIR)" && \
@@ -69,8 +70,8 @@ lock: .venv/dev ## Write the lock files of the packages anew, from envs/*.in
 prune: .venv/run ## Remove finished work that no longer belongs to the study, and tell its size (DIR=…)
 	@cd "$(DIR)" && "$(CURDIR)/$(PY)" -m manihot.study.prune
 
-clean: ## Remove results/, finished work included (.venv stays)
-	rm -rf results .snakemake
+clean: ## Remove results/, finished work included (DIR=…; .venv stays)
+	rm -rf "$(DIR)/results" "$(DIR)/.snakemake"
 
 .PHONY: .venv/anew
 .venv/run: envs/requirements.txt envs/requirements-torch.txt envs/uv.txt $(ANEW)

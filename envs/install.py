@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FILES = {"run": ["requirements"], "dev": ["requirements", "requirements-slurm", "requirements-dev"]}
+DEV = ["requirements-slurm", "requirements-dev"]
 UV = Path(sysconfig.get_path("scripts")) / "uv"
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
 LOCKED = ["--no-deps", "--require-hashes"]
@@ -63,40 +63,60 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def install(what: str) -> str:
-    """Install what `run` or `dev` needs; returns the build of PyTorch that was taken.
+def install_run() -> str:
+    """Install what the workflow runs with; returns the build of PyTorch that was taken.
 
     Raises:
         SystemExit: neither uv nor pip could.
     """
-    build, files = wanted_build(os.environ, sys.platform), FILES[what]
+    build = wanted_build(os.environ, sys.platform)
+    say(f"Installing the packages, {BUILDS[build]}: a minute or two, once; longer on a slow line.")
     problem = tried([*PIP, *LOCKED, *locks("uv")])
-    uv = [str(UV), "pip", "install", "--quiet", "--python", sys.executable]
     if not problem and build == "cpu":
         # A short try first: the real one waits and tries again.
-        from_torch = [*uv, "--no-deps", "--torch-backend=cpu", *torch_pins()]
+        from_torch = [*uv(), "--no-deps", "--torch-backend=cpu", *torch_pins()]
         unreachable = tried([*from_torch, "--dry-run"], UV_HTTP_RETRIES="0", UV_HTTP_TIMEOUT="20")
         if unreachable:
             say(f"PyTorch's index of builds without CUDA cannot be reached ({unreachable}):")
             say("installing the build of the ordinary index, with 4 GB of CUDA libraries that are not used here.")
             build = "cuda"
         else:
-            problem = tried([*uv, *LOCKED, *locks(*files)]) or tried(from_torch)
-    if not problem and build != "cpu":
-        problem = tried([*uv, *LOCKED, *locks(*files, "requirements-torch")])
-    if problem:
-        say(f"uv cannot install here ({problem}): pip does it, in some minutes.")
-        build = "ordinary" if build == "ordinary" else "cuda"
-        problem = tried([*PIP, *LOCKED, *locks(*files, "requirements-torch")])
-    if problem:
-        sys.exit(f"error: the packages cannot be installed: {problem}")
+            problem = tried([*uv(), *LOCKED, *locks("requirements")]) or tried(from_torch)
+    if build == "cpu" and not problem:
+        return build
+    build = "ordinary" if build == "ordinary" else "cuda"
+    install_locked(["requirements", "requirements-torch"], problem)
     return build
 
 
+def install_locked(names: list[str], problem: str = "") -> None:
+    """Install locks by uv, unless there is a `problem` with it already, or else by pip.
+
+    Raises:
+        SystemExit: neither could.
+    """
+    problem = problem or tried([*uv(), *LOCKED, *locks(*names)])
+    if problem:
+        say(f"uv cannot install here ({problem}): pip does it, in some minutes, on Linux with CUDA libraries.")
+        problem = tried([*PIP, *LOCKED, *locks(*names)])
+    if problem:
+        sys.exit(
+            f"error: the packages cannot be installed: {problem}; .venv needs up to 7 GB of room and the package index "
+            "in reach; run the same command again after the mend"
+        )
+
+
+def uv() -> list[str]:
+    """The command that installs by uv."""
+    return [str(UV), "pip", "install", "--quiet", "--python", sys.executable]
+
+
 if __name__ == "__main__":
-    asked = sys.argv[1] if len(sys.argv) > 1 else "run"
-    if asked not in FILES:
-        sys.exit(__doc__)
-    wanted = wanted_build(os.environ, sys.platform)
-    say(f"Installing the packages, {BUILDS[wanted]}: a minute or two, once.")
-    say(f"Installed {BUILDS[install(asked)]}.")
+    match sys.argv[1:]:
+        case ["run"] | []:
+            say(f"Installed {BUILDS[install_run()]}.")
+        case ["dev"]:
+            say("Installing what the tests need beside it.")
+            install_locked(DEV)
+        case _:
+            sys.exit(__doc__)

@@ -173,7 +173,7 @@ def test_uv_installs_and_pip_where_it_cannot(torch, fails, taken, asked, tmp_pat
     monkeypatch.setattr(install, "UV", tmp_path / "uv")
     monkeypatch.setattr(install, "sys", SimpleNamespace(platform="linux", executable="python", exit=sys.exit))
     monkeypatch.setenv("TORCH", torch)
-    assert install.install("run") == taken
+    assert install.install_run() == taken
     calls = log.read_text().splitlines()
     kept = re.compile(r"^(?:pip|uv)\b|-r(?= )|--torch-backend=cpu|--dry-run|[\w-]+(?=\.txt)")
     assert [" ".join(kept.findall(call)) for call in calls] == asked
@@ -184,7 +184,7 @@ def test_uv_installs_and_pip_where_it_cannot(torch, fails, taken, asked, tmp_pat
 def test_what_cannot_be_installed_is_one_line(monkeypatch) -> None:
     monkeypatch.setattr(install, "PIP", ["sh", "-c", "echo 'no room on the disk' >&2; exit 1"])
     with pytest.raises(SystemExit, match="error: the packages cannot be installed: no room on the disk"):
-        install.install("run")
+        install.install_run()
 
 
 @pytest.mark.parametrize("path", ENVS, ids=lambda path: path.stem)

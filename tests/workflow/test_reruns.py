@@ -152,6 +152,7 @@ MODULES = {
     "features/boosting.py": ({"fit_booster", "predict_booster"}, {"train_fold", "fit_head", "extract_features"}),
     "features/heads.py": ({"fit_head", "predict_head"}, {"train_fold", "fit_booster", "extract_features"}),
     "scores/score.py": ({"score_model"}, {"ensemble_folds", "predict_fold", "train_fold"}),
+    "scores/intervals.py": ({"score_model", "summarise_scores", "compare_models"}, {"ensemble_folds", "predict_fold", "train_fold"}),
     "scores/comparisons.py": ({"compare_models"}, {"score_model", "ensemble_folds"}),
     "splits/as_published.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "catalog_shard"}),
     "figures/plots.py": ({"build_report"}, {"score_model", "compare_models", "summarise_scores"}),

@@ -77,8 +77,9 @@ def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]
     widths = [100 * (entry["high"] - entry["low"]) / 2 for entry in said if "value" in entry]
     texts = []
     if widths:
+        least, most = f"±{min(widths):.0f}", f"±{max(widths):.0f}"
         texts.append(
-            f"Test accuracies are uncertain by about ±{min(widths):.0f} to ±{max(widths):.0f} points (95 % "
+            f"Test accuracies are uncertain by about {least if least == most else f'{least} to {most}'} points (95 % "
             "intervals over photos); smaller differences between models cannot be seen on this test unless a "
             "paired comparison shows them."
         )
