@@ -5,7 +5,7 @@ CORES ?= all
 STUDY ?= config/config.yaml
 # The folder that results/ lies in.
 DIR ?= .
-# Two files of tests at a time, in the order of pyproject.toml.
+# Two files of tests at a time, in the order of tests/conftest.py.
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 export PYTHONPATH := $(CURDIR)/src
