@@ -1,6 +1,7 @@
 """How the workflow behaves as one among others: inside another one, in the engine's own report, from `make`."""
 
 import html
+import os
 import re
 import subprocess
 import sys
@@ -99,7 +100,9 @@ def test_make_keeps_studies_apart_by_their_folders(fresh):
 
     def make(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["make", *arguments, "STUDY=a study.yaml", "DIR=runs/my study"]
-        return subprocess.run(command, cwd=fresh.folder, capture_output=True, text=True)
+        # As from a shell: a make within another one (make test) says which folders it enters and leaves.
+        shell = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+        return subprocess.run(command, cwd=fresh.folder, env=shell, capture_output=True, text=True)
 
     done, folder = make("report", "CORES=2"), fresh.folder / "runs/my study/results"
     assert done.returncode == 0, done.stderr
