@@ -78,7 +78,6 @@ def test_the_end_names_each_failed_job_with_its_error_and_its_log(steps, monkeyp
     run = Run(steps, monkeypatch)
     run.tell("job_error", 1)
     run.tell("job_error", 2)
-    assert run.monitor.left() is None, "nobody knows what can still be done"
     assert run.lines()[1:] == [
         "train_fold crash 1: FAILED: ValueError: no numbers",
         "train_fold refused 1: FAILED: photos.csv: row 3: no label",
@@ -89,6 +88,17 @@ def test_the_end_names_each_failed_job_with_its_error_and_its_log(steps, monkeyp
         "train_fold crash 1", "    error: ValueError: no numbers", f"    log:   {steps[1].log}",
         "train_fold refused 1", "    error: photos.csv: row 3: no label", f"    log:   {steps[2].log}",
     ]  # fmt: skip
+
+
+def test_no_time_left_is_told_once_a_job_failed(steps, monkeypatch):
+    run = Run(steps, monkeypatch)
+    run.tell("job_finished", 1, at=10)
+    assert run.lines()[-1].endswith(" left)")
+    run.tell("job_error", 2)
+    run.tell("job_finished", 3, at=20)
+    steps[4] = steps[3]
+    run.tell("job_finished", 3, at=30)
+    assert run.lines()[-1].endswith("(2 of 4)"), "nobody knows what can still be done"
 
 
 def test_a_killed_job_is_told_as_such_unless_it_only_shared_a_group_with_one_that_failed(steps, monkeypatch):
