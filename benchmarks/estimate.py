@@ -92,7 +92,7 @@ def stages(rates: Rates, cores: int, path: Path = PUBLISHED) -> Iterator[Stage]:
         each = entry.epochs * (trained * flops(entry.network, entry.size, True) + held_out * forward(entry))
         work += len(folds[name]) * each / rates.training()
         split = study.splits[entry.split]
-        asked = (held_out + split.test + split.test_as_found) * (1 + len(entry.tta))
+        asked = (held_out + (split.test or 0) + split.test_as_found) * (1 + len(entry.tta))
         predicted += len(folds[name]) * asked * forward(entry) / rates.training()
     jobs = sum(len(folds[name]) for name in study.experiments)
     yield Stage("train_fold", jobs, work)
@@ -129,7 +129,7 @@ def forward(entry: Learning) -> int:
 def shown(study: Study, entry: Sampling, photos: Mapping[str, int]) -> tuple[float, float]:
     """How many photos a fold trains on and validates."""
     split = study.splits[entry.split]
-    pool = photos[split.dataset] - split.test - split.test_as_found
+    pool = photos[split.dataset] - (split.test or 0) - split.test_as_found
     drawn = min(pool, (entry.per_class or split.per_class or pool) * CLASSES)
     count = entry.train_photos or (drawn if entry.draw == "balanced" else pool)
     return count * (1 - 1 / split.folds), count / split.folds

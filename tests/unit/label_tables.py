@@ -5,6 +5,7 @@ import pandas as pd
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from manihot.photos.facts import FACTS
 from manihot.splits import roles
 from manihot.splits.folding import Folding
 
@@ -27,7 +28,8 @@ def label_table(counts, *, dataset="leaves", duplicates=0, conflicts=0, seed=0):
     for i in sorted(joined):
         group[i] = group[i - 1]
     ids = generator.permutation([f"{i:05d}.jpg" for i in range(len(labels))])
-    return pd.DataFrame({"dataset": dataset, "image_id": ids, "label": labels, "group": group})
+    table = pd.DataFrame({"dataset": dataset, "image_id": ids, "label": labels, "group": group, "copies": group})
+    return table.assign(**dict.fromkeys(FACTS, ""))
 
 
 @st.composite
@@ -50,7 +52,7 @@ def strategy(options, protocol=roles.Corrected):
 
 def split(photos, new_class=None, parent=None, **changed):
     options = {**OPTIONS, **changed}
-    return roles.split_photos(photos, options["dataset"], strategy(options), new_class, parent)
+    return roles.split_photos(photos, options["dataset"], strategy(options), new_class=new_class, parent=parent)
 
 
 def written(table):

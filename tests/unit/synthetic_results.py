@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from manihot.core import files
 from manihot.core.names import PARTS
 from manihot.core.tables import history_columns, read_catalogs, read_photos
+from manihot.photos.facts import FACTS
 from manihot.published import conclusions, numbers, paper
 from manihot.scores import comparisons, summaries, switches
 from manihot.scores import score as scores
@@ -139,6 +140,13 @@ def _dataset(
             "1x1 pixels",
         ]
         table.loc[1, "group"], table.loc[30, "group"] = 0, 29
+        # Three photos of a plant, which stands in one of two fields.
+        table["given_group"] = [f"plant {label}.{number // 3}" for number, label in enumerate(table["label"])]
+        table["site"] = np.where(table["given_group"].str[-1].isin(list("13579")), "north field", "south field")
+    else:
+        table["given_group"] = table["site"] = ""
+    table["copies"] = table["group"]
+    table[["given_role", "given_fold"]] = ""
     columns = [
         "dataset",
         "image_id",
@@ -152,7 +160,7 @@ def _dataset(
         "bytes",
         "sha256",
     ]
-    table = table[[*columns, "hash", "status", "group"]]
+    table = table[[*columns, "hash", "status", "copies", "group", *FACTS]]
     files.write_table(results / f"catalog/{dataset}.csv", table)
     pairs = [(0, 1, "exact", 0), (29, 30, "near", 3)] if dataset == "leaves" else []
     ids, labels = table["image_id"], table["label"].where(table.index != 30, "0")
@@ -198,8 +206,18 @@ def _split(results: Path, split: str, leaves: pd.DataFrame, new: pd.DataFrame | 
         "counts": counts,
         "conflicts": 1,
         "folds": 3,
+        "given_groups": int(usable["given_group"].nunique()),
+        "asked": {"test": 48, "test_as_found": 20},
+        "sites": [],
+        "leaks": _leaks(table["image_id"].tolist()) if new is None else [],
     }
     files.write_json(results / f"splits/{split}.json", record)
+
+
+def _leaks(names: list[str]) -> list[dict[str, Any]]:
+    """One leak of each kind, as `splits.leaks` finds them."""
+    kept = {"border": "test", "kind": "copies", "photos": 1, "pairs": [names[:2]], "excluded": False}
+    return [kept, {"border": "folds", "kind": "groups", "photos": 7, "pairs": [names[2:4]] * 6, "excluded": True}]
 
 
 def _model(results: Path, model: dict[str, Any], rng: np.random.Generator) -> None:

@@ -271,6 +271,11 @@ def shown(results: Path, text: str) -> Page:
         "shard": 0,
         "row": 0,
         "group": 0,
+        "copies": 0,
+        "given_group": text,
+        "site": text,
+        "given_role": "",
+        "given_fold": "",
     }
     rows = [
         {"dataset": "leaves", "image_id": name, "label": name, "name": name, **photo, "status": "ok"} for name in names
@@ -289,9 +294,10 @@ def shown(results: Path, text: str) -> Page:
     split = table.assign(role="pool", fold=1)[["dataset", "image_id", "label", "group", "role", "fold"]]
     files.write_table(results / "splits/main.csv", split)
     classes = [{"label": name, "name": name} for name in names]
-    files.write_json(
-        results / "splits/main.json", {"classes": classes, "new_class": text, "counts": {}, "conflicts": 1, "folds": 1}
-    )
+    leak = {"border": "folds", "kind": "groups", "photos": 1, "pairs": [names[:2]], "excluded": False}
+    record = {"classes": classes, "new_class": text, "counts": {"test": {}, "test_as_found": {}}, "conflicts": 1}
+    record |= {"folds": 2, "given_groups": 1, "asked": {"test": 1}, "sites": [text, text], "leaks": [leak]}
+    files.write_json(results / "splits/main.json", record)
     predicted = split.drop(columns=["group", "role"]).assign(p0=0.4, p1=0.3, p2=0.2, p3=0.1)
     files.write_table(results / "predictions/first/test.csv", predicted)
     entry = {

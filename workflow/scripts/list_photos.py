@@ -18,7 +18,7 @@ with job(snakemake) as run:
         from manihot.photos.archives import Contents, unpack_archives
 
         downloads = Path("results/state/downloads")
-        columns = {key: settings.pop(key) for key in ("image_column", "label_column", "prefix")}
+        columns = {key: settings.pop(key) for key in ("image_column", "label_column", "prefix", "facts")}
         contents = Contents(**settings, columns=columns)
         labels = unpack_archives(images, downloads, run.settings["files"], contents, run.progress)
     else:

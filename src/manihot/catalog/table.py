@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from manihot.catalog.duplicates import duplicate_pairs, group_of
 from manihot.core.errors import StudyError
+from manihot.photos.facts import FACTS
 
 COLUMNS = [
     "dataset", "image_id", "label", "name", "shard", "row",
-    "width", "height", "mode", "bytes", "sha256", "hash", "status", "group",
+    "width", "height", "mode", "bytes", "sha256", "hash", "status", "copies", "group", *FACTS,
 ]  # fmt: skip
 
 
@@ -32,8 +33,9 @@ def build_catalog(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The catalog (`COLUMNS`, in the order of `labels`), and the pairs of duplicates.
 
-    `labels` has `image_id,label,name`; `tables` and `thumbnails` (uint8 [N, 32, 32]) are the shards', in
-    order. Duplicates share a `group`, the place of the first of them in the catalog. The pairs have
+    `labels` has `image_id,label,name` and some of FACTS; `tables` and `thumbnails` (uint8 [N, 32, 32]) are the
+    shards', in order. Near-duplicates share `copies`, the place of the first of them in the catalog. Photos that
+    stay together share a `group`: near-duplicates joined with the groups that the user gives. The pairs have
     `image_id_a,image_id_b,label_a,label_b,kind,distance`: kind `exact` or `near`, distance in bits of the
     hash.
 
@@ -58,13 +60,25 @@ def build_catalog(
     pairs = duplicate_pairs(photos["sha256"].to_numpy(str), hashes, pictures)
     a, b = usable[pairs["a"]], usable[pairs["b"]]
 
-    catalog = catalog.assign(dataset=dataset, group=group_of(len(catalog), a, b))
+    facts = {fact: catalog[fact] if fact in labels else "" for fact in FACTS}
+    catalog = catalog.assign(dataset=dataset, copies=group_of(len(catalog), a, b), **facts)
+    one, other = _in_turn(catalog["given_group"])
+    catalog["group"] = group_of(len(catalog), np.concatenate([a, one]), np.concatenate([b, other]))
     catalog = catalog.astype(dict.fromkeys(("shard", "row", "width", "height", "bytes"), "int64"))
     columns = {
         f"{name}_{side}": catalog[name].to_numpy()[rows]
         for name in ("image_id", "label") for side, rows in (("a", a), ("b", b))
     }  # fmt: skip
     return catalog[COLUMNS], pd.DataFrame(columns | {name: pairs[name] for name in ("kind", "distance")})
+
+
+def _in_turn(groups: pd.Series) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of which each is of one group with the next row of it, and those next rows; an empty group is none."""
+    rows = np.flatnonzero(groups != "")
+    codes = pd.factorize(groups.iloc[rows])[0]
+    rows, codes = rows[np.argsort(codes, kind="stable")], np.sort(codes)
+    same = codes[1:] == codes[:-1]
+    return rows[:-1][same], rows[1:][same]
 
 
 def _check_share(catalog: pd.DataFrame, dataset: str, max_set_aside: float) -> None:

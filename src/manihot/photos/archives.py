@@ -17,12 +17,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Self, cast
+from typing import IO, Any, Self, cast
 
 from manihot.core import files
 from manihot.core.errors import StudyError
 from manihot.core.text import shorten
-from manihot.photos.labels import Label, check_id, folder_labels, read_labels
+from manihot.photos.facts import Label
+from manihot.photos.labels import check_id, folder_labels, read_labels
 
 CHUNK = 1 << 20
 MAX_MEMBERS = 1_000_000
@@ -40,7 +41,8 @@ Open = Callable[[], IO[bytes]]
 class Contents:
     """What archives hold: photos below the folder `photos`, and members with labels and class names.
 
-    Without labels the photos lie in a folder a class. `columns` are further arguments of `read_labels`.
+    Without labels the photos lie in a folder a class, and with `role_folders` these in a folder a role. `columns`
+    are further arguments of `read_labels`, `patterns` of it and of `folder_labels`.
     """
 
     photos: str = "."
@@ -48,7 +50,9 @@ class Contents:
     class_names: str | None = None
     only: Collection[str] | None = None
     max_unpacked_gb: float = 50.0
-    columns: Mapping[str, str] = field(default_factory=dict)
+    role_folders: bool = False
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    patterns: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def unpack_archives(
@@ -80,8 +84,14 @@ def unpack_archives(
                 raise StudyError(f"{archive}: no member {shorten(str(member))}: mend `labels` or `class_names`")
         names = Path(folder, class_names) if class_names is not None else None
         if labels is None:
-            return folder_labels(images, names, contents.only)
-        return read_labels(Path(folder, labels), class_names=names, only=contents.only, **contents.columns)
+            return folder_labels(images, names, contents.only, contents.role_folders, contents.patterns)
+        return read_labels(
+            Path(folder, labels),
+            class_names=names,
+            only=contents.only,
+            patterns=contents.patterns,
+            **contents.columns,
+        )
 
 
 def fetch(source: Mapping[str, str | None], downloads: Path, progress: Progress) -> Path:

@@ -25,7 +25,7 @@ from PIL import ExifTags, Image
 
 from manihot.core.errors import StudyError
 from manihot.photos import leaves
-from manihot.photos.labels import Label
+from manihot.photos.facts import Label
 
 
 class Kind(NamedTuple):

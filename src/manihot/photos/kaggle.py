@@ -5,13 +5,15 @@ import shutil
 from collections.abc import Collection
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import requests
 from kagglehub import competition_download
 from kagglehub.exceptions import CredentialError, KaggleApiHTTPError, UnauthenticatedError
 
 from manihot.core.errors import StudyError
-from manihot.photos.labels import Label, check_id, read_labels
+from manihot.photos.facts import Label
+from manihot.photos.labels import check_id, read_labels
 
 CREDENTIALS = (
     "make a token at www.kaggle.com/settings and put it into ~/.kaggle/access_token or KAGGLE_API_TOKEN, "
@@ -26,7 +28,7 @@ def fetch_competition(
     photos: str,
     class_names: str | None,
     only: Collection[str] | None,
-    **columns: str,
+    **columns: Any,
 ) -> list[Label]:
     """Download a competition's files and link its labelled photos into `images`; returns their labels.
 

@@ -10,13 +10,15 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any
 
 from manihot.core import files
 from manihot.core.errors import StudyError
 from manihot.core.text import CONTROL, did_you_mean, shorten
+from manihot.photos.facts import FACTS, ROLES, Label, by_folder, by_patterns, of_row
 
 # What counts as a photo in a folder of classes; whether it can be read is the catalog's question.
 SUFFIXES = {
@@ -24,19 +26,12 @@ SUFFIXES = {
     ".tif", ".tiff", ".webp",
 }  # fmt: skip
 SEPARATORS = ",;\t"
-LONGEST_LABEL = 200  # characters, also of a class's name
+LONGEST_LABEL = 200  # characters, also of a class's name, a group and a site
+NONE: Mapping[str, str | None] = MappingProxyType({})
 # What Excel and LibreOffice run when they open a table with such a field.
 _FORMULA = re.compile(r"=|[+\-@].*[(|!]")
 # Control characters, backslashes, undecodable bytes; an absolute path; an empty, `.` or `..` part.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|^/|(?:^|/)\.{0,2}(?:/|$)")
-
-
-class Label(NamedTuple):
-    """A photo, its label and the name of its class (the label itself where no name is given)."""
-
-    image_id: str
-    label: str
-    name: str
 
 
 def read_labels(
@@ -46,24 +41,34 @@ def read_labels(
     prefix: str = "",
     class_names: str | os.PathLike[str] | None = None,
     only: Collection[str] | None = None,
+    facts: Mapping[str, str | None] = NONE,
+    patterns: Mapping[str, str | None] = NONE,
 ) -> list[Label]:
     """The labelled photos of a CSV file, in its order.
 
-    The file is UTF-8 with or without a byte order mark; comma, semicolon or tab separate. `prefix` is cut off
-    the image ids; `class_names` is a JSON object or a CSV file with `label,name`; `only` keeps the photos of
-    these labels.
+    Args:
+        path: the file: UTF-8 with or without a byte order mark; comma, semicolon or tab separate.
+        image_column: the column with the photo's path.
+        label_column: the column with its label.
+        prefix: what is cut off the paths.
+        class_names: a JSON object or a CSV file with `label,name`.
+        only: the labels whose photos are kept.
+        facts: further columns, by what they give (`photos.facts.FACTS`); None gives nothing.
+        patterns: regular expressions on the paths, by what they give.
 
     Raises:
         StudyError: the file is missing or empty, a column is not there, a row is incomplete, an id leaves the
-            photo folder or is listed twice, a label or a name cannot be shown.
+            photo folder or is listed twice, a label or a name cannot be shown, a pattern does not match.
     """
     path = Path(path)
     names = read_class_names(class_names) if class_names is not None else {}
-    seen: dict[str, tuple[int, str]] = {}
+    seen: dict[str, tuple[int, Label]] = {}
     labels = []
     prefixed = not prefix
-    header, rows = read_csv(path, (image_column, label_column))
+    known = {fact: column for fact, column in facts.items() if column is not None}
+    header, rows = read_csv(path, tuple(dict.fromkeys([image_column, label_column, *known.values()])))
     image_position, label_position = header.index(image_column), header.index(label_column)
+    positions = [(fact, column, header.index(column)) for fact, column in known.items()]
     for row, fields in rows:
         label = fields[label_position]
         image_id = fields[image_position].removeprefix(prefix)
@@ -74,13 +79,13 @@ def read_labels(
         if not label:
             raise StudyError(f"{place}: no label for {shorten(image_id)}: write one into '{label_column}'")
         check_id(image_id, place)
+        entry = Label(image_id, label, names.get(label, label), **of_row(fields, positions, place))
         if image_id in seen:
             first, other = seen[image_id]
-            how = "twice" if other == label else f"with two labels, {shorten(other)} and {shorten(label)}"
             place = f"{path}, rows {first} and {row}"
-            raise StudyError(f"{place}: {shorten(image_id)} is listed {how}: keep one of them")
-        seen[image_id] = row, label
-        labels.append(Label(image_id, label, names.get(label, label)))
+            raise StudyError(f"{place}: {shorten(image_id)} is listed {_how_twice(other, entry)}: keep one of them")
+        seen[image_id] = row, entry
+        labels.append(entry)
     if not labels:
         raise StudyError(f"{path}: no rows below the header: list a photo a row")
     if not prefixed:
@@ -88,34 +93,58 @@ def read_labels(
             f"{path}: no image id begins with {shorten(prefix)}, the first is {shorten(labels[0].image_id)}: "
             "mend `prefix` in the study file"
         )
-    return _select(labels, names, only, path)
+    return by_patterns(_select(labels, names, only, path), patterns, str(path))
+
+
+def _how_twice(one: Label, other: Label) -> str:
+    """How a photo is listed that is listed twice."""
+    for field, what in zip(("label", *FACTS), ("labels", "groups", "sites", "roles", "folds"), strict=True):
+        values = getattr(one, field), getattr(other, field)
+        if values[0] != values[1]:
+            return f"with two {what}, {shorten(values[0])} and {shorten(values[1])}"
+    return "twice"
 
 
 def folder_labels(
     folder: str | os.PathLike[str],
     class_names: str | os.PathLike[str] | None = None,
     only: Collection[str] | None = None,
+    by_role: bool = False,
+    patterns: Mapping[str, str | None] = NONE,
 ) -> list[Label]:
     """The photos of a folder with a sub-folder a class, sorted; `image_id` is `class/file`.
 
-    Hidden files and folders, and files whose suffix is not that of an image, are left out.
+    Hidden files and folders, and files whose suffix is not that of an image, are left out. With `by_role` the
+    sub-folders are roles, and theirs are the classes: `role/class/file`. `patterns` are regular expressions on
+    the paths, by what they give (`photos.facts.FACTS`).
 
     Raises:
-        StudyError: the folder is missing or has no such photos, or a name cannot be used.
+        StudyError: the folder is missing or has no such photos, a name cannot be used or is no role, or a pattern
+            does not match.
     """
     folder = Path(folder)
     names = read_class_names(class_names) if class_names is not None else {}
+    above = [f"{role}/" for role in _visible(folder, folders=True)] if by_role else [""]
     labels = [
-        Label(f"{label}/{photo}", label, names.get(label, label))
-        for label in _visible(folder, folders=True)
-        for photo in _visible(folder / label, folders=False)
+        Label(f"{role}{label}/{photo}", label, names.get(label, label))
+        for role in above
+        for label in _visible(folder / role, folders=True)
+        for photo in _visible(folder / role / label, folders=False)
         if os.path.splitext(photo)[1].lower() in SUFFIXES  # noqa: PTH122 (a Path a photo is slow)
     ]
     if not labels:
-        raise StudyError(f"{folder}: no photos in its sub-folders: make one a class, or give a labels file")
+        where = "the folders of classes in its train, validation and test" if by_role else "its sub-folders"
+        raise StudyError(f"{folder}: no photos in {where}: make one a class, or give a labels file")
     for label in labels:
         check_id(label.image_id, str(folder))
-    return _select(labels, names, only, folder)
+    labels = _select(labels, names, only, folder)
+    return by_patterns(by_folder(labels, str(folder)) if by_role else labels, patterns, str(folder))
+
+
+def role_folders(folder: Path) -> set[str]:
+    """The roles that a folder's sub-folders are called by; none where one of them is called otherwise."""
+    found = {ROLES.get(name.lower(), "") for name in _visible(folder, folders=True)}
+    return set() if "" in found else found
 
 
 def read_class_names(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -186,7 +215,10 @@ def write_listing(target: Path, labels: Sequence[Label], root: Path, shards: int
             f"{root}: none of the {len(labels)} labelled photos is in this folder; the first would be "
             f"{shorten(labels[0].image_id)}: mend `photos`, `image_column` or `prefix`"
         )
-    files.if_changed(target / "labels.csv", _csv(Label._fields, labels))
+    # A column of facts is there only where the study gives them.
+    columns = [*Label._fields[:3], *(fact for fact in FACTS if any(getattr(label, fact) for label in labels))]
+    rows = [[getattr(label, column) for column in columns] for label in labels]
+    files.if_changed(target / "labels.csv", _csv(columns, rows))
     for shard, table in enumerate(tables):
         files.if_changed(target / f"{shard}.csv", _csv(("image_id", "bytes", "mtime_ns"), table))
 
@@ -270,9 +302,9 @@ def _select(labels: list[Label], names: dict[str, str], only: Collection[str] | 
     for text in (text for label in labels for text in label):
         if _FORMULA.match(text):
             raise StudyError(f"{path}: {shorten(text)} begins as a spreadsheet's formula does: rename it")
-    for text in known | {label.name for label in labels}:
+    for text in {text for label in labels for text in label[1:]}:
         if len(text) > LONGEST_LABEL or CONTROL.search(text):
-            raise StudyError(f"{path}: {shorten(text)} is too long, or holds a control character: rename the class")
+            raise StudyError(f"{path}: {shorten(text)} is too long, or holds a control character: rename it")
     if names and known.isdisjoint(names):
         raise StudyError(f"{path}: `class_names` names none of its labels, {_listed(known)}: mend that file")
     if only is None:

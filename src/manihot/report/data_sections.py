@@ -1,6 +1,6 @@
 """The sections about the data: what there is, what was set aside, and who is trained and tested on what."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -89,8 +89,8 @@ def set_aside(results: Results, datasets: Iterable[str]) -> Table:
 _ALL_TEXT = ("Data set", "Photo", "Label", "Reason")
 
 
-def split(results: Results, name: str) -> dict[str, Any]:
-    """Roles against classes, and the folds of the pool."""
+def split(results: Results, photos: Photos, name: str) -> dict[str, Any]:
+    """Roles against classes, the folds of the pool, what groups did to the counts, and leaks across given borders."""
     record, table = results.split_record(name), results.photos(f"splits/{name}.csv")
     if record is None or table is None:
         return {"name": name, "missing": f"the split {name} has not been made"}
@@ -102,16 +102,55 @@ def split(results: Results, name: str) -> dict[str, Any]:
         for role, text in ROLES.items()
         if (table["role"] == role).any()
     ]
-    groups += [(_fold_title(fold), pool.loc[pool["fold"] == fold, "label"]) for fold in folds]
+    groups += [(_fold_title(fold, record), pool.loc[pool["fold"] == fold, "label"]) for fold in folds]
     shown = Table(f"split-{name}", f"Photos of each role and class, split “{name}”", [Column("Role", False)])
     shown.columns += columns(*titles.values(), "All")
     for text, labels in groups:
         counts = labels.value_counts()
-        fold = text.startswith("fold")
         cells = [count(int(counts.get(label, 0))) for label in titles]
-        shown.add(Cell(text), *cells, count(len(labels)), tags="nested" if fold else "")
-    return {"name": name, "table": shown, "conflicts": record["conflicts"]}
+        shown.add(Cell(text), *cells, count(len(labels)), tags="" if text in ROLES.values() else "nested")
+    return {
+        "name": name,
+        "table": shown,
+        "conflicts": record["conflicts"],
+        "groups": _groups(record),
+        "leaks": [_leak(photos, table["dataset"].iloc[0], entry) for entry in record["leaks"]],
+    }
 
 
-def _fold_title(fold: int) -> str:
+def _fold_title(fold: int, record: Mapping[str, Any]) -> str:
+    if record["sites"]:
+        return f"fold {fold}: site {record['sites'][fold - 1]}"
+    if record["folds"] == 1:
+        return "validation, as given" if fold == 1 else "to train on, as given"
     return "fold of none: in every training part" if fold == 0 else f"fold {fold}"
+
+
+def _groups(record: Mapping[str, Any]) -> str:
+    """What the user's groups did to the counts, in words; empty where there are none."""
+    if not record["given_groups"]:
+        return ""
+    said = f"The {record['given_groups']:,} groups that the labels give (plants, plots) are kept whole. "
+    got = {role: sum(record["counts"][role].values()) for role in ("test", "test_as_found")}
+    tests = [
+        f"{got[role]:,} photos in the {ROLES[role]} ({asked:,} were asked for)"
+        for role, asked in record["asked"].items()
+        if asked
+    ]
+    drawn = f"Whole groups came nearest with {' and '.join(tests)}. " if tests else ""
+    return said + drawn + "Intervals resample groups: a hundred photos of four plants say no more than four plants do."
+
+
+def _leak(photos: Photos, dataset: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A kind of leak across a border that the user gave: in words, and some of its photos with their partners."""
+    held_out = {"test": "in the test", "validation": "held out for validation", "folds": "in another fold"}
+    where, one = held_out[entry["border"]], entry["photos"] == 1
+    kinds = {"copies": ("is a copy of", "are copies of"), "groups": ("is of one group with", "are of one group with")}
+    is_or_are, other = kinds[entry["kind"]][not one], "a photo" if one else "photos"
+    dealt = "left out of training" if entry["excluded"] else "kept in training: scores are too high (on_leak: report)"
+    text = f"{entry['photos']:,} photo{'' if one else 's'} to train on {is_or_are} {other} {where}: {dealt}."
+    pairs = [
+        [photos.show(dataset, trained, "to train on"), photos.show(dataset, held, where)]
+        for trained, held in entry["pairs"]
+    ]
+    return {"text": text, "pairs": pairs, "serious": not entry["excluded"]}

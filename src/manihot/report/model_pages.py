@@ -30,6 +30,8 @@ def page(results: Results, photos: Photos, scores: Scores, model: Model, chosen:
         "scores": _parts(results, scores, name),
         "figures": [entry for entry in (curves, confusion, _calibration(results, name)) if entry],
         "classes": _classes(results, record, name),
+        "sites": _sites(results, name),
+        "things": _things(results, name),
         # A repeat with another seed has no photos of its own: they would only make the page heavier.
         "photos": [] if model["repeat"] else _telling(results, photos, record, name),
         "missing": missing,
@@ -90,6 +92,50 @@ def _classes(results: Results, record: Mapping[str, Any] | None, name: str) -> T
             cells += [count(row["n"]), number(row["precision"]), recall]
         shown.add(full_title(entry["label"], entry["name"]), *cells)
     return shown
+
+
+def _sites(results: Results, name: str) -> dict[str, Any] | None:
+    """The scores of each site, out of fold and on the tests, and the worst one in words."""
+    titles = ("Photos of", "Site", "Photos", "Groups", "Accuracy [95\u00a0%]", "Balanced accuracy [95\u00a0%]")
+    shown = Table(f"sites-{name}", f"Each site, {name}", columns(*titles, text=("Photos of", "Site")))
+    said = []
+    for part in PARTS[1:]:
+        score = results.score(name, part)
+        sites = score["sites"] if score else []
+        for row in sites:
+            cells = metric(row, "accuracy"), metric(row, "balanced_accuracy")
+            shown.add(PART_TITLES[part].capitalize(), row["site"], count(row["n"]), count(row["groups"]), *cells)
+        if len(sites) > 1:
+            worst = sites[0]["accuracy"]
+            said.append(
+                f"{PART_TITLES[part].capitalize()}: worst is {sites[0]['site']}, right on {100 * worst['value']:.0f} % "
+                f"of {sites[0]['n']} photos ({100 * worst['low']:.0f} to {100 * worst['high']:.0f})"
+            )
+    text = f"{'; '.join(said)}. The worst of several sites is partly bad luck: look at its interval." if said else ""
+    return {"table": shown, "text": text} if shown.rows else None
+
+
+def _things(results: Results, name: str) -> dict[str, Any] | None:
+    """Scores of one answer a group beside those of the same photos one by one."""
+    titles = (
+        "Photos of", "Groups", "Photos", "One answer a group: accuracy [95\u00a0%]",
+        "One answer a group: balanced accuracy [95\u00a0%]", "Photo by photo: accuracy [95\u00a0%]",
+        "Photo by photo: balanced accuracy [95\u00a0%]",
+    )  # fmt: skip
+    shown = Table(f"things-{name}", f"One answer a group, {name}", columns(*titles, text=("Photos of",)))
+    left_out = 0
+    for part in PARTS[1:]:
+        score = results.score(name, part)
+        things = score["one_answer"] if score else None
+        if things is not None:
+            cells = (
+                metric(scored, key) for scored in (things, things["each"]) for key in ("accuracy", "balanced_accuracy")
+            )
+            shown.add(PART_TITLES[part].capitalize(), count(things["n"]), count(things["photos"]), *cells)
+            left_out += things["left_out"]
+    text = "The answer for several photos of one thing (a plant): the class with the largest mean of log p over them."
+    text += f" {left_out} groups with several labels are left out." if left_out else ""
+    return {"table": shown, "text": text} if shown.rows else None
 
 
 def _telling(results: Results, photos: Photos, record: Mapping[str, Any] | None, name: str) -> list[dict[str, Any]]:

@@ -69,7 +69,9 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
             for name, entry in settings["datasets"].items()
         ],
         "set_aside": data_sections.set_aside(results, settings["datasets"]),
-        "splits": [data_sections.split(results, name) for name in dict.fromkeys(model["split"] for model in models)],
+        "splits": [
+            data_sections.split(results, photos, name) for name in dict.fromkeys(model["split"] for model in models)
+        ],
         "models_figure": model_sections.models_chart(results),
         "models_table": model_sections.all_models(scores, models, chosen),
         "comparisons_figure": model_sections.comparisons_chart(results),

@@ -15,11 +15,13 @@ from scipy import sparse
 
 from manihot.core import files
 from manihot.core.errors import StudyError
-from manihot.core.tables import probabilities
+from manihot.core.tables import locate, probabilities, probability_columns
 from manihot.scores import intervals
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
 CALIBRATION_BINS = 10
+# The share of the user's groups that must have one label each for groups to be taken for single things.
+SINGLE = 0.9
 Classes: TypeAlias = Sequence[Mapping[str, str]]
 
 
@@ -122,7 +124,8 @@ def score(
     `table` has dataset, image_id, label and p0..pK in the order of `classes` (label, name); `catalogs` the
     group of every photo. Intervals are 95 % percentile bootstrap intervals over groups. `majority` is the
     class that the baseline always answers, `folds` the tables of the single fold models. `photos` identifies
-    the photos scored.
+    the photos scored. `sites` has the scores of each site, and `one_answer` those of one answer a group that the
+    user gives, where groups are single things (see `_one_answer`).
 
     Raises:
         StudyError: see `outcomes`.
@@ -131,6 +134,7 @@ def score(
         return {"n": 0}
     labels = [entry["label"] for entry in classes]
     scored = outcomes(table, catalogs, classes)
+    known = locate(table, catalogs, ["given_group", "site"])
     drawn: dict[str, Any] = {"seed": seed, "resamples": resamples}
     measured, recall = _with_intervals(scored, **drawn)
     record: dict[str, Any] = {
@@ -142,6 +146,8 @@ def score(
         "per_class": _per_class(scored, classes, recall),
         "confusion": _confusion(scored.true, scored.predicted, len(labels)),
         "calibration": calibration(scored),
+        "sites": _by_site(scored, known["site"], **drawn),
+        "one_answer": _one_answer(table, known["given_group"], catalogs, classes, **drawn),
         "old_classes": None,
         "new_class": None,
         "folds": [_fold(fold, catalogs, classes, **drawn) for fold in folds if not fold.empty],
@@ -204,6 +210,50 @@ def _with_intervals(
     }
     each = {"value": recall, "low": low, "high": high}
     return measured, {name: [_number(number) for number in numbers] for name, numbers in each.items()}
+
+
+def _by_site(scored: Outcomes, sites: pd.Series, *, seed: int, resamples: int) -> list[dict[str, Any]]:
+    """The scores of each site that the photos name, worst accuracy first: site, n, groups, METRICS but log loss."""
+    rows = []
+    for site in sorted(set(sites) - {""}):
+        there = scored.only((sites == site).to_numpy())
+        measured, _ = _with_intervals(there, seed=seed, resamples=resamples)
+        del measured["log_loss"]
+        rows.append({"site": site, "n": len(there.true), "groups": int(there.groups.max()) + 1, **measured})
+    return sorted(rows, key=lambda row: row["accuracy"]["value"])
+
+
+def _one_answer(
+    table: pd.DataFrame, groups: pd.Series, catalogs: pd.DataFrame, classes: Classes, *, seed: int, resamples: int
+) -> dict[str, Any] | None:
+    """The scores of one answer a group: the class of the largest mean of log p over its photos.
+
+    `groups` is the user's group of each photo, empty where there is none. Groups are taken for single things (plants)
+    where some have several photos and at least SINGLE of them one label; those with several labels are left
+    out. None where groups are something else. Else n and photos (groups and photos scored), left_out (groups),
+    METRICS with intervals, and those of the same photos one by one as `each`.
+    """
+    named = table.assign(group=groups.to_numpy())[groups.to_numpy() != ""]
+    keys = [named["dataset"], named["group"]]
+    single = named["label"].groupby(keys).transform("nunique") == 1
+    things = named[~named.duplicated(["dataset", "group"])]
+    if len(things) == len(named) or single[things.index].mean() < SINGLE:
+        return None
+    same = named[single]
+    shares = probabilities(same, len(classes))
+    logs = pd.DataFrame(np.log(np.clip(shares, np.finfo(np.float64).eps, 1)), index=same.index)
+    means = logs.groupby([same["dataset"], same["group"]], sort=False).mean().to_numpy()
+    means = np.exp(means - means.max(axis=1, keepdims=True))
+    answers = same.drop_duplicates(["dataset", "group"])[["dataset", "image_id", "label"]].reset_index(drop=True)
+    answers[probability_columns(len(classes))] = means / means.sum(axis=1, keepdims=True)
+    drawn: dict[str, Any] = {"seed": seed, "resamples": resamples}
+    return {
+        "n": len(answers),
+        "photos": len(same),
+        "left_out": len(things) - len(answers),
+        **_with_intervals(outcomes(answers, catalogs, classes), **drawn)[0],
+        "each": _with_intervals(outcomes(same, catalogs, classes), **drawn)[0],
+    }
 
 
 def _confusion(true: NDArray[np.intp], predicted: NDArray[np.intp], classes: int) -> list[list[int]]:

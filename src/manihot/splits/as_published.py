@@ -29,6 +29,11 @@ class AsPublished:
     counts: Counts
     folding: Folding
 
+    @property
+    def asked(self) -> dict[str, int]:
+        """The photos asked for in the one test."""
+        return {"test": self.counts.test}
+
     def roles(self, photos: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
         """The pool and the test in scikit-learn's order, then the rest (unused), with a column `role`.
 

@@ -4,25 +4,29 @@ Plain label tables in, tables out: no photo is opened here.
 
 The study's protocol gives the roles. `Corrected` is here: both of its tests are sampled before anything else. The test
 as found has the classes in the catalog's own shares (largest remainders), so that what it measures is the field's
-mixture and does not depend on a lucky sample; the balanced test has equal counts. A group with conflicting labels
-stays in the pool whole: that is known from the labels and the pixels before any model exists, and no prediction ever
-removes a photo from a test.
+mixture and does not depend on a lucky sample; the balanced test has equal counts. Of near-duplicates one photo is
+tested, and none where their labels are in conflict: that is known from the labels and the pixels before any model
+exists, and no prediction ever removes a photo from a test. The user's groups (plants, plots) enter a test whole.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pandas as pd
 
 from manihot.core.classes import class_order
 from manihot.core.errors import StudyError
-from manihot.splits.folding import Folding, fold_photos
-from manihot.splits.sampling import grouping, seeded_order
+from manihot.core.tables import KEYS
+from manihot.splits.folding import Folding, fold_photos, site_order
+from manihot.splits.leaks import Border, leaks
+from manihot.splits.sampling import alone, grouping, seeded_order
+from manihot.splits.whole_groups import WholeGroups, check_largest
 
 ROLES = ("pool", "test", "test_as_found", "unused")
 COLUMNS = ["dataset", "image_id", "label", "group", "role", "fold"]
+OnLeak = Literal["exclude", "report", "stop"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,10 @@ class Strategy(Protocol):
     @property
     def folding(self) -> Folding:
         """How the photos are folded."""
+
+    @property
+    def asked(self) -> dict[str, int]:
+        """How many photos are asked for in each test that is drawn."""
 
     def roles(self, photos: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
         """The rows of `photos`, all of one data set, in the split's order with a column `role` (one of ROLES).
@@ -76,31 +84,48 @@ def split_photos(
     photos: pd.DataFrame,
     dataset: str,
     strategy: Strategy,
+    *,
     new_class: Mapping[str, Any] | None = None,
     parent: pd.DataFrame | None = None,
+    on_leak: OnLeak | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The role of each photo and the fold of each photo of the pool, and the record of the split.
 
-    `photos` has dataset, image_id, label, group (numbered within a data set) and, where known, name; whether
-    its row order matters is the strategy's. `new_class` has dataset, label, photos, test and in_every_fold.
-    `parent` is the table of the split that this one is like: its roles are kept, and its folds come out again
-    unless the strategy folds otherwise.
+    Args:
+        photos: the catalogs' usable photos: dataset, image_id, label, name, group and copies (numbered within a data
+            set), and the text columns given_group, site, given_role and given_fold, empty where nothing is known.
+            Whether their order matters is the strategy's.
+        dataset: the data set of the split.
+        strategy: the way of giving roles and folds.
+        new_class: dataset, label, photos, test and in_every_fold.
+        parent: the table of the split that this one is like: its roles are kept, and its folds come out again
+            unless the strategy folds otherwise.
+        on_leak: what is done with photos that share a group with a held-out one across a border that the user gave:
+            `exclude`, `report` or `stop`; None where the user gave neither roles nor folds.
 
     Returns the table (columns COLUMNS; fold is Int64, 1..folds, empty where there is none, 0 for "in every
     fold's training part") with the rows of `dataset` first, and the record: classes in the order of their
-    index, new_class, counts by role and label, conflicts (groups with conflicting labels), folds.
+    index, new_class, counts by role and label, conflicts (near-duplicates with conflicting labels), folds, what
+    was drawn by whole groups, leaks, and sites in the order of their folds where these are sites.
 
     Raises:
-        StudyError: the labels cannot give the counts that are asked for.
+        StudyError: the labels cannot give the counts that are asked for, or there is a leak that must not be.
     """
     photos = photos.reset_index(drop=True)
     own = photos[photos["dataset"] == dataset]
     classes = class_order(own["label"].unique())
     if parent is not None:
-        own = parent[parent["dataset"] == dataset].drop(columns="fold").reset_index(drop=True)
+        roles = parent.loc[parent["dataset"] == dataset, [*KEYS, "role"]]
+        own = roles.merge(own, on=KEYS, how="left", validate="one_to_one")
     else:
         own = strategy.roles(own, classes)
+    found: list[dict[str, Any]] = []
+    if on_leak is not None:
+        own = _without_leaks(own, "test", strategy, on_leak, found)
     table = strategy.with_folds(own)
+    if on_leak is not None:
+        border: Border = "validation" if strategy.folding.folds == 1 else "folds"
+        table = _without_leaks(table, border, strategy, on_leak, found)
     if new_class is not None:
         if new_class["label"] in classes:
             raise StudyError(
@@ -109,8 +134,24 @@ def split_photos(
             )
         classes = [*classes, new_class["label"]]
         table = pd.concat([table, _new_class(photos, new_class, strategy)])
-    table = table[COLUMNS].reset_index(drop=True)
-    return table, _record(table, photos, dataset, classes, strategy.folding.folds)
+    record = _record(table, photos, dataset, classes, strategy)
+    return table[COLUMNS].reset_index(drop=True), record | {"leaks": found}
+
+
+def _without_leaks(
+    table: pd.DataFrame, border: Border, strategy: Strategy, on_leak: OnLeak, found: list[dict[str, Any]]
+) -> pd.DataFrame:
+    """The table with the leaks across a border dealt with; adds what there were to `found`."""
+    grouped = strategy.folding.grouped
+    copies = table["copies"] if grouped else alone(table)
+    leaking = leaks(table, grouping(table, grouped), copies, border)
+    if on_leak == "stop":
+        leaking.stop()
+    found += [entry | {"excluded": on_leak == "exclude"} for entry in leaking.found]
+    if on_leak == "report":
+        return table
+    kept = table.assign(role=table["role"].mask(leaking.photos, "unused"))
+    return kept.assign(fold=kept["fold"].mask(leaking.photos)) if "fold" in kept else kept
 
 
 def _new_class(photos: pd.DataFrame, new_class: Mapping[str, Any], strategy: Strategy) -> pd.DataFrame:
@@ -127,13 +168,18 @@ def _new_class(photos: pd.DataFrame, new_class: Mapping[str, Any], strategy: Str
 
 @dataclass(frozen=True)
 class Corrected:
-    """The corrected protocol: seeded tests of one photo a group, the folds of the pool alone.
+    """The corrected protocol: seeded tests that share no group with the pool, the folds of the pool alone.
 
     The row order of the photos does not matter.
     """
 
     counts: Counts
     folding: Folding
+
+    @property
+    def asked(self) -> dict[str, int]:
+        """The photos asked for in both tests."""
+        return {"test": self.counts.test, "test_as_found": self.counts.test_as_found}
 
     def roles(self, photos: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
         """The photos in the order of their image_id with a column `role`.
@@ -143,7 +189,8 @@ class Corrected:
         """
         photos = photos.sort_values("image_id")
         groups = grouping(photos, self.folding.grouped)
-        candidates = _test_candidates(photos, groups, self.folding.seed)
+        check_largest(photos, groups)
+        candidates = _test_candidates(photos, self.folding)
         counts = photos["label"].value_counts().reindex(labels)
         as_found = _shares(self.counts.test_as_found, counts)
         balanced = self.counts.test // len(labels)
@@ -151,20 +198,36 @@ class Corrected:
             raise StudyError(
                 f"test: {self.counts.test} is less than a photo of each of the {len(labels)} classes; raise test"
             )
-        # Of each class, the first candidates are tested as found, the next ones balanced.
-        rank = candidates.groupby("label").cumcount()
-        as_found_ends = candidates["label"].map(as_found)
-        tested = candidates.index[rank < as_found_ends + balanced]
+        given = bool((photos["given_group"] != "").any())
+        floor = max(self.counts.keep_for_training, self.folding.folds)
+        whole = WholeGroups(
+            photos, groups, candidates, labels=labels, keep_photos=floor,
+            keep_groups=self.folding.folds if given and self.folding.kind in {"stratified", "plain"} else 0,
+        )  # fmt: skip
+        if given:
+            _check_group_counts(whole, labels, self.folding.folds, 1 + (self.counts.test_as_found > 0))
+        tests = {
+            "test_as_found": whole.draw(as_found.tolist()),
+            "test": whole.draw([balanced] * len(labels)),
+        }
         role = pd.Series("pool", index=photos.index)
-        role[groups.isin(groups[tested])] = "unused"
-        role[tested] = "test"
-        role[candidates.index[rank < as_found_ends]] = "test_as_found"
+        role[groups.isin([group for drawn in tests.values() for group in drawn])] = "unused"
+        for name, drawn in tests.items():
+            role[candidates.index[groups[candidates.index].isin(drawn)]] = name
 
         distinct = candidates["label"].value_counts().reindex(labels, fill_value=0)
         left = photos["label"][role == "pool"].value_counts().reindex(labels, fill_value=0)
-        floor = max(self.counts.keep_for_training, self.folding.folds)
+        got = pd.crosstab(photos["label"], role).reindex(index=labels, columns=ROLES, fill_value=0)
         for label in labels:
-            if distinct[label] < as_found[label] + balanced or left[label] < floor:
+            if given:
+                short = got.loc[label, "test"] == 0 or (as_found[label] and got.loc[label, "test_as_found"] == 0)
+                if short or left[label] < floor:
+                    raise StudyError(
+                        f"class {label} has {counts[label]} photos in groups that are too large or too mixed to be "
+                        f"tested whole and leave {floor} to train on in {self.folding.folds} folds; give finer groups, "
+                        "or lower keep_for_training or folds"
+                    )
+            elif got.loc[label, "test"] < balanced or got.loc[label, "test_as_found"] < as_found[label]:
                 raise StudyError(
                     f"class {label} has {counts[label]} photos ({distinct[label]} that may be tested), but needs "
                     f"{as_found[label] + balanced + floor}: {balanced} for the test, {as_found[label]} for the "
@@ -180,7 +243,7 @@ class Corrected:
         """
         photos = photos.sort_values("image_id")
         groups = grouping(photos, self.folding.grouped)
-        candidates = _test_candidates(photos, groups, self.folding.seed)
+        candidates = _test_candidates(photos, self.folding)
         count, test = new_class["photos"], new_class["test"]
         held_out = candidates[candidates["label"] == new_class["label"]].head(test)
         rows = photos[photos["label"] == new_class["label"]]
@@ -201,12 +264,23 @@ class Corrected:
         return rows.assign(fold=fold_photos(rows[rows["role"] == "pool"], self.folding))
 
 
-def _test_candidates(photos: pd.DataFrame, groups: pd.Series, seed: int) -> pd.DataFrame:
-    """Photos that may be tested, shuffled: one of each group whose labels agree."""
-    agrees = photos["label"].groupby(groups).transform("nunique") == 1
-    shuffled = photos.loc[seeded_order(photos, seed, "test").sort_values().index]
+def _test_candidates(photos: pd.DataFrame, folding: Folding) -> pd.DataFrame:
+    """Photos that may be tested, shuffled: one of each set of near-duplicates whose labels agree."""
+    copies = photos["copies"] if folding.grouped else alone(photos)
+    agrees = photos["label"].groupby(copies).transform("nunique") == 1
+    shuffled = photos.loc[seeded_order(photos, folding.seed, "test").sort_values().index]
     shuffled = shuffled[agrees.loc[shuffled.index]]
-    return shuffled[~groups.loc[shuffled.index].duplicated()]
+    return shuffled[~copies.loc[shuffled.index].duplicated()]
+
+
+def _check_group_counts(whole: WholeGroups, labels: Sequence[str], folds: int, tests: int) -> None:
+    for label in labels:
+        has, needs = whole.groups_of(label), folds + tests
+        if has < needs:
+            raise StudyError(
+                f"class {label} is in {has} groups of photos, but needs {needs}: {folds} to fold, and one for each "
+                f"test; {needs - has} are missing: lower folds, or give finer groups"
+            )
 
 
 def _shares(total: int, counts: pd.Series) -> pd.Series:
@@ -225,17 +299,23 @@ def _too_few_new(new_class: Mapping[str, Any], has: int) -> StudyError:
     )
 
 
-def _record(table: pd.DataFrame, photos: pd.DataFrame, dataset: str, classes: list[str], folds: int) -> dict[str, Any]:
+def _record(
+    table: pd.DataFrame, photos: pd.DataFrame, dataset: str, classes: list[str], strategy: Strategy
+) -> dict[str, Any]:
     own = photos["dataset"] == dataset
     # The split's own names come last, so they win where the other data set uses a label too.
     named = pd.concat([photos[~own], photos[own]])
     names = dict(zip(named["label"], named["name" if "name" in named else "label"], strict=True))
     counts = pd.crosstab(table["role"], table["label"]).reindex(index=ROLES, columns=classes, fill_value=0)
     new = table["label"][table["dataset"] != dataset]
+    folding, given = strategy.folding, table["given_group"][table["given_group"] != ""]
     return {
         "classes": [{"label": label, "name": names[label]} for label in classes],
         "new_class": None if new.empty else new.iloc[0],
         "counts": counts.to_dict("index"),
-        "conflicts": int((photos[own].groupby("group")["label"].nunique() > 1).sum()),
-        "folds": folds,
+        "conflicts": int((photos[own].groupby("copies")["label"].nunique() > 1).sum()),
+        "folds": folding.folds,
+        "given_groups": given.nunique(),
+        "asked": strategy.asked,
+        "sites": site_order(table[table["role"] == "pool"]) if folding.kind == "by_site" else [],
     }

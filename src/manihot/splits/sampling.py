@@ -10,8 +10,17 @@ from manihot.core.errors import StudyError
 
 
 def grouping(photos: pd.DataFrame, grouped: bool) -> pd.Series:
-    """What must stay together, a key a photo: the near-duplicates' group, or each photo alone."""
-    return photos["group"] if grouped else pd.Series(np.arange(len(photos)), index=photos.index)
+    """What must stay together, a key a photo: near-duplicates joined with the groups that the user gives, or with
+    `grouped` False those groups alone."""
+    if grouped:
+        return photos["group"]
+    given = pd.factorize(photos["given_group"])[0] + len(photos)
+    return alone(photos).where(photos["given_group"] == "", given)
+
+
+def alone(photos: pd.DataFrame) -> pd.Series:
+    """A key a photo that no other has."""
+    return pd.Series(np.arange(len(photos)), index=photos.index)
 
 
 def seeded_order(photos: pd.DataFrame, seed: int, purpose: str) -> pd.Series:

@@ -1,12 +1,14 @@
 """What the parts of a study say of each other: every name that is used exists and fits."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from manihot.core.errors import StudyError
 from manihot.core.text import did_you_mean
-from manihot.study.schema import Study
+from manihot.photos.facts import Label
+from manihot.splits.demands import check_facts
+from manihot.study.schema import Split, Study
 
 
 def check(study: Study, path: Path) -> None:
@@ -34,6 +36,7 @@ def check(study: Study, path: Path) -> None:
                     f"{path}: {place}.new_class.test: {split.new_class.test} of {split.new_class.photos} photos leave "
                     "none to train on; lower it"
                 )
+        _given(f"{path}: {place}", study, split)
         if study.protocol == "published" and split.test_as_found:
             raise StudyError(
                 f"{path}: {place}.test_as_found: must be 0 under protocol: published, whose imbalanced training "
@@ -65,6 +68,31 @@ def check(study: Study, path: Path) -> None:
             raise StudyError(f"{path}: {name}: two models would be called so, or the name is taken; rename one")
     if not names:
         raise StudyError(f"{path}: experiments: none, and no backbones: there is nothing to train")
+
+
+def _given(place: str, study: Study, split: Split) -> None:
+    """What a split asks for beside what its data set gives: roles, folds, sites."""
+    gives = study.data[split.dataset or ""].gives
+    if study.protocol == "published" and (asked := gives - {"site"}):
+        raise StudyError(
+            f"{place}.dataset: protocol: published makes the paper's own split; take the "
+            f"{min(asked).removeprefix('given_')}s of {split.dataset} out, or take protocol: corrected"
+        )
+    if "given_role" in gives:
+        for key in ("test", "test_as_found"):
+            if getattr(split, key):
+                raise StudyError(f"{place}.{key}: {split.dataset} gives its own test (roles); take {key} out")
+    elif split.test is None:
+        raise StudyError(f"{place}.test: is missing; say how many photos are tested, equally many a class")
+    elif split.folds < 2:
+        raise StudyError(f"{place}.folds: must be 2 or more, unless the data set gives the role validation")
+    if split.fold_kind == "by_site" and "site" not in gives:
+        raise StudyError(f"{place}.fold_kind: by_site needs site_column or site_pattern in data.{split.dataset}")
+    if split.new_class is not None and (gives & {"given_role", "given_fold"} or split.fold_kind == "by_site"):
+        raise StudyError(
+            f"{place}.new_class: the photos of {split.new_class.dataset} have no place in the given roles, folds or "
+            f"sites of {split.dataset}; take new_class out, or these"
+        )
 
 
 def _folds(place: str, run_folds: list[int] | None, folds: int) -> None:
@@ -103,7 +131,23 @@ def _model_names(study: Study) -> list[str]:
     return [*study.experiments, *tta, *heads, *study.boosting, *refits]
 
 
-def check_counts(study: Study, path: Path, counts: dict[str, dict[str, int]]) -> None:
+def check_labels(study: Study, path: Path, labels: Mapping[str, Sequence[Label]]) -> None:
+    """Hold what splits and experiments ask for against the labels of each data set that is known before a run.
+
+    Raises:
+        StudyError: more photos are asked for than there are, or roles, folds or sites do not go with a split.
+    """
+    for name, split in study.splits.items():
+        known = labels.get(split.dataset or "")
+        if known is not None:
+            gives = study.data[split.dataset or ""].gives
+            asked = {"folds": split.folds, "fold_kind": split.fold_kind}
+            asked |= {fact: fact in gives for fact in ("given_role", "given_fold")}
+            check_facts(known, asked, f"{path}: splits.{name}")
+    check_counts(study, path, {name: Counter(label.label for label in known) for name, known in labels.items()})
+
+
+def check_counts(study: Study, path: Path, counts: Mapping[str, Mapping[str, int]]) -> None:
     """Hold the counts that splits and experiments ask for against the labels of each data set.
 
     `counts` has, for each data set whose labels are known before anything runs, the photos of each label.
@@ -113,7 +157,7 @@ def check_counts(study: Study, path: Path, counts: dict[str, dict[str, int]]) ->
     """
     for name, split in study.splits.items():
         have = counts.get(split.dataset or "")
-        if have is None or split.like is not None:
+        if have is None or split.like is not None or split.test is None:
             continue
         total = sum(have.values())
         each = split.test // len(have)

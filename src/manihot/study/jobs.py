@@ -10,11 +10,13 @@ from typing import Any
 
 from manihot.published import paper
 from manihot.study.plan import Plan
-from manihot.study.schema import Backbone, Learning
+from manihot.study.schema import Backbone, DemoData, Labelled, Learning
 
 Settings = dict[str, Any]
 # What an entry of the study says of a network's input.
 INPUT = ("network", "size", "normalisation")
+# Keys of a data set that say where facts of its photos are: jobs get them as `facts` and `patterns`.
+FACT_KEYS = {f"{fact}_{way}" for fact in ("group", "site", "role", "fold") for way in ("column", "pattern")}
 Jobs = Iterator[tuple[str, Settings]]
 
 # The function of each rule, in the order in which they stand below.
@@ -42,8 +44,11 @@ def list_photos(plan: Plan) -> Jobs:
     """A data set that is fetched, unpacked or rendered."""
     for name in plan.made_datasets:
         if name in plan.datasets:
-            data = plan.study.data[name].model_dump(mode="json")
-            made = {"seed": plan.study.seed} if data["source"] == "demo" else {}
+            entry = plan.study.data[name]
+            data = {key: value for key, value in entry.model_dump(mode="json").items() if key not in FACT_KEYS}
+            made: Settings = {"seed": plan.study.seed} if isinstance(entry, DemoData) else {}
+            if isinstance(entry, Labelled):
+                made = {"facts": entry.facts, "patterns": entry.patterns}
             for file in data.get("files", []):
                 file["path"] = plan.path(file["path"]) if file["path"] else None
             yield name, {**data, **made, "shards": plan.study.photos.shards}
@@ -80,7 +85,9 @@ def split_photos(plan: Plan) -> Jobs:
     """A split."""
     for name in plan.splits:
         split = plan.study.splits[name].model_dump(mode="json")
-        yield name, {**split, "seed": plan.study.seed, "protocol": plan.study.protocol}
+        gives = plan.study.data[split["dataset"]].gives
+        given = {"given_role": "given_role" in gives, "given_fold": "given_fold" in gives}
+        yield name, {**split, **given, "seed": plan.study.seed, "protocol": plan.study.protocol}
 
 
 @rule

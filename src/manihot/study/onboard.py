@@ -19,14 +19,29 @@ from PIL import Image
 from manihot.core import files
 from manihot.core.errors import StudyError
 from manihot.core.text import shorten
-from manihot.photos.labels import SUFFIXES, Label, folder_labels, read_class_names, read_csv, read_labels
-from manihot.study.checks import check_counts
+from manihot.photos.facts import ROLES, Label
+from manihot.photos.labels import (
+    SUFFIXES,
+    folder_labels,
+    read_class_names,
+    read_csv,
+    read_labels,
+    role_folders,
+)
+from manihot.study.checks import check_counts, check_labels
 from manihot.study.load import build
 
 # Of more photos than this an even sample is opened: the run itself checks every one.
 OPENED = 2000
 # Fewer photos than this cannot be tested and folded: two tests, and two folds with a few photos each.
 FEWEST = 10
+# What columns are called that say more than the label: plants and plots, sites, a split's own roles, folds.
+FACT_COLUMNS = {
+    "given_group": ("group", "group_id", "plant", "plant_id", "plot", "plot_id", "tree_id", "session", "session_id"),
+    "site": ("site", "site_id", "farm", "farm_id", "location", "country"),
+    "given_role": ("split", "role", "subset", "partition"),
+    "given_fold": ("fold",),
+}
 LABEL_COLUMNS = ("label", "class", "species", "category", "disease", "target", "class_name", "label_name")
 
 
@@ -67,7 +82,15 @@ def find_source(photos: Path, labels: Path | None) -> Source:
         called = [path for path in tables if {name.lower() for name in read_csv(path)[0]} & set(LABEL_COLUMNS)]
         likely = called or tables
         if not likely:
-            return Source({"source": "folder", "photos": _path(photos)}, photos, folder_labels(photos))
+            keys: dict[str, object] = {"source": "folder", "photos": _path(photos)}
+            roles = role_folders(photos)
+            if roles and not {"train", "test"} <= roles:
+                raise StudyError(
+                    f"{photos}: its sub-folders are {', '.join(sorted(roles))}, a split without train or test: name "
+                    "the photos to test `test`, or put the folders of classes together to have a test drawn"
+                )
+            keys |= {"role_folders": True} if roles else {}
+            return Source(keys, photos, folder_labels(photos, by_role=bool(roles)))
         if len(likely) > 1:
             names = ", ".join(path.name for path in likely)
             raise StudyError(f"{photos}: which of {names} labels the photos? Give one as LABELS")
@@ -104,7 +127,31 @@ def _labelled_by(path: Path, photos: Path) -> Source:
     names = _class_names(path.parent, {row[label] for row in rows})
     if names:
         keys["class_names"] = _path(names)
-    return Source(keys, root, read_labels(path, header[image], header[label], prefix, names))
+    facts = _fact_columns(header, rows, (image, label))
+    keys |= {f"{fact.removeprefix('given_')}_column": column for fact, column in facts.items()}
+    return Source(keys, root, read_labels(path, header[image], header[label], prefix, names, facts=facts))
+
+
+def _fact_columns(header: Sequence[str], rows: Sequence[Sequence[str]], taken: Sequence[int]) -> dict[str, str]:
+    """Columns that are called as facts are and have in every row a value that can be one, by fact."""
+    found: dict[str, str] = {}
+    for column, name in enumerate(header):
+        values = {row[column] for row in rows}
+        fact = next((fact for fact, called in FACT_COLUMNS.items() if name.lower() in called), None)
+        if fact is None or fact in found or column in taken or "" in values:
+            continue
+        roles = {ROLES.get(value.lower()) for value in values}
+        fits = {
+            "given_group": 1 < len(values) < len(rows),  # each photo its own group, or all in one, tells nothing
+            "site": len(values) > 1,
+            "given_role": roles >= {"train", "test"} and None not in roles,
+            "given_fold": len(values) > 1 and all(value.isdecimal() for value in values),
+        }
+        if fits[fact]:
+            found[fact] = name
+    if "given_role" in found:
+        found.pop("given_fold", None)
+    return found
 
 
 def _prefixes(value: str) -> Iterator[str]:
@@ -184,6 +231,9 @@ def study_text(name: str, source: Source, found: Found) -> str:
         keys["only"] = list(counts)
     smallest, total = min(counts.values()), sum(counts.values())
     folds = 5 if smallest >= 50 else 3 if smallest >= 20 else 2
+    given = {label.given_role for label in source.labels}
+    numbers = {int(label.given_fold) for label in source.labels if label.given_fold}
+    folds = 1 if "validation" in given else max(numbers) + (0 in numbers) if numbers else folds
     # A fifth of the smallest class goes to each test, so that most of it is left to learn from.
     each, as_found = max(1, min(200, smallest // 5)), min(1000, total // 5)
     keep = max(folds, smallest // 3)
@@ -203,12 +253,20 @@ def study_text(name: str, source: Source, found: Found) -> str:
         "epochs": 10 if total >= 5000 else 20,
         "learning_rate": "1e-4" if total >= 5000 else "3e-4",
         "per_class": min(1400, max(2 * folds, round(0.9 * smallest))),
-        "test": each * len(counts),
+        "tests": GIVEN_TEST if "test" in given else DRAWN_TESTS.format(test=each * len(counts), as_found=as_found),
         "backbone_size": max(64, min(224, found.side // 32 * 32)),
     }
-    return TEMPLATE.format(folds=folds, as_found=as_found, keep=keep, size=size, **values)
+    return TEMPLATE.format(folds=folds, keep=keep, size=size, **values)
 
 
+DRAWN_TESTS = """\
+    test: {test}
+    test_as_found: {as_found}
+"""
+GIVEN_TEST = """\
+    # The photos whose given role is test are the test. Of copies on both sides, that to train on is left out.
+    on_leak: exclude
+"""
 TEMPLATE = """\
 # Written by `make study` from what it found; every key is explained in config/README.md.
 title: {title}
@@ -225,9 +283,7 @@ splits:
   main:
     dataset: {name}
     folds: {folds}
-    test: {test}
-    test_as_found: {as_found}
-    per_class: {per_class}
+{tests}    per_class: {per_class}
     keep_for_training: {keep}
 
 defaults:
@@ -265,9 +321,14 @@ boosting:
 def describe(source: Source, found: Found) -> str:
     """What was found, for the terminal."""
     how = "a sub-folder a class" if source.keys["source"] == "folder" else f"labels from {source.keys['labels']}"
+    how = "train, validation and test, each with a sub-folder a class" if source.keys.get("role_folders") else how
     lines = [f"{len(source.labels)} labelled photos in {source.root} ({how}), {found.sizes}"]
     if source.keys["source"] == "csv":
         lines.append("  " + ", ".join(f"{key} {source.keys[key]}" for key in source.keys if key.endswith("column")))
+    roles = Counter(label.given_role for label in source.labels if label.given_role)
+    lines += ["  their own split: " + ", ".join(f"{roles[role]} {role}" for role in roles)] * bool(roles)
+    groups = {label.given_group for label in source.labels if label.given_group}
+    lines += [f"  {len(groups)} groups of photos that stay together ({source.keys.get('group_column')})"] * bool(groups)
     lines += [
         f"  {count:6} {found.names[label]}" + (" (too few: left out)" if count < FEWEST else "")
         for label, count in sorted(found.counts.items(), key=lambda item: -item[1])
@@ -295,6 +356,7 @@ def write_study(photos: Path, labels: Path | None, out: Path) -> str:
     name = _name(photos)
     text = study_text(name, source, found)
     study = build(yaml.safe_load(text), out)
+    check_labels(study, out, {name: [label for label in source.labels if label.label in found.enough()]})
     check_counts(study, out, {name: found.enough()})
     files.write_text(out, text)
     return f"{describe(source, found)}\nWrote {out}. Run it: make report STUDY={out}"

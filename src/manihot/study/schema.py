@@ -4,7 +4,7 @@ The main Snakemake process imports this file at every start: no torch, no pandas
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -28,7 +28,44 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Labelled(Section):
+def _one_group(pattern: Any) -> Any:
+    if isinstance(pattern, str):
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            raise ValueError(f"is no regular expression ({error})") from None
+        if groups != 1:
+            raise ValueError(f"needs one group in parentheses, not {groups}: what it matches is taken")
+    return pattern
+
+
+Pattern = Annotated[str, BeforeValidator(_one_group)]
+
+
+class Known(Section):
+    """What a data set's paths tell of its photos besides the label."""
+
+    group_pattern: Pattern | None = None
+    site_pattern: Pattern | None = None
+
+    @property
+    def patterns(self) -> dict[str, str | None]:
+        """The regular expressions by what they give."""
+        return {"given_group": self.group_pattern, "site": self.site_pattern}
+
+    @property
+    def facts(self) -> dict[str, str | None]:
+        """The columns of the labels file by what they give."""
+        return {}
+
+    @property
+    def gives(self) -> set[str]:
+        """What is known of the photos besides the label: fields of `photos.facts.Label`."""
+        given = {fact for told in (self.facts, self.patterns) for fact, key in told.items() if key is not None}
+        return given | ({"given_role"} if getattr(self, "role_folders", False) else set())
+
+
+class Labelled(Known):
     """What a data set that has a labels file says of it."""
 
     image_column: str = "image_id"
@@ -36,6 +73,27 @@ class Labelled(Section):
     prefix: str = ""
     class_names: str | None = None
     only: list[Label] | None = None
+    group_column: str | None = None
+    site_column: str | None = None
+    role_column: str | None = None
+    fold_column: str | None = None
+
+    @property
+    def facts(self) -> dict[str, str | None]:
+        """The columns of the labels file by what they give."""
+        return {
+            "given_group": self.group_column,
+            "site": self.site_column,
+            "given_role": self.role_column,
+            "given_fold": self.fold_column,
+        }
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        for what in ("group", "site"):
+            if getattr(self, f"{what}_column") is not None and getattr(self, f"{what}_pattern") is not None:
+                raise ValueError(f"takes one of the keys {what}_column and {what}_pattern")
+        return self
 
 
 class CsvData(Labelled):
@@ -46,17 +104,20 @@ class CsvData(Labelled):
     labels: str
 
 
-class FolderData(Section):
+class FolderData(Known):
     """A folder with a sub-folder a class."""
 
     source: Literal["folder"]
     photos: str
     class_names: str | None = None
     only: list[Label] | None = None
+    role_folders: bool = False
 
 
 class DemoData(Section):
-    """Synthetic photos, which the program renders."""
+    """Synthetic photos, which the program renders; nothing but their labels is known of them."""
+
+    gives: ClassVar[set[str]] = set()
 
     source: Literal["demo"]
     photos: Annotated[int, Field(ge=20)] = 600
@@ -74,7 +135,7 @@ class ArchiveFile(Section):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
 
     @model_validator(mode="after")
-    def _one_place(self) -> "ArchiveFile":
+    def _one_place(self) -> Self:
         if (self.path is None) == (self.url is None):
             raise ValueError("needs one of the keys path and url")
         return self
@@ -87,7 +148,16 @@ class ArchiveData(Labelled):
     files: Annotated[list[ArchiveFile], Field(min_length=1)]
     labels: str | None = None
     photos: str = "."
+    role_folders: bool = False
     max_unpacked_gb: Positive = 50.0
+
+    @model_validator(mode="after")
+    def _labels_file(self) -> Self:
+        if self.role_folders and self.labels is not None:
+            raise ValueError("takes one of the keys labels and role_folders")
+        if self.labels is None and (columns := [fact for fact, column in self.facts.items() if column]):
+            raise ValueError(f"needs the key labels for {columns[0].removeprefix('given_')}_column")
+        return self
 
 
 class KaggleData(Labelled):
@@ -126,10 +196,11 @@ class Split(Section):
 
     dataset: Name | None = None
     like: Name | None = None
-    folds: Annotated[int, Field(ge=2, le=50)] = 5
-    fold_kind: Literal["stratified", "plain"]
+    folds: Annotated[int, Field(ge=1, le=50)] = 5
+    fold_kind: Literal["stratified", "plain", "by_site"]
     group_duplicates: bool
-    test: Count
+    on_leak: Literal["exclude", "report", "stop"] = "exclude"
+    test: Count | None = None
     test_as_found: Annotated[int, Field(ge=0)] = 0
     per_class: Count | None = None
     keep_for_training: Count = 10

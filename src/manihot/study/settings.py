@@ -13,7 +13,6 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
@@ -21,8 +20,9 @@ from typing import TextIO
 from manihot.core import files
 from manihot.core.digest import code_digest
 from manihot.core.errors import StudyError
-from manihot.photos.labels import Label, folder_labels, read_labels, write_listing
-from manihot.study.checks import check_counts
+from manihot.photos.facts import Label
+from manihot.photos.labels import folder_labels, read_labels, write_listing
+from manihot.study.checks import check_labels
 from manihot.study.jobs import all_jobs
 from manihot.study.plan import Plan
 from manihot.study.schema import CsvData, FolderData
@@ -122,7 +122,7 @@ def list_photos(plan: Plan, study_file: Path, results: Path = Path("results")) -
     Raises:
         StudyError: a labels file or a folder that cannot be right, or counts that the labels cannot give.
     """
-    counts = {}
+    known = {}
     for name in plan.datasets:
         data = plan.study.data[name]
         labels: list[Label]
@@ -135,12 +135,14 @@ def list_photos(plan: Plan, study_file: Path, results: Path = Path("results")) -
                 data.prefix,
                 class_names,
                 data.only,
+                data.facts,
+                data.patterns,
             )
         elif isinstance(data, FolderData):
             class_names = plan.path(data.class_names) if data.class_names else None
-            labels = folder_labels(plan.path(data.photos), class_names, data.only)
+            labels = folder_labels(plan.path(data.photos), class_names, data.only, data.role_folders, data.patterns)
         else:
             continue
-        counts[name] = dict(Counter(label.label for label in labels))
+        known[name] = labels
         write_listing(results / "photos" / name, labels, Path(plan.photo_folder(name)), plan.study.photos.shards)
-    check_counts(plan.study, study_file, counts)
+    check_labels(plan.study, study_file, known)

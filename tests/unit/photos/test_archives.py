@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from manihot.core import files
 from manihot.core.errors import StudyError
 from manihot.photos import archives
-from manihot.photos.labels import Label
+from manihot.photos.facts import Label
 
 TABLE = "image_id,label\r\nfotos/é 1.jpg,0\r\nfotos/2.jpg,1\r\n"
 MEMBERS = {

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from manihot.core.errors import StudyError
 from manihot.photos import demo
-from manihot.photos.labels import Label
+from manihot.photos.facts import Label
 
 
 def rendered(folder: Path, **changed: Any) -> list[Label]:

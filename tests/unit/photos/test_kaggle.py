@@ -9,7 +9,7 @@ from kagglehub.exceptions import KaggleApiHTTPError
 
 from manihot.core.errors import StudyError
 from manihot.photos import kaggle
-from manihot.photos.labels import Label
+from manihot.photos.facts import Label
 
 COMPETITION = "some-leaves"
 

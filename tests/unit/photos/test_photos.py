@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from manihot.core import files
 from manihot.core.errors import StudyError
-from manihot.photos.labels import Label, check_id, folder_labels, read_labels, shard_of, stamp, write_listing
+from manihot.photos.facts import Label
+from manihot.photos.labels import check_id, folder_labels, read_labels, shard_of, stamp, write_listing
 
 
 def written(folder: Path, content: str | bytes, name: str = "train.csv") -> Path:

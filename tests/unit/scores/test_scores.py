@@ -26,7 +26,7 @@ def predictions(n, *, seed=0, classes="abc", skill=1.0, duplicates=1, fold=1):
     logits[np.arange(n), true] += skill
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     keys = pd.DataFrame({"dataset": "leaves", "image_id": [f"{i}.jpg" for i in range(n)]})
-    catalog = keys.assign(group=np.arange(n) // duplicates)
+    catalog = keys.assign(group=np.arange(n) // duplicates, given_group="", site="")
     keys["label"] = [classes[index] for index in true]
     return keys.assign(fold=fold).join(pd.DataFrame(p, columns=[f"p{i}" for i in range(len(classes))])), catalog
 
@@ -219,3 +219,60 @@ def test_repeats_and_models_of_some_folds_are_not_chosen():
     assert [(c["model"], c["comparable"]) for c in family["candidates"]] == [
         ("weak", True), ("weaker", True), ("strong", False),
     ]  # fmt: skip
+
+
+def test_each_site_is_scored_apart_the_worst_first():
+    table, catalog = predictions(120, duplicates=2)
+    catalog["site"] = np.repeat(["north", "south", ""], 40)
+    record = scores.score(table, catalog, CLASSES, seed=1, resamples=100)
+    assert [row["accuracy"]["value"] for row in record["sites"]] == sorted(
+        r["accuracy"]["value"] for r in record["sites"]
+    )
+    for row in record["sites"]:
+        there = (catalog["site"] == row["site"]).to_numpy()
+        alone = scores.score(table[there], catalog, CLASSES, seed=1, resamples=100)
+        assert row == {"site": row["site"], "n": 40, "groups": 20} | {
+            key: alone["metrics"][key] for key in ("accuracy", "balanced_accuracy", "macro_f1")
+        }
+    assert {row["site"] for row in record["sites"]} == {"north", "south"}
+
+
+def plants(seed=0):
+    """Ninety photos of thirty plants with a label each."""
+    table, catalog = predictions(90, seed=seed, skill=0.7)
+    table["label"] = np.repeat(table["label"].to_numpy()[::3], 3)
+    return table, catalog.assign(given_group=[f"p{row // 3}" for row in range(90)], group=np.arange(90) // 3)
+
+
+def test_one_answer_a_plant_is_the_mean_of_log_p():
+    table, catalog = plants()
+    shuffled = table.sample(frac=1, random_state=1)
+    record = scores.score(shuffled, catalog, CLASSES, seed=1, resamples=100)
+    things = record["one_answer"]
+    p = table[["p0", "p1", "p2"]].to_numpy().reshape(30, 3, 3)
+    product = p.prod(axis=1) ** (1 / 3)
+    true = table["label"].map({"a": 0, "b": 1, "c": 2}).to_numpy()[::3]
+    assert (things["n"], things["photos"], things["left_out"]) == (30, 90, 0)
+    assert things["accuracy"]["value"] == pytest.approx((product.argmax(axis=1) == true).mean())
+    share = (product / product.sum(axis=1, keepdims=True))[np.arange(30), true]
+    assert things["log_loss"]["value"] == pytest.approx(-np.log(share).mean())
+    assert things["each"]["accuracy"]["value"] == record["metrics"]["accuracy"]["value"]
+
+
+def test_plants_with_several_labels_are_left_out_and_plots_have_no_one_answer():
+    table, catalog = plants()
+    table.loc[0, "label"] = "abc".replace(table.loc[1, "label"], "")[0]
+    things = scores.score(table, catalog, CLASSES, seed=1, resamples=20)["one_answer"]
+    assert (things["n"], things["photos"], things["left_out"]) == (29, 87, 1)
+    plots = catalog.assign(given_group=[f"plot {row % 6}" for row in range(90)])
+    assert scores.score(table, plots, CLASSES, seed=1, resamples=20)["one_answer"] is None
+    single = catalog.assign(given_group=[f"p{row}" for row in range(90)])
+    assert scores.score(table, single, CLASSES, seed=1, resamples=20)["one_answer"] is None
+    assert scores.score(table, catalog.assign(given_group=""), CLASSES, seed=1, resamples=20)["one_answer"] is None
+
+
+def test_a_plant_that_a_class_is_ruled_out_for_has_an_answer():
+    table, catalog = plants()
+    table[["p0", "p1", "p2"]] = [0.0, 0.0, 1.0]
+    things = scores.score(table.assign(label="a"), catalog, CLASSES, seed=1, resamples=20)["one_answer"]
+    assert things["accuracy"]["value"] == 0 and things["log_loss"]["value"] < 40

@@ -9,6 +9,7 @@ import pytest
 from label_tables import strategy
 from sklearn.model_selection import train_test_split
 
+from manihot.photos.facts import FACTS
 from manihot.splits import as_published, roles, sampling
 
 STUDY = Path(__file__).parents[3].parent / "shared" / "study"
@@ -24,7 +25,8 @@ def labels_of(name, dataset):
     if not path.exists():
         pytest.skip(f"the study's label file {name} is not beside the project")
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return table.assign(dataset=dataset, group=np.arange(len(table)))
+    rows = np.arange(len(table))
+    return table.assign(dataset=dataset, group=rows, copies=rows, **dict.fromkeys(FACTS, ""))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def species():
 
 def split_photos(photos, new_class=None, **changed):
     protocol = strategy({**OPTIONS, **changed}, as_published.AsPublished)
-    return roles.split_photos(photos, OPTIONS["dataset"], protocol, new_class)
+    return roles.split_photos(photos, OPTIONS["dataset"], protocol, new_class=new_class)
 
 
 @pytest.fixture(scope="module")

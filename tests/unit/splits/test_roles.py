@@ -61,6 +61,7 @@ def test_row_order_and_group_numbers_do_not_matter(photos, random):
 def test_groups_with_conflicting_labels_stay_in_the_pool():
     photos = label_table([40, 40])
     photos["group"] = np.tile(np.arange(40), 2).astype(int) + np.repeat([0, 100], 40) * (photos.index % 40 >= 25)
+    photos["copies"] = photos["group"]
     table, record = split(photos)
     conflicting = table.groupby("group")["label"].transform("nunique") > 1
     assert record["conflicts"] == 25 and conflicting.sum() == 50

@@ -20,6 +20,7 @@ TABLES: dict[type[BaseModel], tuple[str, int]] = {
     schema.Study: ("## The study", 0),
     schema.Photos: ("## `photos`", 0),
     schema.Labelled: ("### Keys of `csv`, `archive` and `kaggle`", 0),
+    schema.Known: ("### Keys of `csv`, `folder`, `archive` and `kaggle`", 0),
     schema.CsvData: ("### `source: csv`", 0),
     schema.FolderData: ("### `source: folder`", 0),
     schema.DemoData: ("### `source: demo`", 0),

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from manihot.photos.labels import Label
+from manihot.core.errors import StudyError
+from manihot.photos.facts import Label
 from manihot.splits.folding import Folding
 from manihot.splits.roles import Corrected, Counts, split_photos
 from manihot.splits.sampling import sample_photos
@@ -128,7 +129,7 @@ def test_what_is_written_can_be_split_and_sampled(counts: list[int], enough: int
     assert study.data["2020"].photos == 'a "quoted": \u00e9'
 
     photos = pd.DataFrame([label for label in labels if label.label in used])
-    photos = photos.assign(dataset="2020", status="ok", group=range(len(photos)))
+    photos = photos.assign(dataset="2020", status="ok", group=range(len(photos)), copies=range(len(photos)))
     split = study.splits["main"]
     counts_of_split = Counts(split.test, split.test_as_found, split.per_class, split.keep_for_training)
     folding = Folding(split.folds, split.fold_kind, grouped=True, seed=1)
@@ -152,3 +153,45 @@ def test_the_sample_photos(tmp_path: Path) -> None:
     told = onboard.write_study(SHARED / "cassava", None, tmp_path / "cassava.yaml")
     assert "850 Cassava Mosaic Disease (CMD)" in told and "800x600" in told
     assert load(tmp_path / "cassava.yaml").splits["main"].test == 120
+
+
+def test_a_benchmark_in_folders_of_roles(tmp_path: Path) -> None:
+    folder = tmp_path / "bench"
+    for role, count in (("train", 30), ("val", 12), ("test", 12)):
+        classes(folder / role, rust=count, smut=count)
+    told = onboard.write_study(folder, None, tmp_path / "mine.yaml")
+    assert "train, validation and test, each with a sub-folder a class" in told
+    assert "their own split: " in told and "24 validation" in told and "60 train" in told
+    study = load(tmp_path / "mine.yaml")
+    assert study.data["bench"].role_folders
+    split = study.splits["main"]
+    assert (split.test, split.test_as_found, split.folds, split.on_leak) == (None, 0, 1, "exclude")
+    for path in (folder / "test").glob("*/*"):
+        path.unlink()
+    (folder / "test" / "rust").rmdir()
+    (folder / "test" / "smut").rmdir()
+    (folder / "test").rmdir()
+    with pytest.raises(StudyError, match="sub-folders are train, validation, a split without train or test"):
+        onboard.write_study(folder, None, tmp_path / "more.yaml")
+
+
+def test_columns_that_say_more_than_the_label(tmp_path: Path) -> None:
+    rows = []
+    for number in range(120):
+        photo(tmp_path / "set" / f"{number}.png")
+        role = ("train", "train", "Test")[number // 4 % 3]
+        rows.append(f"{number}.png,{'ab'[number // 4 % 2]},p{number // 4},{number % 2},{role},{number % 4},x")
+    table(tmp_path / "set" / "train.csv", "image,label,Plant_ID,farm,split,fold,session", rows)
+    told = onboard.write_study(tmp_path / "set", None, tmp_path / "mine.yaml")
+    assert "30 groups of photos that stay together (Plant_ID)" in told
+    assert "their own split: 80 train, 40 test" in told
+    data = load(tmp_path / "mine.yaml").data["set"]
+    assert (data.group_column, data.site_column, data.role_column) == ("Plant_ID", "farm", "split")
+    assert data.fold_column is None
+    # Folds alone are taken; a column with empty cells, or of one value, tells nothing.
+    rows = [",".join([*row.split(",")[:4], "", row.split(",")[5], "x"]) for row in rows]
+    table(tmp_path / "set" / "train.csv", "image,label,Plant_ID,farm,split,fold,session", rows)
+    onboard.write_study(tmp_path / "set", None, tmp_path / "more.yaml")
+    study = load(tmp_path / "more.yaml")
+    assert (study.data["set"].fold_column, study.data["set"].role_column) == ("fold", None)
+    assert study.splits["main"].folds == 4 and study.splits["main"].test

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from manihot.core.errors import StudyError
+from manihot.photos.facts import Label
 from manihot.study import checks
 from manihot.study import load as load_module
 from manihot.study.jobs import all_jobs
@@ -37,6 +38,9 @@ BASE = {
 # A backbone that an experiment trained.
 OWN = {"network": "small_cnn", "weights": "first/fold1", "size": 64, "run_folds": [1]}
 
+CSV = {"source": "csv", "photos": "photos", "labels": "labels.csv"}
+ARCHIVE = {"source": "archive", "files": [{"path": "a.zip", "sha256": "0" * 64}]}
+
 
 def changed(**sections):
     return build(merge(copy.deepcopy(BASE), sections), FILE)
@@ -51,7 +55,7 @@ MISTAKES = {
     "truth for a number": ({"experiments": {"first": {"epochs": True}}}, "experiments.first.epochs: should be a valid integer, not true"),
     "list for a number": ({"experiments": {"first": {"epochs": [1, 2]}}}, "experiments.first.epochs: should be a valid integer, not a list"),
     "list for a section": ({"experiments": [1]}, "experiments: must hold keys, not a list"),
-    "too small": ({"splits": {"main": {"folds": 1}}}, "splits.main.folds"),
+    "too small": ({"splits": {"main": {"folds": 0}}}, "splits.main.folds"),
     "no such split": ({"experiments": {"first": {"split": "mian"}}}, "experiments.first.split: no split is called mian; did you mean main?"),
     "no such base": ({"experiments": {"first": {"based_on": "secnd"}}}, "no experiment is called secnd; did you mean second?"),
     "circle": ({"experiments": {"first": {"based_on": "second"}}}, "a circle: "),
@@ -77,6 +81,18 @@ MISTAKES = {
     "backbone that saw its fold": ({"backbones": {"frozen": OWN | {"run_folds": [1, 2]}}}, "backbones.frozen.run_folds: must be [1]: the network first/fold1 was trained"),
     "trees on a backbone that saw their fold": ({"backbones": {"frozen": OWN}, "boosting": {"trees": {"run_folds": [2]}}}, "boosting.trees.run_folds: must be [1]"),
     "Apple's GPU": ({"device": "mps"}, "device: mps (Apple's GPU) is not supported: take auto or cpu"),
+    "two ways to the groups": ({"data": {"third": CSV | {"group_column": "plant", "group_pattern": "(p)"}}}, "data.third: takes one of the keys group_column and group_pattern"),
+    "a pattern of nothing": ({"data": {"third": CSV | {"group_pattern": "p.*"}}}, "data.third.group_pattern: needs one group in parentheses, not 0"),
+    "a pattern that is none": ({"data": {"third": CSV | {"site_pattern": "(p"}}}, "data.third.site_pattern: is no regular expression"),
+    "columns of no labels file": ({"data": {"third": ARCHIVE | {"role_column": "split"}}}, "data.third: needs the key labels for role_column"),
+    "roles in folders and in a file": ({"data": {"third": ARCHIVE | {"labels": "a.csv", "role_folders": True}}}, "data.third: takes one of the keys labels and role_folders"),
+    "no test": ({"splits": {"main": {"test": None}}}, "splits.main.test: is missing"),
+    "a test beside the given one": ({"data": {"leaves": None, "given": CSV | {"role_column": "split"}}, "splits": {"main": {"dataset": "given"}}}, "splits.main.test: given gives its own test (roles); take test out"),
+    "one fold": ({"splits": {"main": {"folds": 1}}}, "splits.main.folds: must be 2 or more, unless"),
+    "sites that nobody knows": ({"splits": {"main": {"fold_kind": "by_site"}}}, "splits.main.fold_kind: by_site needs site_column or site_pattern in data.leaves"),
+    "groups in the paper's split": ({"protocol": "published", "data": {"given": CSV | {"group_column": "plant"}}, "splits": {"main": {"dataset": "given", "per_class": 9}}}, "take the groups of given out"),
+    "a new class in given folds": ({"data": {"given": CSV | {"fold_column": "fold"}}, "splits": {"more": {"dataset": "given"}}}, "splits.more.new_class: the photos of needles have no place in the given roles, folds or sites of given"),
+    "what is done with leaks": ({"splits": {"main": {"on_leak": "forget"}}}, "splits.main.on_leak: should be 'exclude', 'report' or 'stop'"),
     "seeds": ({"experiments": {"first": {"seeds": 0}}}, "experiments.first.seeds"),
 }  # fmt: skip
 
@@ -211,3 +227,21 @@ def test_as_many_gpu_jobs_run_as_gpus_and_slots_make(found, study, jobs, monkeyp
     # `make report` takes what is printed as the number; the title goes to the terminal.
     told = capsys.readouterr()
     assert told.out == f"{jobs}\n" and "A study of leaf photos" in told.err
+
+
+def test_a_data_set_gives_what_its_keys_name():
+    study = changed(data={"given": CSV | {"site_column": "farm", "group_pattern": "(p)", "fold_column": "fold"}})
+    assert study.data["given"].gives == {"site", "given_group", "given_fold"}
+    assert study.data["leaves"].gives == set()
+    folder = {"source": "folder", "photos": "photos", "role_folders": True}
+    assert changed(data={"given": folder}).data["given"].gives == {"given_role"}
+
+
+def test_labels_are_held_against_the_roles_of_a_split():
+    study = changed(data={"given": CSV | {"role_column": "split"}}, splits={"own": {"dataset": "given", "folds": 3}})
+    roles = ["train", "validation", "test"] * 20
+    labels = [Label(f"{n}.jpg", "ab"[n % 2], "", given_role=role) for n, role in enumerate(roles)]
+    with pytest.raises(StudyError, match=r"^mine.yaml: splits.own.folds: 20 photos have the role validation.*folds: 1"):
+        checks.check_labels(study, FILE, {"given": labels})
+    checks.check_labels(study, FILE, {"given": [label for label in labels if label.given_role != "validation"]})
+    assert Plan(study, ROOT).study.splits["own"].test is None
