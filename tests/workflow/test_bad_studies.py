@@ -17,6 +17,9 @@ BAD = {
     "wrong columns": ("data: {leaves: {source: csv, photos: photos, labels: columns.csv}}", "columns.csv"),
     "two labels": ("data: {leaves: {source: csv, photos: photos, labels: twice.csv}}", "twice.csv"),
     "path out of the folder": ("data: {leaves: {source: csv, photos: photos, labels: outside.csv}}", "../../x.jpg"),
+    "a column that is not there": ("data: {leaves: {source: csv, photos: photos, labels: labels.csv, group_column: plant}}", "no column 'plant', but 'image_id, label'"),
+    "a pattern that finds nothing": ("data: {leaves: {source: csv, photos: photos, labels: labels.csv, group_pattern: 'p(.)_'}}", "finds nothing in the paths of 60 of 60 photos; the first is '0.jpg'"),
+    "a role that is none": ("data: {leaves: {source: csv, photos: photos, labels: labels.csv, role_column: label}}", "labels.csv, row 2, column 'label': 'a' is no role"),
     "too few photos of a class": ("data: {leaves: {source: csv, photos: photos, labels: rare.csv}}", "class rare has 3 photos"),
 }  # fmt: skip
 BASE = """

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from conftest import Project
 
+from manihot.core import files
+
 FOLDS = ("1", "2")
 NETWORKS = {"imbalanced": FOLDS, "balanced": FOLDS, "new_class": FOLDS, "frozen": ("1",)}
 BASED_ON_BALANCED = ["balanced", "new_class", "frozen"]
@@ -145,6 +147,7 @@ MODULES = {
     "pixels/cache.py": ({"cache_pixels"}, {"catalog_shard", "build_catalog", "split_photos", "sample_photos"}),
     "splits/roles.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
     "splits/folding.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
+    "splits/whole_groups.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
     "splits/folds.py": ({"train_fold", "fit_head", "predict_booster"}, {"split_photos", "sample_photos", "cache_pixels"}),
     "splits/sampling.py": ({"split_photos", "sample_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),
     "networks/build.py": ({"train_fold", "predict_fold", "extract_features", "check_overfit"}, {"split_photos", "cache_pixels"}),
@@ -256,6 +259,64 @@ def test_a_renamed_class_reads_no_photo(own):
     assert "build_catalog mine" in jobs and not [
         job for job in jobs if job.startswith(("catalog_shard", "cache_pixels"))
     ]
+
+
+def plants_in(own: Project, name: str) -> None:
+    """Give the labels file a column of plants, three photos each."""
+    labels = pd.read_csv(own.folder / "labels.csv", dtype=str)
+    ranks = labels.groupby("label").cumcount() // 3
+    labels.assign(**{name: "p" + labels["label"] + "." + ranks.astype(str)}).to_csv(
+        own.folder / "labels.csv", index=False
+    )
+
+
+def test_edits_of_groups_read_no_photo_and_keep_plants_whole(own):
+    plants_in(own, "plant")
+    assert not own.jobs(), "a column that the study does not name"
+    swap("labels: labels.csv", "labels: labels.csv, group_column: plant", "study.yaml")(own)
+    own.run()
+    table = pd.read_csv(own.folder / "results/splits/main.csv", dtype={"image_id": str})
+    table = table.merge(pd.read_csv(own.folder / "labels.csv", dtype=str)[["image_id", "plant"]], on="image_id")
+    used = table[table["role"] != "unused"]
+    assert (used.groupby("plant")["role"].nunique() == 1).all()
+    assert (used[used["role"] == "pool"].groupby("plant")["fold"].nunique() == 1).all()
+    assert used["role"].eq("test").any()
+    score = files.read_json(own.folder / "results/scores/only/validation.json")
+    assert score["one_answer"]["n"] < score["n"] and not own.jobs()
+    # One photo is of another plant.
+    path = own.folder / "labels.csv"
+    path.write_text(path.read_text().replace(",p1.0\n", ",p1.1\n", 1))
+    rules = {job.split()[0] for job in own.jobs()}
+    assert {"build_catalog", "split_photos", "train_fold"} <= rules
+    assert not rules & {"catalog_shard", "cache_pixels", "list_photos"}
+
+
+def test_a_given_split_is_the_split(own):
+    plants_in(own, "plant")
+    labels = pd.read_csv(own.folder / "labels.csv", dtype=str)
+    role = pd.Series(["train", "train", "validation", "test", "train"] * len(labels))[: len(labels)]
+    labels.assign(split=role).to_csv(own.folder / "labels.csv", index=False)
+    swap("labels: labels.csv", "labels: labels.csv, group_column: plant, role_column: split", "study.yaml")(own)
+    done = own.run(check=False)
+    assert "splits.main.test: mine gives its own test (roles); take test out" in done.stdout + done.stderr
+    swap("folds: 2, test: 15, test_as_found: 0", "folds: 2", "study.yaml")(own)
+    done = own.run(check=False)
+    assert "have the role validation, which is the only fold: set folds: 1" in done.stdout + done.stderr
+    swap("folds: 2", "folds: 1, on_leak: stop", "study.yaml")(own)
+    done = own.run(check=False)
+    assert "leak across the borders that you gave" in done.stdout + done.stderr
+    swap("on_leak: stop", "on_leak: report", "study.yaml")(own)
+    own.run()
+    table = pd.read_csv(own.folder / "results/splits/main.csv", dtype={"image_id": str}).merge(
+        pd.read_csv(own.folder / "labels.csv", dtype=str)[["image_id", "split"]], on="image_id"
+    )
+    assert set(table.loc[table["split"] == "test", "role"]) == {"test"}
+    assert set(table.loc[table["split"] == "validation", "fold"]) == {1}
+    record = files.read_json(own.folder / "results/splits/main.json")
+    assert {leak["border"] for leak in record["leaks"]} == {"test", "validation"}
+    validation = pd.read_csv(own.folder / "results/predictions/only/validation.csv", dtype={"image_id": str})
+    assert set(validation["image_id"]) <= set(table.loc[table["split"] == "validation", "image_id"])
+    assert "kept in training: scores are too high" in (own.folder / "results/report.html").read_text()
 
 
 def test_a_touched_photo_is_read_again_and_nothing_is_trained_again(own):

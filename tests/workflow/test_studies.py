@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import ROOT
 
+from manihot.core import files
 from manihot.study.load import load
 from manihot.study.plan import Plan
 
@@ -130,7 +132,8 @@ def test_the_demo_study_is_well_above_chance_and_well_below_certain(fresh):
 @pytest.mark.slow
 def test_the_real_sample_is_clearly_above_chance(fresh):
     study = fresh.folder / "tests/studies/sample.yaml"
-    study.write_text(study.read_text().replace("../shared", str(SHARED)))
+    study.write_text(study.read_text().replace("../shared", str(SHARED)).replace("PLANTS", str(fresh.folder)))
+    made_up_plants(fresh.folder / "plants.csv")
     fresh.study = str(study)
     fresh.run()
     assert not fresh.jobs()
@@ -141,6 +144,24 @@ def test_the_real_sample_is_clearly_above_chance(fresh):
     assert duplicates.empty, "the sample holds no duplicates"
     scores = pd.read_json(fresh.folder / "results/scores/new_class/test.json", typ="series")
     assert scores["new_class"]["recall"] > 0.9
+    split = pd.read_csv(fresh.folder / "results/splits/main.csv", dtype=str)
+    split = split.merge(pd.read_csv(fresh.folder / "plants.csv", dtype=str)[["image_id", "plant"]], on="image_id")
+    used = split[split["role"] != "unused"]
+    assert (used.groupby("plant")[["role", "fold"]].nunique() <= 1).all(axis=None)
+    assert split["role"].value_counts()["test"] == pytest.approx(200, abs=5 * 4)
+    scores = files.read_json(fresh.folder / "results/scores/mobilenet_v2_head/validation.json")
+    assert len(scores["sites"]) == 6
+    # Three photos say more than one.
+    assert scores["one_answer"]["accuracy"]["value"] > scores["one_answer"]["each"]["accuracy"]["value"]
+
+
+def made_up_plants(path):
+    """The sample's labels with made-up plants, one to five photos of a class each, in one of six made-up fields."""
+    labels = pd.read_csv(SHARED / "data/cassava/train.csv", dtype=str).sort_values(["label", "image_id"])
+    sizes = np.random.default_rng(0).integers(1, 6, len(labels))
+    number = np.repeat(np.arange(len(sizes)), sizes)[: len(labels)]
+    labels["plant"] = labels["label"] + "-" + pd.Series(number, index=labels.index).astype(str)
+    labels.assign(field=[f"field {n % 6}" for n in number]).to_csv(path, index=False)
 
 
 @pytest.mark.parametrize("study", sorted(ROOT.glob("config/*.yaml")), ids=lambda study: study.stem)

@@ -198,8 +198,8 @@ def test_no_damage_to_a_file_raises(whole_files, tmp_path_factory, data):
             assert str(error) == rows[0]["status"]
 
 
-def make_catalog(folder, names, shards=2, max_set_aside=0.5):
-    labels = pd.DataFrame({"image_id": names, "label": [str(i % 3) for i in range(len(names))]})
+def make_catalog(folder, names, shards=2, max_set_aside=0.5, **facts):
+    labels = pd.DataFrame({"image_id": names, "label": [str(i % 3) for i in range(len(names))], **facts})
     tables, thumbnails = [], []
     for index in range(shards):
         rows, small = shard(folder, [name for i, name in enumerate(names) if i % shards == index])
@@ -207,6 +207,19 @@ def make_catalog(folder, names, shards=2, max_set_aside=0.5):
         tables.append(read_properties(folder.parent / "properties.csv"))
         thumbnails.append(small)
     return build_catalog(labels.assign(name=labels["label"]), tables, thumbnails, "leaves", max_set_aside)
+
+
+def test_groups_are_joined_with_near_duplicates(folder):
+    names = [save(folder, f"{seed}.png", picture(64, 64, seed=seed)) for seed in range(8)]
+    for copy, original in ((6, 1), (7, 2)):
+        (folder / names[copy]).write_bytes((folder / names[original]).read_bytes())
+    plants = ["x", "y", "x", "", "z", "", "z", ""]
+    catalog, _ = make_catalog(folder, names, given_group=plants, site=["north"] * 8)
+    assert catalog["copies"].tolist() == [0, 1, 2, 3, 4, 5, 1, 2]
+    # x has 0 and 2, a copy of which is 7; y has 1, a copy of which is 6, which is of z, as 4 is. 3 and 5 are of none.
+    assert catalog["group"].tolist() == [0, 1, 0, 3, 1, 5, 1, 0]
+    assert catalog["given_group"].tolist() == plants and set(catalog["site"]) == {"north"}
+    assert set(catalog["given_role"]) == set(catalog["given_fold"]) == {""}
 
 
 def test_the_catalog_keeps_the_order_of_labels_and_says_where_each_photo_lies(folder):
