@@ -131,7 +131,10 @@ def _groups(record: Mapping[str, Any]) -> str:
     if not record["given_groups"]:
         return ""
     said = f"The {record['given_groups']:,} groups that the labels give (plants, plots) are kept whole. "
-    got = {role: sum(record["counts"][role].values()) for role in ("test", "test_as_found")}
+    got = {
+        role: sum(photos for label, photos in record["counts"][role].items() if label != record["new_class"])
+        for role in record["asked"]
+    }
     tests = [
         f"{got[role]:,} photos in the {ROLES[role]} ({asked:,} were asked for)"
         for role, asked in record["asked"].items()

@@ -1,6 +1,6 @@
 """The sections about the run: what was asked and found, what that does not show, what it cost."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,6 +17,8 @@ STAGES = (
     "fit_head", "predict_head", "fit_booster", "predict_booster", "ensemble_folds",
     "score_model", "summarise_scores", "compare_models", "compare_published", "weigh_conclusions", "weigh_switches",
 )  # fmt: skip
+# Groups in a test below which the percentile intervals of a bootstrap are plainly too narrow.
+FEW_GROUPS = 20
 COUNTED = {
     "network": "trained",
     "tta": "with views averaged",
@@ -25,12 +27,13 @@ COUNTED = {
 }
 
 
-def headlines(results: Results, models: Iterable[Model]) -> list[dict[str, Any]]:
+def headlines(results: Results, models: Sequence[Model]) -> list[dict[str, Any]]:
     """For each family, its chosen model's test accuracy beside the majority class, for one sentence."""
     selection = results.json("scores/selection.json") or {}
     said: list[dict[str, Any]] = []
     for family in dict.fromkeys(model["family"] for model in models):
         entry = selection.get(family)
+        split = next(m["split"] for m in models if entry and m["name"] == entry["chosen"]) if entry else ""
         score = results.score(entry["chosen"], "test") if entry else None
         if entry is None or score is None:
             said.append({"family": family, "missing": f"no model of the family {family} has been chosen and tested"})
@@ -47,7 +50,8 @@ def headlines(results: Results, models: Iterable[Model]) -> list[dict[str, Any]]
             how = f"the best of {len(candidates)} by balanced accuracy out of fold{value}"
         said.append(
             {"family": family, "model": entry["chosen"], "chosen_how": how, "photos": score["n"], **accuracy}
-            | {"baseline": baseline, "beside": beside}
+            | {"baseline": baseline, "beside": beside, "groups": score["groups"], "sites": score["sites"]}
+            | {"given_groups": (results.split_record(split) or {}).get("given_groups", 0)}
         )
     return said
 
@@ -83,6 +87,13 @@ def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]
             "intervals over photos); smaller differences between models cannot be seen on this test unless a "
             "paired comparison shows them."
         )
+    texts += [_sites(entry) for entry in said if len(entry.get("sites", [])) > 1]
+    few = min((entry["groups"] for entry in said if entry.get("given_groups")), default=FEW_GROUPS)
+    if few < FEW_GROUPS:
+        texts.append(
+            f"The test holds only {few} groups (plants, plots). With fewer than {FEW_GROUPS}, intervals are too "
+            "narrow: read them as the least doubt that there is."
+        )
     if not any(model["repeat"] for model in settings["models"]):
         texts.append(
             "Every setting was run with one seed. The intervals cover which photos were tested, not how a "
@@ -108,6 +119,16 @@ def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]
     if any(entry.get("source") == "demo" for entry in settings["datasets"].values()):
         texts.append("Photos of the source “demo” are synthetic: their scores say nothing of real leaves.")
     return texts
+
+
+def _sites(entry: Mapping[str, Any]) -> str:
+    """The worst and the best site of a chosen model's test, in words."""
+    worst, best = entry["sites"][0], entry["sites"][-1]
+    low, high = (100 * site["accuracy"]["value"] for site in (worst, best))
+    return (
+        f"One number hides the sites: on the test {entry['model']} is right on {low:.0f} % at {worst['site']} "
+        f"({worst['n']} photos) and on {high:.0f} % at {best['site']} ({best['n']} photos)."
+    )
 
 
 def costs(results: Results) -> dict[str, Any]:

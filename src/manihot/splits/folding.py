@@ -1,5 +1,6 @@
 """How the photos that are not tested are dealt out to folds."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,6 +86,22 @@ def check_folds(photos: pd.DataFrame, folds: int) -> None:
     for label, count in photos["label"].value_counts().items():
         if count < folds:
             raise StudyError(f"class {label} has {count} photos to fold, but needs {folds}; lower folds")
+
+
+def check_spread(photos: pd.DataFrame, labels: Iterable[str]) -> None:
+    """Check that every fold's model is trained on every class.
+
+    Raises:
+        StudyError: all photos of a class to train on are in one fold, or none is left.
+    """
+    folds = photos["fold"].groupby(photos["label"]).nunique()
+    for label in labels:
+        if folds.get(label, 0) < 2:
+            raise StudyError(
+                f"class {label} has photos to train on in {folds.get(label, 0)} of the folds (or sites), but needs "
+                "two or more: a model that is trained without it cannot be validated on it; leave the class out "
+                "(only), or fold otherwise"
+            )
 
 
 def _check_groups(photos: pd.DataFrame, groups: pd.Series, folds: int) -> None:

@@ -19,7 +19,7 @@ import pandas as pd
 from manihot.core.classes import class_order
 from manihot.core.errors import StudyError
 from manihot.core.tables import KEYS
-from manihot.splits.folding import Folding, fold_photos, site_order
+from manihot.splits.folding import Folding, check_spread, fold_photos, site_order
 from manihot.splits.leaks import Border, leaks
 from manihot.splits.sampling import alone, grouping, seeded_order
 from manihot.splits.whole_groups import WholeGroups, check_largest
@@ -126,6 +126,8 @@ def split_photos(
     if on_leak is not None:
         border: Border = "validation" if strategy.folding.folds == 1 else "folds"
         table = _without_leaks(table, border, strategy, on_leak, found)
+    if found or strategy.folding.kind in {"by_site", "given"}:
+        check_spread(table, classes)
     if new_class is not None:
         if new_class["label"] in classes:
             raise StudyError(
@@ -200,12 +202,12 @@ class Corrected:
             )
         given = bool((photos["given_group"] != "").any())
         floor = max(self.counts.keep_for_training, self.folding.folds)
-        whole = WholeGroups(
-            photos, groups, candidates, labels=labels, keep_photos=floor,
-            keep_groups=self.folding.folds if given and self.folding.kind in {"stratified", "plain"} else 0,
-        )  # fmt: skip
+        # Sites and folds that are given are there, however many groups they have of a class.
+        a_fold = self.folding.folds if self.folding.kind in {"stratified", "plain"} else 2
+        keep_groups = a_fold if given else 0
+        whole = WholeGroups(photos, groups, candidates, labels=labels, keep_photos=floor, keep_groups=keep_groups)
         if given:
-            _check_group_counts(whole, labels, self.folding.folds, 1 + (self.counts.test_as_found > 0))
+            _check_group_counts(whole, labels, a_fold, 1 + (self.counts.test_as_found > 0))
         tests = {
             "test_as_found": whole.draw(as_found.tolist()),
             "test": whole.draw([balanced] * len(labels)),

@@ -150,3 +150,15 @@ def test_facts_that_do_not_go_with_a_split(photos, asked, says):
 def test_folds_are_counted_from_1():
     assert fold_of(["2", "0", "1"]) == [3, 1, 2]
     assert fold_of(["3", "1"]) == [3, 1]
+
+
+def test_a_class_that_a_model_would_not_know():
+    photos = benchmark(groups=1000).assign(given_role="", given_fold="1", group=range(120), copies=range(120))
+    photos.loc[photos["label"] == "0", "given_fold"] = ["1", "2", "3"] * 20
+    with pytest.raises(StudyError, match="class 1 has photos to train on in 1 of the folds"):
+        folded(photos)
+    photos = benchmark(groups=1000).assign(group=range(120))
+    photos.loc[(photos["label"] == "1") & (photos["given_role"] == "train"), "group"] = 500
+    photos.loc[photos.index[photos["given_role"] == "test"][0], "group"] = 500
+    with pytest.raises(StudyError, match="class 1 has photos to train on in 1 of the folds"):
+        as_given(photos)
