@@ -164,6 +164,32 @@ def test_the_headline_is_the_chosen_model_beside_the_majority_class(results: Pat
     assert head["baseline"] == 0.25 and head["beside"] == "clearly above"
 
 
+def test_groups_leaks_and_sites_are_told(results: Path, page: str) -> None:
+    record = files.read_json(results / "splits/main.json")
+    assert f"The {record['given_groups']} groups that the labels give (plants, plots) are kept whole." in page
+    # 40 photos of the new class are in the test of the other split beside what was asked for.
+    tested = sum(count for label, count in record["counts"]["test"].items())
+    assert f"{tested} photos in the test (48 were asked for) and" in page
+    assert "1 photo to train on is a copy of a photo in the test: kept in training: scores are too high" in page
+    assert "7 photos to train on are of one group with photos in another fold: left out of training." in page
+    sites = files.read_json(results / "scores/balanced/test.json")["sites"]
+    worst, text = sites[0], " ".join(page.split())
+    assert f"Test: worst is {worst['site']}, right on {100 * worst['accuracy']['value']:.0f} % of {worst['n']}" in text
+    assert 'id="table-sites-balanced"' in page and 'id="table-things-balanced"' in page
+
+
+def test_few_groups_and_sites_are_limits(results: Path) -> None:
+    settings = synthetic_results.settings(results)
+    said = run_sections.headlines(Results(results), synthetic_results.described())
+    texts = " ".join(run_sections.limits(settings, said))
+    assert "One number hides the sites: on the test " in texts
+    assert "groups (plants, plots)" not in texts
+    few = [entry | {"groups": 7} for entry in said]
+    assert "The test holds only 7 groups" in " ".join(run_sections.limits(settings, few))
+    unnamed = [entry | {"given_groups": 0} for entry in few]
+    assert "The test holds only" not in " ".join(run_sections.limits(settings, unnamed))
+
+
 @pytest.mark.parametrize(
     ("difference", "low", "high", "p_holm", "words"),
     [
