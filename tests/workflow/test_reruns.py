@@ -294,8 +294,8 @@ def test_edits_of_groups_read_no_photo_and_keep_plants_whole(own):
 def test_a_given_split_is_the_split(own):
     plants_in(own, "plant")
     labels = pd.read_csv(own.folder / "labels.csv", dtype=str)
-    role = pd.Series(["train", "train", "validation", "test", "train"] * len(labels))[: len(labels)]
-    labels.assign(split=role).to_csv(own.folder / "labels.csv", index=False)
+    roles = pd.Series(["train", "train", "validation", "test", "train"])
+    labels.assign(split=(labels.groupby("label").cumcount() % 5).map(roles)).to_csv(own.folder / "labels.csv", index=False)
     swap("labels: labels.csv", "labels: labels.csv, group_column: plant, role_column: split", "study.yaml")(own)
     done = own.run(check=False)
     assert "splits.main.test: mine gives its own test (roles); take test out" in done.stdout + done.stderr
