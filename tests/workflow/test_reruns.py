@@ -295,7 +295,9 @@ def test_a_given_split_is_the_split(own):
     plants_in(own, "plant")
     labels = pd.read_csv(own.folder / "labels.csv", dtype=str)
     roles = pd.Series(["train", "train", "validation", "test", "train"])
-    labels.assign(split=(labels.groupby("label").cumcount() % 5).map(roles)).to_csv(own.folder / "labels.csv", index=False)
+    labels.assign(split=(labels.groupby("label").cumcount() % 5).map(roles)).to_csv(
+        own.folder / "labels.csv", index=False
+    )
     swap("labels: labels.csv", "labels: labels.csv, group_column: plant, role_column: split", "study.yaml")(own)
     done = own.run(check=False)
     assert "splits.main.test: mine gives its own test (roles); take test out" in done.stdout + done.stderr

@@ -55,7 +55,7 @@ def check_facts(photos: Iterable[Known], split: Mapping[str, Any], place: str) -
         raise StudyError(f"{place}: photos whose role is validation are the only fold; take fold_column out")
     if split["given_fold"]:
         _check_folds(photos, split["folds"], place)
-    elif split["fold_kind"] == "by_site":
+    elif split["fold_kind"] == "by_site" and any(photo.site for photo in photos):  # else they are read from the photos
         sites = sorted({photo.site for photo in photos})
         if len(sites) != split["folds"] or len(sites) < 2:
             mend = f"set folds: {len(sites)}" if len(sites) > 1 else "take another fold_kind"

@@ -65,7 +65,9 @@ def catalog_shard(plan: Plan) -> Jobs:
 def build_catalog(plan: Plan) -> Jobs:
     """A data set."""
     for name in plan.datasets:
-        yield name, {"max_set_aside": plan.study.photos.max_set_aside}
+        places = getattr(plan.study.data[name], "site_from_exif", False)
+        site = {"site_from_exif": places, "root": plan.photo_folder(name)}
+        yield name, {**site, "max_set_aside": plan.study.photos.max_set_aside}
 
 
 @rule

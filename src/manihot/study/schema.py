@@ -47,6 +47,7 @@ class Known(Section):
 
     group_pattern: Pattern | None = None
     site_pattern: Pattern | None = None
+    site_from_exif: bool = False
 
     @property
     def patterns(self) -> dict[str, str | None]:
@@ -58,11 +59,22 @@ class Known(Section):
         """The columns of the labels file by what they give."""
         return {}
 
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        for what in ("group", "site"):
+            ways = [
+                key for key in (f"{what}_column", f"{what}_pattern", f"{what}_from_exif") if getattr(self, key, None)
+            ]
+            if len(ways) > 1:
+                raise ValueError(f"takes one of the keys {' and '.join(ways)}")
+        return self
+
     @property
     def gives(self) -> set[str]:
         """What is known of the photos besides the label: fields of `photos.facts.Label`."""
         given = {fact for told in (self.facts, self.patterns) for fact, key in told.items() if key is not None}
-        return given | ({"given_role"} if getattr(self, "role_folders", False) else set())
+        given |= {"given_role"} if getattr(self, "role_folders", False) else set()
+        return given | ({"site"} if self.site_from_exif else set())
 
 
 class Labelled(Known):
@@ -87,13 +99,6 @@ class Labelled(Known):
             "given_role": self.role_column,
             "given_fold": self.fold_column,
         }
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        for what in ("group", "site"):
-            if getattr(self, f"{what}_column") is not None and getattr(self, f"{what}_pattern") is not None:
-                raise ValueError(f"takes one of the keys {what}_column and {what}_pattern")
-        return self
 
 
 class CsvData(Labelled):

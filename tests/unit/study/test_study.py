@@ -82,6 +82,7 @@ MISTAKES = {
     "trees on a backbone that saw their fold": ({"backbones": {"frozen": OWN}, "boosting": {"trees": {"run_folds": [2]}}}, "boosting.trees.run_folds: must be [1]"),
     "Apple's GPU": ({"device": "mps"}, "device: mps (Apple's GPU) is not supported: take auto or cpu"),
     "two ways to the groups": ({"data": {"third": CSV | {"group_column": "plant", "group_pattern": "(p)"}}}, "data.third: takes one of the keys group_column and group_pattern"),
+    "two ways to the sites": ({"data": {"third": CSV | {"site_column": "farm", "site_from_exif": True}}}, "data.third: takes one of the keys site_column and site_from_exif"),
     "a pattern of nothing": ({"data": {"third": CSV | {"group_pattern": "p.*"}}}, "data.third.group_pattern: needs one group in parentheses, not 0"),
     "a pattern that is none": ({"data": {"third": CSV | {"site_pattern": "(p"}}}, "data.third.site_pattern: is no regular expression"),
     "columns of no labels file": ({"data": {"third": ARCHIVE | {"role_column": "split"}}}, "data.third: needs the key labels for role_column"),
@@ -230,6 +231,7 @@ def test_as_many_gpu_jobs_run_as_gpus_and_slots_make(found, study, jobs, monkeyp
 
 
 def test_a_data_set_gives_what_its_keys_name():
+    assert changed(data={"given": CSV | {"site_from_exif": True}}).data["given"].gives == {"site"}
     study = changed(data={"given": CSV | {"site_column": "farm", "group_pattern": "(p)", "fold_column": "fold"}})
     assert study.data["given"].gives == {"site", "given_group", "given_fold"}
     assert study.data["leaves"].gives == set()
