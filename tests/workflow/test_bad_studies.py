@@ -19,7 +19,7 @@ BAD = {
     "path out of the folder": ("data: {leaves: {source: csv, photos: photos, labels: outside.csv}}", "../../x.jpg"),
     "a column that is not there": ("data: {leaves: {source: csv, photos: photos, labels: labels.csv, group_column: plant}}", "no column 'plant', but 'image_id, label'"),
     "a pattern that finds nothing": ("data: {leaves: {source: csv, photos: photos, labels: labels.csv, group_pattern: 'p(.)_'}}", "finds nothing in the paths of 60 of 60 photos; the first is '0.jpg'"),
-    "a role that is none": ("data: {leaves: {source: csv, photos: photos, labels: labels.csv, role_column: label}}", "labels.csv, row 2, column 'label': 'a' is no role"),
+    "a fold that is none": ("data: {leaves: {source: csv, photos: photos, labels: labels.csv, fold_column: label}}", "labels.csv, row 2, column 'label': 'a' is no fold"),
     "too few photos of a class": ("data: {leaves: {source: csv, photos: photos, labels: rare.csv}}", "class rare has 3 photos"),
 }  # fmt: skip
 BASE = """
