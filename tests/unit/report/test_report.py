@@ -174,7 +174,8 @@ def test_groups_leaks_and_sites_are_told(results: Path, page: str) -> None:
     assert "7 photos to train on are of one group with photos in another fold: left out of training." in page
     sites = files.read_json(results / "scores/balanced/test.json")["sites"]
     worst, text = sites[0], " ".join(page.split())
-    assert f"Test: worst is {worst['site']}, right on {100 * worst['accuracy']['value']:.0f} % of {worst['n']}" in text
+    right = f"right on {100 * worst['accuracy']['value']:.0f} % of {worst['n']}"
+    assert f"Test, {worst['site']} is the worst: {right}" in text
     assert 'id="table-sites-balanced"' in page and 'id="table-things-balanced"' in page
 
 
