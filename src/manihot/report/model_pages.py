@@ -106,10 +106,10 @@ def _sites(results: Results, name: str) -> dict[str, Any] | None:
             cells = metric(row, "accuracy"), metric(row, "balanced_accuracy")
             shown.add(PART_TITLES[part].capitalize(), row["site"], count(row["n"]), count(row["groups"]), *cells)
         if len(sites) > 1:
-            worst = sites[0]["accuracy"]
+            low, value, high = (100 * sites[0]["accuracy"][key] for key in ("low", "value", "high"))
             said.append(
-                f"{PART_TITLES[part].capitalize()}, {sites[0]['site']} is the worst: right on {100 * worst['value']:.0f} % "
-                f"of {sites[0]['n']} photos ({100 * worst['low']:.0f} to {100 * worst['high']:.0f})."
+                f"{PART_TITLES[part].capitalize()}, {sites[0]['site']} is the worst: right on {value:.0f} % "
+                f"of {sites[0]['n']} photos ({low:.0f} to {high:.0f})."
             )
     text = f"{' '.join(said)} The worst of several sites is partly bad luck: look at its interval." if said else ""
     return {"table": shown, "text": text} if shown.rows else None
