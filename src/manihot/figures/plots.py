@@ -230,12 +230,19 @@ def comparisons(table: pd.DataFrame, part: str = "test") -> str:
         )
 
 
-def calibration(confidence: Sequence[float], right: Sequence[float], photos: Sequence[int], model: str) -> str:
-    """Share right against mean confidence, in bins of confidence that hold photos."""
-    error = float(np.average(np.abs(np.subtract(confidence, right)), weights=photos))
+def calibration(measured: Mapping[str, Any], model: str) -> str:
+    """Share right against mean confidence, in bins of confidence that hold photos, over the band of chance.
+
+    `measured` is what `scores.calibration` gives.
+    """
+    bins = [entry for entry in measured["bins"] if entry["n"]]
+    keys = ("confidence", "accuracy", "n", "band_low", "band_high")
+    confidence, right, photos, low, high = ([entry[key] for entry in bins] for key in keys)
+    perfect = measured["perfect"]
     with canvas(2.7, width=3.6) as figure:
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=PALETTE["muted"], lw=0.9, ls=(0, (4, 3)))
+        axes.vlines(confidence, low, high, color=PALETTE["muted"], lw=6, alpha=0.3)
         axes.plot(confidence, right, color=PALETTE["first"], lw=1.2)
         share = np.asarray(photos) / max(1, max(photos))
         axes.scatter(confidence, right, s=8 + 60 * share, color=PALETTE["first"], lw=0, zorder=3)
@@ -244,8 +251,9 @@ def calibration(confidence: Sequence[float], right: Sequence[float], photos: Seq
         return render(
             figure,
             f"Calibration on the test: {model}",
-            f"Expected calibration error {error:.3f} over {sum(photos):,} photos in {len(photos)} bins "
-            "(area of a dot: photos); above the diagonal the model is less sure than it could be.",
+            f"Expected calibration error {measured['ece']:.3f}; perfect calibration would have {perfect['mean']:.3f} "
+            f"on these {sum(photos):,} photos, and rarely more than {perfect['high']:.3f}. Grey bars: where its dots "
+            "would lie. Above the diagonal the model is less sure than it could be.",
         )
 
 

@@ -46,6 +46,7 @@ def _parts(results: Results, scores: Scores, name: str) -> Table:
         "Balanced accuracy [95\u00a0%]",
         "Macro F1 [95\u00a0%]",
         "Log loss [95\u00a0%]",
+        "Brier score [95\u00a0%]",
     )
     shown = Table(f"scores-{name}", f"Scores of {name}", columns(*titles, text=("Photos of",)))
     for part in (*PARTS[1:], PARTS[0]):
@@ -53,7 +54,7 @@ def _parts(results: Results, scores: Scores, name: str) -> Table:
         if score is not None:
             measures = (
                 metric(score["metrics"], measure)
-                for measure in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
+                for measure in ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "brier")
             )
             shown.add(PART_TITLES[part].capitalize(), count(score["n"]), *measures)
     return shown
@@ -69,9 +70,7 @@ def _calibration(results: Results, name: str) -> dict[str, Any] | None:
     score = results.score(name, "test")
     if score is None:
         return None
-    bins = [entry for entry in score["calibration"]["bins"] if entry["n"]]
-    confidence, right, photos = ([entry[key] for entry in bins] for key in ("confidence", "accuracy", "n"))
-    return chart(plots.calibration(confidence, right, photos, name))
+    return chart(plots.calibration(score["calibration"], name))
 
 
 def _classes(results: Results, record: Mapping[str, Any] | None, name: str) -> Table | None:
@@ -81,15 +80,18 @@ def _classes(results: Results, record: Mapping[str, Any] | None, name: str) -> T
     parts = {part: score for part in ("test", "test_as_found") if (score := results.score(name, part))}
     if not parts:
         return None
-    measures = ("photos", "precision", "recall [95\u00a0%]")
+    measures = ("photos", "precision [95\u00a0%]", "recall [95\u00a0%]")
     titles = [f"{PART_TITLES[part].capitalize()}: {what}" for part in parts for what in measures]
     shown = Table(f"classes-{name}", f"Each class, {name}", columns("Class", *titles, text=("Class",)))
     for index, entry in enumerate(record["classes"]):
         cells = []
         for score in parts.values():
             row = score["per_class"][index]
-            recall = interval(row["recall"], row["recall_low"], row["recall_high"])
-            cells += [count(row["n"]), number(row["precision"]), recall]
+            cells += [
+                count(row["n"]),
+                interval(row["precision"], row["precision_low"], row["precision_high"]),
+                interval(row["recall"], row["recall_low"], row["recall_high"]),
+            ]
         shown.add(full_title(entry["label"], entry["name"]), *cells)
     return shown
 
@@ -198,7 +200,7 @@ def overfit(results: Results, checks: Mapping[str, Mapping[str, Any]]) -> dict[s
 def new_class(results: Results, models: Iterable[Model]) -> dict[str, Any] | None:
     """New and old classes apart, for every model whose split has a new class."""
     titles = (
-        "Model", "New class: test photos", "New class: recall [95\u00a0%]", "New class: precision",
+        "Model", "New class: test photos", "New class: recall [95\u00a0%]", "New class: precision [95\u00a0%]",
         "Old classes: test photos",        "Old classes: accuracy [95\u00a0%]", "All: accuracy [95\u00a0%]",
     )  # fmt: skip
     shown = Table("new-class", "New class and old classes apart, test", columns(*titles, text=("Model",)))
@@ -213,7 +215,7 @@ def new_class(results: Results, models: Iterable[Model]) -> dict[str, Any] | Non
             Cell(model["name"], link=f"model-{model['name']}"),
             count(new["n"]),
             interval(new["recall"], new["low"], new["high"]),
-            number(new["precision"]),
+            interval(new["precision"], new["precision_low"], new["precision_high"]),
             count(old["n"]),
             metric(old, "accuracy"),
             metric(score["metrics"], "accuracy"),

@@ -17,7 +17,7 @@ STAGES = (
     "fit_head", "predict_head", "fit_booster", "predict_booster", "ensemble_folds",
     "score_model", "summarise_scores", "compare_models", "compare_published", "weigh_conclusions", "weigh_switches",
 )  # fmt: skip
-# Groups in a test below which the percentile intervals of a bootstrap are plainly too narrow.
+# Groups in a test below which the percentile intervals of a bootstrap are plainly too narrow (docs/statistics.md).
 FEW_GROUPS = 20
 COUNTED = {
     "network": "trained",
@@ -67,7 +67,7 @@ def overview(results: Results, settings: Mapping[str, Any]) -> dict[str, str]:
         "Seed": str(settings["seed"]),
         "Splits": ", ".join(dict.fromkeys(model["split"] for model in settings["models"])),
         "Models": ", ".join(f"{kinds.count(kind)} {text}" for kind, text in COUNTED.items() if kind in kinds),
-        "Intervals": f"95 %, {study.get('resamples', '')} bootstrap resamples of duplicate groups",
+        "Intervals": f"95 %, over groups: Wilson's for shares, {study.get('resamples', '')} bootstrap resamples else",
     }
     if not costs.empty:
         shown["Computed on"] = f"{_kinds(costs['device'])}, {_kinds(costs['precision'])}"
@@ -91,8 +91,8 @@ def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]
     few = min((entry["groups"] for entry in said if entry.get("given_groups")), default=FEW_GROUPS)
     if few < FEW_GROUPS:
         texts.append(
-            f"The test holds only {few} groups (plants, plots). With fewer than {FEW_GROUPS}, intervals are too "
-            "narrow: read them as the least doubt that there is."
+            f"The test holds only {few} groups (plants, plots): it shows how {few} of them came out, however many photos "
+            "they have. The intervals of macro F1 and log loss are too narrow for that."
         )
     if not any(model["repeat"] for model in settings["models"]):
         texts.append(

@@ -32,16 +32,27 @@ def group_sums(columns: sparse.csr_array, codes: NDArray[np.intp]) -> sparse.csr
     return sparse.csr_array((np.ones(n), (codes, np.arange(n))), shape=(codes.max() + 1, n)) @ columns
 
 
-def bootstrap(sums: sparse.csr_array, *, seed: int, resamples: int) -> NDArray[np.float64]:
+def bootstrap(
+    sums: sparse.csr_array, *, seed: int, resamples: int, strata: NDArray[np.intp] | None = None
+) -> NDArray[np.float64]:
     """Totals, float64 [resamples, C], over as many groups as there are, drawn with replacement.
 
-    `sums` are group sums [groups, C]. One seed and number of groups draw the same groups whatever is summed.
+    `sums` are group sums [groups, C]. With `strata`, int [groups], as many groups of each stratum are drawn as it has.
+    One seed, number of groups and strata draw the same groups whatever is summed.
     """
     groups = sums.shape[0]
     generator = np.random.default_rng(seed)
     totals = [np.empty((0, sums.shape[1]))]
+    if strata is not None:
+        # Groups of a stratum lie side by side: its first one, and how many it has, for each group.
+        sums = sums[np.argsort(strata, kind="stable")]
+        _, first, sizes = np.unique(np.sort(strata), return_index=True, return_counts=True)
+        first, sizes = np.repeat(first, sizes), np.repeat(sizes, sizes)
     for count in _chunks(resamples, groups):
-        drawn = generator.integers(0, groups, size=(count, groups), dtype=np.int32)
+        if strata is None:
+            drawn = generator.integers(0, groups, size=(count, groups), dtype=np.int32)
+        else:
+            drawn = generator.integers(first, first + sizes, size=(count, groups), dtype=np.int32)
         drawn += (np.arange(count, dtype=np.int32) * groups)[:, None]
         weights = np.bincount(drawn.ravel(), minlength=count * groups).reshape(count, groups)
         totals.append((sums.T @ weights.T).T)

@@ -17,9 +17,10 @@ from manihot.core import files
 from manihot.core.errors import StudyError
 from manihot.core.tables import locate, probabilities, probability_columns
 from manihot.scores import intervals
+from manihot.scores.calibration import calibration
+from manihot.scores.shares import shares
 
-METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss")
-CALIBRATION_BINS = 10
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "brier")
 # The share of the user's groups that must have one label each for groups to be taken for single things.
 SINGLE = 0.9
 Classes: TypeAlias = Sequence[Mapping[str, str]]
@@ -32,6 +33,7 @@ class Outcomes:
     true: NDArray[np.intp]
     predicted: NDArray[np.intp]
     loss: NDArray[np.float64]
+    brier: NDArray[np.float64]
     confidence: NDArray[np.float64]
     groups: NDArray[np.intp]
     classes: int
@@ -42,25 +44,36 @@ class Outcomes:
             true=self.true[chosen],
             predicted=self.predicted[chosen],
             loss=self.loss[chosen],
+            brier=self.brier[chosen],
             confidence=self.confidence[chosen],
             groups=np.unique(self.groups[chosen], return_inverse=True)[1],
             classes=self.classes,
         )
 
     def always(self, answer: int) -> "Outcomes":
-        """The same photos with one answer to all of them; its loss is not defined."""
-        return replace(self, predicted=np.full_like(self.true, answer), loss=np.full(len(self.true), np.nan))
+        """The same photos with one answer to all of them; its log loss and Brier score are not defined."""
+        nothing = np.full(len(self.true), np.nan)
+        return replace(self, predicted=np.full_like(self.true, answer), loss=nothing, brier=nothing)
+
+    def strata(self) -> NDArray[np.intp]:
+        """The stratum of each group, int [groups]: the class of its photos, or `classes` where it has several."""
+        lowest = np.full(self.groups.max() + 1, self.classes)
+        highest = np.full(self.groups.max() + 1, -1)
+        np.minimum.at(lowest, self.groups, self.true)
+        np.maximum.at(highest, self.groups, self.true)
+        return np.where(lowest == highest, lowest, self.classes)
 
     def sums(self) -> sparse.csr_array:
-        """What `metrics` needs, summed a group, [groups, 3 * classes + 1].
+        """What `metrics` needs, summed a group, [groups, 3 * classes + 2].
 
-        For each class the photos rightly given to it, those it has and those given to it; then the loss.
+        For each class the photos rightly given to it, those it has and those given to it; then log loss and Brier.
         """
         n, k = len(self.true), self.classes
         right = self.true == self.predicted
-        values = np.concatenate([right, np.ones(2 * n), self.loss])
-        columns = np.concatenate([self.true, k + self.true, 2 * k + self.predicted, np.full(n, 3 * k)])
-        each = sparse.csr_array((values, (np.tile(np.arange(n), 4), columns)), shape=(n, 3 * k + 1))
+        values = np.concatenate([right, np.ones(2 * n), self.loss, self.brier])
+        last = np.repeat([3 * k, 3 * k + 1], n)
+        columns = np.concatenate([self.true, k + self.true, 2 * k + self.predicted, last])
+        each = sparse.csr_array((values, (np.tile(np.arange(n), 5), columns)), shape=(n, 3 * k + 2))
         return intervals.group_sums(each, self.groups)
 
 
@@ -84,16 +97,18 @@ def outcomes(predictions: pd.DataFrame, catalogs: pd.DataFrame, classes: Classes
             raise StudyError(f"photo {predictions['image_id'].to_numpy()[wrong][0]} {what}")
     loss = -np.log(np.clip(given[np.arange(len(true)), true], np.finfo(np.float64).eps, 1))
     groups = intervals.group_codes(predictions, catalogs)
-    return Outcomes(true, given.argmax(axis=1), loss, given.max(axis=1), groups, len(labels))
+    # Brier (1950): the sum over classes of squared differences to 0 and 1; 0 to 2.
+    brier = np.square(given).sum(axis=1) - 2 * given[np.arange(len(true)), true] + 1
+    return Outcomes(true, given.argmax(axis=1), loss, brier, given.max(axis=1), groups, len(labels))
 
 
 def metrics(sums: NDArray[np.float64], among: Sequence[int] | None = None) -> dict[str, NDArray[np.float64]]:
-    """METRICS and `recall` (last axis: classes) from totals [..., 3 * classes + 1] of `Outcomes.sums`.
+    """METRICS and `recall` (last axis: classes) from totals [..., 3 * classes + 2] of `Outcomes.sums`.
 
     As in scikit-learn, balanced accuracy is the mean recall of the classes that have photos, and macro F1 the
     mean over the classes that have photos or are predicted; `among` restricts both to some classes.
     """
-    right, have, given = np.moveaxis(sums[..., :-1].reshape(*sums.shape[:-1], 3, -1), -2, 0)
+    right, have, given = np.moveaxis(sums[..., :-2].reshape(*sums.shape[:-1], 3, -1), -2, 0)
     photos = have.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         recall = right / have
@@ -103,7 +118,8 @@ def metrics(sums: NDArray[np.float64], among: Sequence[int] | None = None) -> di
         "accuracy": right.sum(axis=-1) / photos,
         "balanced_accuracy": np.nanmean(recall[..., chosen], axis=-1),
         "macro_f1": np.nanmean(f1[..., chosen], axis=-1),
-        "log_loss": sums[..., -1] / photos,
+        "log_loss": sums[..., -2] / photos,
+        "brier": sums[..., -1] / photos,
         "recall": recall,
     }
 
@@ -122,8 +138,8 @@ def score(
     """The scores of one part's predictions: plain content for JSON, `{"n": 0}` where the part has no photo.
 
     `table` has dataset, image_id, label and p0..pK in the order of `classes` (label, name); `catalogs` the
-    group of every photo. Intervals are 95 % percentile bootstrap intervals over groups. `majority` is the
-    class that the baseline always answers, `folds` the tables of the single fold models. `photos` identifies
+    group of every photo. Intervals are 95 % ones over groups: see `_with_intervals`. `majority` is the class that the
+    baseline always answers, `folds` the tables of the single fold models. `photos` identifies
     the photos scored. `sites` has the scores of each site, and `one_answer` those of one answer a group that the
     user gives, where groups are single things (see `_one_answer`).
 
@@ -136,16 +152,16 @@ def score(
     scored = outcomes(table, catalogs, classes)
     known = locate(table, catalogs, ["given_group", "site"])
     drawn: dict[str, Any] = {"seed": seed, "resamples": resamples}
-    measured, recall = _with_intervals(scored, **drawn)
+    measured = _with_intervals(scored, **drawn)
     record: dict[str, Any] = {
         "n": len(table),
         "photos": files.content_key(sorted(zip(table["dataset"], table["image_id"], strict=True))),
         "groups": int(scored.groups.max()) + 1,
         "metrics": measured,
         "baseline": None,
-        "per_class": _per_class(scored, classes, recall),
+        "per_class": _per_class(scored, classes),
         "confusion": _confusion(scored.true, scored.predicted, len(labels)),
-        "calibration": calibration(scored),
+        "calibration": calibration(scored.confidence, scored.true == scored.predicted, seed=seed),
         "sites": _by_site(scored, known["site"], **drawn),
         "one_answer": _one_answer(table, known["given_group"], catalogs, classes, **drawn),
         "old_classes": None,
@@ -153,39 +169,18 @@ def score(
         "folds": [_fold(fold, catalogs, classes, **drawn) for fold in folds if not fold.empty],
     }
     if majority is not None:
-        baseline, _ = _with_intervals(scored.always(labels.index(majority)), **drawn)
-        del baseline["log_loss"]
+        baseline = _with_intervals(scored.always(labels.index(majority)), **drawn)
+        del baseline["log_loss"], baseline["brier"]
         record["baseline"] = {"label": majority, **baseline}
     if new_class is not None:
         new = labels.index(new_class)
-        record["new_class"] = record["per_class"][new] | {
-            "low": recall["low"][new],
-            "high": recall["high"][new],
-        }
+        of_new = record["per_class"][new]
+        record["new_class"] = of_new | {"low": of_new["recall_low"], "high": of_new["recall_high"]}
         old = scored.only(scored.true != new)
         among = [index for index in range(len(labels)) if index != new]
-        metrics_of_old = _with_intervals(old, **drawn, among=among)[0] if len(old.true) else {}
+        metrics_of_old = _with_intervals(old, **drawn, among=among) if len(old.true) else {}
         record["old_classes"] = {"n": len(old.true), **metrics_of_old}
     return record
-
-
-def calibration(scored: Outcomes) -> dict[str, Any]:
-    """Expected calibration error (Guo et al. 2017, equation 3), and its equally wide bins of confidence."""
-    edges = np.arange(CALIBRATION_BINS + 1) / CALIBRATION_BINS
-    place = np.digitize(scored.confidence, edges[1:-1], right=True)
-    right = scored.true == scored.predicted
-    bins: list[dict[str, Any]] = []
-    gaps = 0.0
-    for index, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        inside = place == index
-        entry: dict[str, Any] = {"low": float(low), "high": float(high), "n": int(inside.sum())}
-        entry |= {"confidence": None, "accuracy": None}
-        if inside.any():
-            confidence, accuracy = float(scored.confidence[inside].mean()), float(right[inside].mean())
-            gaps += entry["n"] * abs(confidence - accuracy)
-            entry |= {"confidence": confidence, "accuracy": accuracy}
-        bins.append(entry)
-    return {"ece": gaps / len(right), "bins": bins}
 
 
 def majority_class(record: Mapping[str, Any]) -> str:
@@ -196,29 +191,36 @@ def majority_class(record: Mapping[str, Any]) -> str:
 
 def _with_intervals(
     scored: Outcomes, *, seed: int, resamples: int, among: Sequence[int] | None = None
-) -> tuple[dict[str, dict[str, float | None]], dict[str, list[float | None]]]:
-    """({metric: {value, low, high}}, recall a class {value, low, high}); None where nothing is defined."""
+) -> dict[str, dict[str, float | None]]:
+    """{metric: {value, low, high}}; None where nothing is defined. `among` restricts means over classes.
+
+    Accuracy and balanced accuracy have the intervals of `shares.py`; where all classes have as many photos the two are
+    one number, and have one interval. The others have percentile intervals of a bootstrap that resamples groups
+    within classes.
+    """
     sums = scored.sums()
     value = metrics(sums.sum(axis=0), among)
-    drawn = metrics(intervals.bootstrap(sums, seed=seed, resamples=resamples), among)
-    recall = value.pop("recall")
-    low, high = intervals.percentile_interval(drawn.pop("recall"))
-    ends = {name: intervals.percentile_interval(drawn[name]) for name in METRICS}
-    measured = {
-        name: {"value": _number(value[name]), "low": _number(interval[0]), "high": _number(interval[1])}
-        for name, interval in ends.items()
-    }
-    each = {"value": recall, "low": low, "high": high}
-    return measured, {name: [_number(number) for number in numbers] for name, numbers in each.items()}
+    drawn = metrics(intervals.bootstrap(sums, seed=seed, resamples=resamples, strata=scored.strata()), among)
+    ends = {name: intervals.percentile_interval(drawn[name]) for name in METRICS[2:]}
+    right = scored.true == scored.predicted
+    recall = shares(right, scored.groups, scored.true, scored.classes)
+    ends["balanced_accuracy"] = np.array(recall.mean(among)[1:])
+    ends["accuracy"] = shares(right, scored.groups, np.zeros_like(scored.true), 1).intervals()[:, 0]
+    if among is None and len(set(recall.photos[recall.photos > 0])) == 1:
+        ends["accuracy"] = ends["balanced_accuracy"]
+    return {name: _estimate(value[name], *ends[name]) for name in METRICS}
+
+
+def _estimate(value: Any, low: float, high: float) -> dict[str, float | None]:
+    return {"value": _number(value), "low": _number(low), "high": _number(high)}
 
 
 def _by_site(scored: Outcomes, sites: pd.Series, *, seed: int, resamples: int) -> list[dict[str, Any]]:
-    """The scores of each site that the photos name, worst accuracy first: site, n, groups, METRICS but log loss."""
+    """The scores of each site that the photos name, worst accuracy first: site, n, groups, METRICS."""
     rows = []
     for site in sorted(set(sites) - {""}):
         there = scored.only((sites == site).to_numpy())
-        measured, _ = _with_intervals(there, seed=seed, resamples=resamples)
-        del measured["log_loss"]
+        measured = _with_intervals(there, seed=seed, resamples=resamples)
         rows.append({"site": site, "n": len(there.true), "groups": int(there.groups.max()) + 1, **measured})
     return sorted(rows, key=lambda row: row["accuracy"]["value"])
 
@@ -251,8 +253,8 @@ def _one_answer(
         "n": len(answers),
         "photos": len(same),
         "left_out": len(things) - len(answers),
-        **_with_intervals(outcomes(answers, catalogs, classes), **drawn)[0],
-        "each": _with_intervals(outcomes(same, catalogs, classes), **drawn)[0],
+        **_with_intervals(outcomes(answers, catalogs, classes), **drawn),
+        "each": _with_intervals(outcomes(same, catalogs, classes), **drawn),
     }
 
 
@@ -264,28 +266,29 @@ def _confusion(true: NDArray[np.intp], predicted: NDArray[np.intp], classes: int
     return counts
 
 
-def _per_class(scored: Outcomes, classes: Classes, recall: Mapping[str, list[float | None]]) -> list[dict[str, Any]]:
-    rows = []
-    for index, entry in enumerate(classes):
-        given = scored.predicted == index
-        rows.append(
-            {
-                "label": entry["label"],
-                "name": entry["name"],
-                "n": int((scored.true == index).sum()),
-                "precision": _number((scored.true[given] == index).mean()) if given.any() else None,
-                "recall": recall["value"][index],
-                "recall_low": recall["low"][index],
-                "recall_high": recall["high"][index],
-            }
-        )
-    return rows
+def _per_class(scored: Outcomes, classes: Classes) -> list[dict[str, Any]]:
+    right = scored.true == scored.predicted
+    found = {
+        name: shares(right, scored.groups, strata, scored.classes)
+        for name, strata in (("precision", scored.predicted), ("recall", scored.true))
+    }
+    ends = {name: share.intervals() for name, share in found.items()}
+    return [
+        {"label": entry["label"], "name": entry["name"], "n": int(found["recall"].photos[index])}
+        | {name: _number(share.value[index]) for name, share in found.items()}
+        | {
+            f"{name}_{end}": _number(ends[name][side, index])
+            for name in found
+            for side, end in enumerate(("low", "high"))
+        }
+        for index, entry in enumerate(classes)
+    ]
 
 
 def _fold(
     table: pd.DataFrame, catalogs: pd.DataFrame, classes: Classes, *, seed: int, resamples: int
 ) -> dict[str, Any]:
-    measured, _ = _with_intervals(outcomes(table, catalogs, classes), seed=seed, resamples=resamples)
+    measured = _with_intervals(outcomes(table, catalogs, classes), seed=seed, resamples=resamples)
     interval = {f"accuracy_{end}": measured["accuracy"][end] for end in ("low", "high")}
     values = {name: measured[name]["value"] for name in METRICS}
     return {"fold": int(table["fold"].iloc[0]), "n": len(table), **values, **interval}

@@ -4,12 +4,14 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import synthetic_results
 
 from manihot.figures import plots, svg
 from manihot.report import page
+from manihot.scores.calibration import calibration
 
 HEX = re.compile(r"#[0-9a-fA-F]{6}\b")
 
@@ -95,8 +97,11 @@ def test_an_empty_comparison_is_said() -> None:
 
 
 def test_calibration_error_weighs_bins_by_their_photos() -> None:
-    text = plots.calibration([0.5, 0.9], [0.7, 0.9], [30, 10], "m")
-    assert "calibration error 0.150 over 40 photos" in svg.text_alternative(text)[1]
+    confidence = np.repeat([0.55, 0.95, 0.999], [30, 10, 0])
+    right = np.repeat([True, False, True], [21, 9, 10])
+    measured = calibration(confidence, right, seed=1)
+    said = svg.text_alternative(plots.calibration(measured, "m"))[1]
+    assert "calibration error 0.125; perfect calibration would have 0.0" in said and "on these 40 photos" in said
 
 
 def test_memory_is_drawn_where_a_batch_size_changes() -> None:

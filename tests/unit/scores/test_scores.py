@@ -44,6 +44,8 @@ def test_values_are_scikit_learns(n, seed, skill):
     recalls = reference.recall_score(true, predicted, labels=present, average=None, zero_division=0)
     assert value["balanced_accuracy"] == pytest.approx(recalls.mean())
     assert value["macro_f1"] == pytest.approx(reference.f1_score(true, predicted, average="macro", zero_division=0))
+    one_hot = np.eye(3)[true]
+    assert value["brier"] == pytest.approx(np.square(p - one_hot).sum(axis=1).mean())
     assert value["log_loss"] == pytest.approx(reference.log_loss(true, p, labels=[0, 1, 2]))
     assert record["confusion"] == reference.confusion_matrix(true, predicted, labels=[0, 1, 2]).tolist()
     precision, recall, _, count = reference.precision_recall_fscore_support(
@@ -66,7 +68,7 @@ def test_the_same_seed_gives_the_same_intervals():
 def test_bootstrap_totals_are_those_of_drawn_groups():
     table, catalog = predictions(60, duplicates=3)
     sums = scores.outcomes(table, catalog, CLASSES).sums()
-    assert sums.shape == (20, 10)
+    assert sums.shape == (20, 11)
     totals = intervals.bootstrap(sums, seed=5, resamples=7)
     drawn = np.random.default_rng(5).integers(0, 20, size=(7, 20), dtype=np.int32)
     assert totals == pytest.approx(np.stack([sums.toarray()[row].sum(axis=0) for row in drawn]))
@@ -81,19 +83,6 @@ def test_duplicates_widen_the_interval():
         accuracy = scores.score(often, groups, CLASSES, seed=1)["metrics"]["accuracy"]
         width[name] = accuracy["high"] - accuracy["low"]
     assert width["grouped"] / width["ignored"] == pytest.approx(3, rel=0.15)
-
-
-def test_intervals_cover_the_truth():
-    truth, catalog = predictions(40_000, seed=1)
-    accuracy = scores.metrics(scores.outcomes(truth, catalog, CLASSES).sums().sum(axis=0))["accuracy"]
-    covered = 0
-    for seed in range(200):
-        table, groups = predictions(150, seed=seed + 2)
-        sums = scores.outcomes(table, groups, CLASSES).sums()
-        drawn = scores.metrics(intervals.bootstrap(sums, seed=seed, resamples=300))["accuracy"]
-        low, high = intervals.percentile_interval(drawn)
-        covered += low <= accuracy <= high
-    assert 0.90 <= covered / 200 <= 0.985
 
 
 def test_old_and_new_classes_are_scored_apart():
@@ -146,17 +135,6 @@ def test_predictions_that_cannot_be_scored(change, says):
     table, catalog = predictions(5)
     with pytest.raises(StudyError, match=says):
         scores.score(table.assign(**change), catalog, CLASSES, seed=1)
-
-
-def test_calibration_of_a_model_that_is_right_as_often_as_it_says():
-    table, catalog = predictions(20_000)
-    honest = scores.calibration(scores.outcomes(table, catalog, CLASSES))
-    filled = [entry for entry in honest["bins"] if entry["n"]]
-    assert len(filled) == 7 and all(entry["low"] < entry["confidence"] <= entry["high"] for entry in filled)
-    boast = table.assign(**{f"p{i}": (table[f"p{i}"] == table[["p0", "p1", "p2"]].max(axis=1)) * 1.0 for i in range(3)})
-    right = scores.score(table, catalog, CLASSES, seed=1, resamples=5)["metrics"]["accuracy"]["value"]
-    assert honest["ece"] < 0.02 and sum(entry["n"] for entry in honest["bins"]) == 20_000
-    assert scores.calibration(scores.outcomes(boast, catalog, CLASSES))["ece"] == pytest.approx(1 - right)
 
 
 def test_the_majority_is_the_pools():
@@ -232,7 +210,7 @@ def test_each_site_is_scored_apart_the_worst_first():
         there = (catalog["site"] == row["site"]).to_numpy()
         alone = scores.score(table[there], catalog, CLASSES, seed=1, resamples=100)
         assert row == {"site": row["site"], "n": 40, "groups": 20} | {
-            key: alone["metrics"][key] for key in ("accuracy", "balanced_accuracy", "macro_f1")
+            key: alone["metrics"][key] for key in scores.METRICS
         }
     assert {row["site"] for row in record["sites"]} == {"north", "south"}
 
@@ -276,3 +254,30 @@ def test_a_plant_that_a_class_is_ruled_out_for_has_an_answer():
     table[["p0", "p1", "p2"]] = [0.0, 0.0, 1.0]
     things = scores.score(table.assign(label="a"), catalog, CLASSES, seed=1, resamples=20)["one_answer"]
     assert things["accuracy"]["value"] == 0 and things["log_loss"]["value"] < 40
+
+
+def test_one_number_has_one_interval():
+    table, catalog = predictions(90)
+    table["label"] = np.tile(list("abc"), 30)
+    metrics = scores.score(table, catalog, CLASSES, seed=1, resamples=50, majority="a")
+    assert metrics["metrics"]["accuracy"] == pytest.approx(metrics["metrics"]["balanced_accuracy"])
+    always = metrics["baseline"]
+    assert always["accuracy"] == pytest.approx(always["balanced_accuracy"])
+    assert always["accuracy"]["low"] < 1 / 3 < always["accuracy"]["high"]
+    # With other counts they are two.
+    table.loc[0, "label"] = "b"
+    metrics = scores.score(table, catalog, CLASSES, seed=1, resamples=50)["metrics"]
+    assert metrics["accuracy"] != pytest.approx(metrics["balanced_accuracy"])
+
+
+def test_the_bootstrap_resamples_within_classes():
+    table, catalog = predictions(60, duplicates=3)
+    table["label"] = np.repeat(list("aabbbbbbbbccccccccab"), 3)
+    table.loc[0, "label"] = "b"
+    scored = scores.outcomes(table, catalog, CLASSES)
+    strata = scored.strata()
+    assert strata[0] == 3 and strata.tolist()[1:] == [0, *[1] * 8, *[2] * 8, 0, 1]
+    totals = intervals.bootstrap(scored.sums(), seed=1, resamples=50, strata=strata)
+    # Each resample has as many photos of each class as the table.
+    assert (totals[:, 3:6] == scored.sums().sum(axis=0)[3:6]).all()
+    assert len(np.unique(totals[:, 9])) > 40

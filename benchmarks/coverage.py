@@ -1,0 +1,146 @@
+"""How often the 95 % intervals of `scores/shares.py` hold the true share: simulated photos, with and without groups.
+
+    python benchmarks/coverage.py [--draws 4000]
+
+Writes benchmarks/results/coverage.json and the tables of docs/statistics.md. About two minutes on one core.
+"""
+
+import argparse
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from measuring import ROOT
+from numpy.typing import NDArray
+from scipy import stats
+
+from manihot.core import files
+from manihot.scores.shares import shares
+
+PHOTOS = (15, 30, 50, 75, 150, 300, 1000)
+TRUE = (0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 0.9, 0.95, 0.98)
+# Recalls of the classes of a test, by name.
+RECALLS = {
+    "all 0.5": (0.5,) * 5,
+    "all 0.95": (0.95,) * 5,
+    "always one class": (1.0, 0.0, 0.0, 0.0, 0.0),
+    "from 0.02 to 0.99": (0.99, 0.9, 0.6, 0.3, 0.02),
+    "0.98 and 0.4": (0.98, 0.4),
+}
+A_CLASS = (15, 30, 60, 200)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Photos in groups: their mean size (at least 1, the rest Poisson), and how alike the photos of one are (ICC)."""
+
+    name: str
+    size: float = 1.0
+    alike: float = 0.0
+
+    def draw(self, generator: np.random.Generator, photos: int, true: float) -> tuple[NDArray[Any], NDArray[Any]]:
+        """About so many photos: which are right, bool [n], and their groups, int [n]."""
+        count = max(2, round(photos / self.size))
+        sizes = 1 + generator.poisson(self.size - 1, count)
+        own = np.full(count, true)
+        if 0 < true < 1 and self.alike == 1:
+            own = (generator.random(count) < true).astype(float)
+        elif 0 < true < 1 and self.alike:
+            spread = (1 - self.alike) / self.alike
+            own = generator.beta(true * spread, (1 - true) * spread, count)
+        groups = np.repeat(np.arange(count), sizes)
+        return generator.random(len(groups)) < own[groups], groups
+
+
+KINDS = (
+    Groups("single photos"),
+    Groups("pairs of copies, always answered alike", 2, 1.0),
+    Groups("plants of 3, a little alike", 3, 0.1),
+    Groups("plants of 3, alike", 3, 0.3),
+    Groups("plots of 10, a little alike", 10, 0.1),
+    Groups("plots of 10, alike", 10, 0.3),
+    Groups("plots of 10, very alike", 10, 0.6),
+)
+
+
+def covered(kind: Groups, photos: int, true: float, draws: int) -> dict[str, Any]:
+    """The share of intervals that hold `true`, and their mean width; each drawn set of photos is a stratum."""
+    generator = np.random.default_rng([photos, round(1000 * true), KINDS.index(kind)])
+    drawn = [kind.draw(generator, photos, true) for _ in range(draws)]
+    strata = np.repeat(np.arange(draws), [len(groups) for _, groups in drawn])
+    hits, groups = (np.concatenate(column) for column in zip(*drawn, strict=True))
+    low, high = shares(hits, groups, strata, draws).intervals()
+    return {
+        **asdict(kind), "photos": photos, "true": true, "covered": float(np.mean((low <= true) & (true <= high))),
+        "width": float(np.mean(high - low)),
+    }  # fmt: skip
+
+
+def covered_by_percentiles(photos: int, true: float) -> float:
+    """The coverage of the percentile bootstrap of single photos, exactly: its resamples are binomial."""
+    right = np.arange(photos + 1)
+    low, high = (stats.binom.ppf(level, photos, right / photos) / photos for level in (0.025, 0.975))
+    return float(stats.binom.pmf(right, photos, true)[(low <= true) & (true <= high)].sum())
+
+
+def covered_means(kind: Groups, photos: int, name: str, draws: int) -> dict[str, Any]:
+    """The same of the balanced accuracy of classes with `photos` each."""
+    generator = np.random.default_rng([photos, list(RECALLS).index(name), KINDS.index(kind), 1])
+    recalls = RECALLS[name]
+    true, inside, widths = float(np.mean(recalls)), 0, 0.0
+    for _ in range(draws):
+        drawn = [kind.draw(generator, photos, recall) for recall in recalls]
+        strata = np.repeat(np.arange(len(recalls)), [len(groups) for _, groups in drawn])
+        groups = np.concatenate([groups + 10_000 * stratum for stratum, (_, groups) in enumerate(drawn)])
+        found = shares(np.concatenate([hits for hits, _ in drawn]), groups, strata, len(recalls))
+        _, low, high = found.mean()
+        inside += low <= true + 1e-12 and true - 1e-12 <= high
+        widths += high - low
+    return {
+        **asdict(kind), "photos": photos, "recalls": name, "covered": inside / draws, "width": widths / draws,
+    }  # fmt: skip
+
+
+def table(rows: list[dict[str, Any]], first: str) -> list[str]:
+    """A row a kind of groups: mean coverage, the lowest, and where it is."""
+    lines = [f"| photos are | mean coverage | lowest | at {first} | mean width |", "|---|---|---|---|---|"]
+    for kind in dict.fromkeys(row["name"] for row in rows):
+        mine = [row for row in rows if row["name"] == kind]
+        low = min(mine, key=lambda row: row["covered"])
+        mean, width = (np.mean([row[key] for row in mine]) for key in ("covered", "width"))
+        where = f"{low['photos']}, {low['true'] if 'true' in low else low['recalls']}"
+        lines.append(f"| {kind} | {mean:.3f} | {low['covered']:.3f} | {where} | {width:.2f} |")
+    return lines
+
+
+def main() -> None:
+    """Simulate, write the results and the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--draws", type=int, default=4000, help="drawn sets of photos for each number")
+    draws = parser.parse_args().draws
+    one = [covered(kind, n, p, draws) for kind, n, p in product(KINDS, PHOTOS, TRUE)]
+    means = [covered_means(kind, n, name, draws // 4) for kind, n, name in product(KINDS, A_CLASS, RECALLS)]
+    before = [{"photos": n, "true": p, "percentiles": covered_by_percentiles(n, p)} for n, p in product(PHOTOS, TRUE)]
+    files.write_json(
+        ROOT / "benchmarks/results/coverage.json",
+        {"draws": draws, "shares": one, "balanced_accuracy": means, "percentile_bootstrap": before},
+    )
+    worst = min(before, key=lambda row: row["percentiles"])
+    mean = np.mean([row["percentiles"] for row in before])
+    text = [
+        "Shares (accuracy, recall, precision), of 15 to 1,000 photos, true shares of 0.02 to 0.98:", "",
+        *table(one, "photos, true share"), "",
+        f"The percentile bootstrap, on single photos: {mean:.3f} in the mean, and {worst['percentiles']:.3f} at "
+        f"{worst['photos']} photos and a true share of {worst['true']}.", "",
+        f"Balanced accuracy, of 15 to 200 photos a class, {draws // 4:,} draws each:", "",
+        *table(means, "photos a class, recalls"),
+    ]  # fmt: skip
+    page = ROOT / "docs/statistics.md"
+    start, end = "<!-- coverage: benchmarks/coverage.py writes this -->\n", "<!-- end of coverage -->"
+    before_it, _, rest = page.read_text().partition(start)
+    files.write_text(page, before_it + start + "\n" + "\n".join(text) + "\n\n" + end + rest.partition(end)[2])
+
+
+if __name__ == "__main__":
+    main()
