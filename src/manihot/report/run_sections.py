@@ -91,8 +91,8 @@ def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]
     few = min((entry["groups"] for entry in said if entry.get("given_groups")), default=FEW_GROUPS)
     if few < FEW_GROUPS:
         texts.append(
-            f"The test holds only {few} groups (plants, plots): it shows how {few} of them came out, however many photos "
-            "they have. The intervals of macro F1 and log loss are too narrow for that."
+            f"The test holds only {few} groups (plants, plots): it shows how {few} of them came out, however many "
+            "photos they have. The intervals of macro F1 and log loss are too narrow for that."
         )
     if not any(model["repeat"] for model in settings["models"]):
         texts.append(
