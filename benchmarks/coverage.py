@@ -2,7 +2,7 @@
 
     python benchmarks/coverage.py [--draws 4000]
 
-Writes benchmarks/results/coverage.json and the tables of docs/statistics.md. About two minutes on one core.
+Writes benchmarks/results/coverage.json and the tables of docs/statistics.md. About twenty minutes on one core.
 """
 
 import argparse
@@ -11,11 +11,13 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from measuring import ROOT
 from numpy.typing import NDArray
 from scipy import stats
 
 from manihot.core import files
+from manihot.scores import comparisons
 from manihot.scores.shares import shares
 
 PHOTOS = (15, 30, 50, 75, 150, 300, 1000)
@@ -29,6 +31,9 @@ RECALLS = {
     "0.98 and 0.4": (0.98, 0.4),
 }
 A_CLASS = (15, 30, 60, 200)
+# Two settings, and how far the seeds of one lie apart, as log odds of a photo being right.
+SKILLS = (1.0, 0.8)
+SEED_SPREAD = 0.15
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,38 @@ def covered_means(kind: Groups, photos: int, name: str, draws: int) -> dict[str,
     }  # fmt: skip
 
 
+def covered_seeds(photos: int, seeds: int, draws: int) -> dict[str, Any]:
+    """How often the interval of a difference of two settings holds it: their models differ from seed to seed, too.
+
+    Photos are right by a logistic of the setting's skill, the seed's, and the photo's own ease, which all models share.
+    """
+    generator = np.random.default_rng([photos, seeds, 2])
+    truth = expected(SKILLS[0]) - expected(SKILLS[1])
+    keys = pd.DataFrame({"dataset": "d", "image_id": [str(n) for n in range(photos)], "label": "a"})
+    catalog = keys[["dataset", "image_id"]].assign(group=np.arange(photos))
+    classes = [{"label": "a", "name": "a"}, {"label": "b", "name": "b"}]
+    inside, widths = 0, 0.0
+    for draw in range(draws):
+        ease = generator.normal(size=photos)
+        sides = []
+        for skill in SKILLS:
+            own = skill + SEED_SPREAD * generator.normal(size=seeds)
+            right = generator.random((seeds, photos)) < 1 / (1 + np.exp(-(own[:, None] + ease)))
+            sides.append([keys.assign(p0=np.where(row, 0.7, 0.3), p1=np.where(row, 0.3, 0.7)) for row in right])
+        found = comparisons.compare(*sides, catalog, classes, seed=draw, resamples=200, permutations=1)
+        accuracy = found["metrics"]["accuracy"]
+        inside += accuracy["low"] <= truth <= accuracy["high"]
+        widths += accuracy["high"] - accuracy["low"]
+    return {"photos": photos, "seeds": seeds, "covered": inside / draws, "width": widths / draws}
+
+
+def expected(skill: float) -> float:
+    """The share right of a setting, over seeds and photos."""
+    spread = np.sqrt(1 + SEED_SPREAD**2)
+    points, weights = np.polynomial.hermite_e.hermegauss(60)
+    return float((weights / (1 + np.exp(-(skill + spread * points)))).sum() / weights.sum())
+
+
 def table(rows: list[dict[str, Any]], first: str) -> list[str]:
     """A row a kind of groups: mean coverage, the lowest, and where it is."""
     lines = [f"| photos are | mean coverage | lowest | at {first} | mean width |", "|---|---|---|---|---|"]
@@ -122,9 +159,16 @@ def main() -> None:
     one = [covered(kind, n, p, draws) for kind, n, p in product(KINDS, PHOTOS, TRUE)]
     means = [covered_means(kind, n, name, draws // 4) for kind, n, name in product(KINDS, A_CLASS, RECALLS)]
     before = [{"photos": n, "true": p, "percentiles": covered_by_percentiles(n, p)} for n, p in product(PHOTOS, TRUE)]
+    seeds = [covered_seeds(n, count, draws // 16) for n, count in product((300, 1200), (2, 3, 5, 10))]
     files.write_json(
         ROOT / "benchmarks/results/coverage.json",
-        {"draws": draws, "shares": one, "balanced_accuracy": means, "percentile_bootstrap": before},
+        {
+            "draws": draws,
+            "shares": one,
+            "balanced_accuracy": means,
+            "percentile_bootstrap": before,
+            "differences_over_seeds": seeds,
+        },
     )
     worst = min(before, key=lambda row: row["percentiles"])
     mean = np.mean([row["percentiles"] for row in before])
@@ -134,7 +178,10 @@ def main() -> None:
         f"The percentile bootstrap, on single photos: {mean:.3f} in the mean, and {worst['percentiles']:.3f} at "
         f"{worst['photos']} photos and a true share of {worst['true']}.", "",
         f"Balanced accuracy, of 15 to 200 photos a class, {draws // 4:,} draws each:", "",
-        *table(means, "photos a class, recalls"),
+        *table(means, "photos a class, recalls"), "",
+        f"Differences of two settings with several seeds each, {draws // 16:,} draws each:", "",
+        "| photos | seeds | coverage | mean width |", "|---|---|---|---|",
+        *(f"| {row['photos']:,} | {row['seeds']} | {row['covered']:.3f} | {row['width']:.3f} |" for row in seeds),
     ]  # fmt: skip
     page = ROOT / "docs/statistics.md"
     start, end = "<!-- coverage: benchmarks/coverage.py writes this -->\n", "<!-- end of coverage -->"

@@ -48,3 +48,9 @@ def test_intervals_are_not_wider_than_they_need_be():
     """Beside the exact interval that knows the true share: at most a tenth wider where there are many photos."""
     found = coverage.covered(coverage.KINDS[0], 300, 0.8, DRAWS)
     assert found["width"] <= 1.1 * 2 * 1.96 * np.sqrt(0.8 * 0.2 / 300)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_intervals_over_few_seeds_hold_the_difference(seeds):
+    assert coverage.covered_seeds(1200, seeds, 150)["covered"] >= 0.88 - 3 * np.sqrt(0.9 * 0.1 / 150)

@@ -172,8 +172,11 @@ def in_words(row: Mapping[str, Any]) -> str:
         worst, best = abs(100 * row["low"]), 100 * row["high"]
         return f"cannot tell: from {worst:.1f} points worse to {best:.1f} better"
     if row["p_holm"] < 0.05:
-        return f"{points}; chance would rarely do that"
-    return f"{points}, but chance may, among all of the family's comparisons"
+        # One seed a side: other models of the same settings were not seen.
+        return f"{points}; chance would rarely do that" if row["seeds"] > 1 else f"{points}: these two trained models"
+    if row["p"] < 0.05:
+        return f"{points}, but among so many comparisons of the family chance may do that"
+    return f"{points}, but chance may do that (p = {row['p']:.2f})"
 
 
 def augmented(results: Results, scores: Scores, models: Iterable[Model]) -> list[dict[str, Any]]:

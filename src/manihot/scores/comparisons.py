@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import sparse, stats
 
 from manihot.scores import intervals
 from manihot.scores.score import Classes, Outcomes, metrics, outcomes
@@ -28,6 +28,7 @@ def compare(
     seed: int,
     resamples: int = 2000,
     permutations: int = 10_000,
+    fixed: bool = False,
 ) -> dict[str, Any]:
     """Setting a minus setting b on the photos that all their tables have; `{"n": 0}` where there is none.
 
@@ -35,12 +36,9 @@ def compare(
     repeats. Returns n, groups, seeds (repeats of the side with fewer), for each of METRICS both values,
     difference, low, high and p, and the counts of McNemar's table (means over pairs of repeats).
 
-    The 95 % interval resamples groups of photos, the same for both sides, and repeats: one fewer than there
-    are, with replacement, because as many as there are would understate their variance by (S - 1) / S (Rao
-    and Wu 1988). Sides of as many repeats are paired: the i-th tables of both have one seed, and so the same
-    initial weights and order of photos. With one repeat it holds for these two trained models, not for the
-    settings. p swaps the sides' outcomes a group of photos at a time; it asks whether these trained models
-    differ on other photos, however many repeats there are.
+    Where a side has one table, or with `fixed`, these very models are compared, not their settings: the 95 % interval
+    is the percentiles of a bootstrap over groups of photos, the same groups for both sides, and p swaps the sides'
+    outcomes a group at a time. With several repeats it is the settings: see `_over_seeds`.
 
     Raises:
         StudyError: see `scores.outcomes`.
@@ -56,21 +54,20 @@ def compare(
     totals = intervals.bootstrap(sparse.hstack(sums, format="csr"), seed=seed, resamples=resamples)
     drawn = metrics(totals.reshape(resamples, len(sums), -1))
     values = metrics(np.stack([each.sum(axis=0) for each in sums]))
-    generator = np.random.default_rng([seed, len(a), len(b)])
-    weights = [_repeat_weights(generator, resamples, len(side)) for side in sides]
-    if len(a) == len(b):
-        weights[1] = weights[0]
-
+    by_setting = min(len(a), len(b)) > 1 and not fixed
     right = [np.mean([scored.true == scored.predicted for scored in side], axis=0) for side in sides]
     loss = [np.mean([scored.loss for scored in side], axis=0) for side in sides]
     p_values = _swap_p_values(first, right[0] - right[1], loss[0] - loss[1], seed, permutations)
     compared = {}
     for metric, p in zip(METRICS, p_values, strict=True):
-        value_a, value_b = values[metric][: len(a)].mean(), values[metric][len(a) :].mean()
-        resampled = [
-            np.sum(w * d, axis=1) for w, d in zip(weights, np.split(drawn[metric], [len(a)], axis=1), strict=True)
-        ]
-        low, high = intervals.percentile_interval(resampled[0] - resampled[1])
+        each = np.split(values[metric], [len(a)])
+        value_a, value_b = (side.mean() for side in each)
+        resampled = [side.mean(axis=1) for side in np.split(drawn[metric], [len(a)], axis=1)]
+        apart = resampled[0] - resampled[1]
+        low, high = intervals.percentile_interval(apart)
+        if by_setting:
+            photos = float(np.nanvar(apart, ddof=1))
+            low, high, p = _over_seeds(each[0], each[1], photos, int(first.groups.max()))
         compared[metric] = {
             "model_value": float(value_a),
             "based_on_value": float(value_b),
@@ -131,10 +128,26 @@ def _on_common_photos(tables: Sequence[pd.DataFrame], catalogs: pd.DataFrame, cl
     return [outcomes(table.loc[common].reset_index(), catalogs, classes) for table in indexed]
 
 
-def _repeat_weights(generator: np.random.Generator, resamples: int, repeats: int) -> NDArray[np.float64]:
-    """What each repeat counts in each resample, [resamples, repeats]; rows sum to 1."""
-    drawn = max(1, repeats - 1)
-    return generator.multinomial(drawn, np.full(repeats, 1 / repeats), size=resamples) / drawn
+def _over_seeds(
+    a: NDArray[np.float64], b: NDArray[np.float64], photos: float, groups: int
+) -> tuple[float, float, float]:
+    """The 95 % interval (low, high) and p of the difference of two settings' means over their repeats.
+
+    Two variances are added: that of `photos`, with `groups` degrees of freedom, and that of the seeds, from how
+    far the values of the repeats, `a` and `b`, lie apart. Sides of as many repeats are paired: the i-th of both have
+    one seed, and so the same initial weights and order of photos. The quantile is that of t with the degrees of
+    freedom of Satterthwaite (1946): with two or three seeds it is large, as it should be.
+    """
+    difference = float(a.mean() - b.mean())
+    sides = [a - b] if len(a) == len(b) else [a, b]
+    parts = [(float(photos), groups), *((float(side.var(ddof=1)) / len(side), len(side) - 1) for side in sides)]
+    variance = sum(part for part, _ in parts)
+    if variance < 1e-20:
+        return difference, difference, float(abs(difference) < 1e-10)
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts if degrees)
+    error = np.sqrt(variance)
+    half = stats.t.ppf(0.975, freedom) * error
+    return difference - half, difference + half, float(2 * stats.t.sf(abs(difference) / error, freedom))
 
 
 def _swap_p_values(

@@ -192,16 +192,28 @@ def test_few_groups_and_sites_are_limits(results: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("difference", "low", "high", "p_holm", "words"),
+    ("difference", "low", "high", "p", "p_holm", "seeds", "words"),
     [
-        (0.10, 0.05, 0.15, 0.01, "10.0 points better; chance would rarely do that"),
-        (-0.10, -0.15, -0.05, 0.01, "10.0 points worse; chance would rarely do that"),
-        (0.02, -0.01, 0.05, 0.30, "cannot tell: from 1.0 points worse to 5.0 better"),
-        (0.04, 0.01, 0.07, 0.09, "4.0 points better, but chance may, among all of the family's comparisons"),
+        (0.10, 0.05, 0.15, 0.001, 0.01, 3, "10.0 points better; chance would rarely do that"),
+        (-0.10, -0.15, -0.05, 0.001, 0.01, 2, "10.0 points worse; chance would rarely do that"),
+        (-0.10, -0.15, -0.05, 0.001, 0.01, 1, "10.0 points worse: these two trained models"),
+        (0.02, -0.01, 0.05, 0.30, 0.30, 1, "cannot tell: from 1.0 points worse to 5.0 better"),
+        (
+            0.04,
+            0.01,
+            0.07,
+            0.03,
+            0.09,
+            1,
+            "4.0 points better, but among so many comparisons of the family chance may do that",
+        ),
+        (0.04, 0.01, 0.07, 0.08, 0.09, 1, "4.0 points better, but chance may do that (p = 0.08)"),
     ],
 )
-def test_a_comparison_in_words(difference: float, low: float, high: float, p_holm: float, words: str) -> None:
-    row = {"difference": difference, "low": low, "high": high, "p_holm": p_holm}
+def test_a_comparison_in_words(
+    difference: float, low: float, high: float, p: float, p_holm: float, seeds: int, words: str
+) -> None:
+    row = {"difference": difference, "low": low, "high": high, "p": p, "p_holm": p_holm, "seeds": seeds}
     assert model_sections.in_words(row) == words
 
 

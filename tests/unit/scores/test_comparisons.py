@@ -99,24 +99,34 @@ def test_the_balanced_difference_weighs_classes_alike():
 def test_repeats_of_one_seed_are_paired():
     tables, catalog = pair(1000, skills=(0.5, 1.0, 1.5))
     same = compare(tables, tables, catalog)["metrics"]
-    assert all((m["difference"], m["low"], m["high"]) == (0, 0, 0) for m in same.values())
+    assert all((m["difference"], m["low"], m["high"], m["p"]) == (0, 0, 0, 1) for m in same.values())
     # The spread of the seeds is in both sides and leaves no trace in their difference; in another order it does.
     shuffled = compare(tables, [*tables[1:], tables[0]], catalog)["metrics"]["accuracy"]
     assert shuffled["difference"] == 0 and shuffled["high"] - shuffled["low"] > 0.1
 
 
-def test_repeats_widen_the_interval_as_their_spread_asks():
+def test_several_seeds_have_the_variance_of_photos_and_of_seeds():
     tables, catalog = pair(3000, skills=(0.5, 1.0, 1.5, 1.0, 1.0, 1.0))
     result = compare(tables[:3], tables[3:], catalog, resamples=2000)
+    fixed = compare(tables[:3], tables[3:], catalog, resamples=2000, fixed=True)
     assert result["seeds"] == 3
-    values = [right(table).mean() for table in tables]
-    accuracy = result["metrics"]["accuracy"]
-    assert accuracy["model_value"] == pytest.approx(np.mean(values[:3]))
-    one = compare(tables[1:2], tables[3:4], catalog, resamples=2000)["metrics"]["accuracy"]
-    assert accuracy["high"] - accuracy["low"] > 2 * (one["high"] - one["low"])
-    weights = comparisons._repeat_weights(np.random.default_rng(0), 20_000, 3)
-    drawn = weights @ np.array(values[:3])
-    assert drawn.var() == pytest.approx(np.var(values[:3], ddof=1) / 3, rel=0.05)
+    values = np.array([right(table).mean() for table in tables])
+    accuracy, only_photos = (found["metrics"]["accuracy"] for found in (result, fixed))
+    assert accuracy["model_value"] == pytest.approx(values[:3].mean())
+    # The seeds are most of it here: a t with about two degrees of freedom on their three differences.
+    apart = values[:3] - values[3:]
+    half = stats.t.ppf(0.975, 2) * apart.std(ddof=1) / np.sqrt(3)
+    assert (accuracy["high"] - accuracy["low"]) / 2 == pytest.approx(half, rel=0.1)
+    assert only_photos["high"] - only_photos["low"] < 0.2 * half
+    # p and interval say one thing.
+    assert (accuracy["p"] < 0.05) == (not accuracy["low"] <= 0 <= accuracy["high"])
+
+
+def test_p_and_interval_agree_over_seeds():
+    for seed in range(20):
+        tables, catalog = pair(200, seed=seed, skills=(1.0, 1.1, 0.9, 1.4, 1.3))
+        for metric in compare(tables[:3], tables[3:], catalog)["metrics"].values():
+            assert (metric["p"] < 0.05) == (metric["low"] > 0 or metric["high"] < 0)
 
 
 def test_models_of_other_classes_are_compared_on_the_photos_of_both():
