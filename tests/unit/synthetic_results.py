@@ -51,7 +51,9 @@ def described() -> list[dict[str, Any]]:
     """The models as the study's plan describes them."""
     keys = ("kind", "family", "split", "based_on", "experiment", "backbone", "folds")
     models = [{"name": name, **dict(zip(keys, entry, strict=False))} for name, entry in MODELS.items()]
-    return [{**model, "sample": model["experiment"] or model["backbone"], "repeat": 0} for model in models]
+    return [
+        {**model, "sample": model["experiment"] or model["backbone"], "repeat": 0, "leak": False} for model in models
+    ]
 
 
 def settings(results: Path) -> dict[str, Any]:

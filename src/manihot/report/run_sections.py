@@ -36,18 +36,22 @@ def headlines(results: Results, models: Sequence[Model]) -> list[dict[str, Any]]
         split = next(m["split"] for m in models if entry and m["name"] == entry["chosen"]) if entry else ""
         score = results.score(entry["chosen"], "test") if entry else None
         if entry is None or score is None:
-            said.append({"family": family, "missing": f"no model of the family {family} has been chosen and tested"})
+            leaks = all(model["leak"] for model in models if model["family"] == family)
+            why = ": all of them were trained on tested photos (leak)" if leaks else ""
+            missing = f"no model of the family {family} has been chosen and tested{why}"
+            said.append({"family": family, "missing": missing})
             continue
         accuracy, baseline = score["metrics"]["accuracy"], score["baseline"]["accuracy"]["value"]
         beside = "not clearly different from"
         if accuracy["low"] > baseline or accuracy["high"] < baseline:
             beside = "clearly above" if accuracy["low"] > baseline else "clearly below"
         candidates = [candidate for candidate in entry["candidates"] if candidate["comparable"]]
-        validation = results.score(entry["chosen"], "validation")
-        value = f" ({validation['metrics']['balanced_accuracy']['value']:.3f})" if validation else ""
+        own = next(candidate for candidate in candidates if candidate["model"] == entry["chosen"])
         how = "the only candidate of its family"
         if len(candidates) > 1:
-            how = f"the best of {len(candidates)} by balanced accuracy out of fold{value}"
+            over = f", mean of {own['seeds']} seeds" if own["seeds"] > 1 else ""
+            value = f"({own['mean_balanced_accuracy']:.3f}{over})"
+            how = f"the best of {len(candidates)} by balanced accuracy out of fold {value}"
         said.append(
             {"family": family, "model": entry["chosen"], "chosen_how": how, "photos": score["n"], **accuracy}
             | {"baseline": baseline, "beside": beside, "groups": score["groups"], "sites": score["sites"]}

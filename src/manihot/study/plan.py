@@ -32,6 +32,7 @@ class Model:
     experiment: str | None = None
     backbone: str | None = None
     repeat: int = 0
+    leak: bool = False
 
     @property
     def fitted_as(self) -> str:
@@ -67,41 +68,26 @@ class Plan:
         study = self.study
         for name, entry in study.experiments.items():
             folds = tuple(entry.run_folds or range(1, study.splits[entry.split].folds + 1))
-            yield Model(
-                name,
-                "network",
-                entry.family,
-                entry.split,
-                name,
-                folds,
-                entry.based_on,
-                name,
-                repeat=entry.repeat,
-            )
+            place = (entry.family, entry.split, name, folds)
+            trained: dict[str, Any] = {"experiment": name, "repeat": entry.repeat, "leak": entry.leak}
+            yield Model(name, "network", *place, entry.based_on, **trained)
             if entry.tta:
-                yield Model(f"{name}_tta", "tta", entry.family, entry.split, name, folds, name, name)
+                yield Model(f"{name}_tta", "tta", *place, name, **trained)
         for name, backbone in study.backbones.items():
             folds = tuple(backbone.run_folds or range(1, study.splits[backbone.split].folds + 1))
             if backbone.head:
                 based_on = f"{backbone.based_on}_head" if backbone.based_on else None
-                yield Model(
-                    f"{name}_head",
-                    "head",
-                    backbone.family,
-                    backbone.split,
-                    name,
-                    folds,
-                    based_on,
-                    backbone=name,
-                )
+                seen = (backbone.family, backbone.split, name, folds)
+                yield Model(f"{name}_head", "head", *seen, based_on, backbone=name, leak=backbone.leak)
         for name, booster in study.boosting.items():
             backbone = study.backbones[booster.backbone]
             every = backbone.run_folds or range(1, study.splits[backbone.split].folds + 1)
             folds = tuple(booster.run_folds or every)
-            place = (booster.family, backbone.split, booster.backbone)
-            yield Model(name, "boosting", *place, folds, booster.based_on, backbone=booster.backbone)
+            grown = (booster.family, backbone.split, booster.backbone)
+            features: dict[str, Any] = {"backbone": booster.backbone, "leak": backbone.leak}
+            yield Model(name, "boosting", *grown, folds, booster.based_on, **features)
             if booster.refit:
-                yield Model(f"{name}_refit", "boosting", *place, (0,), name, backbone=booster.backbone)
+                yield Model(f"{name}_refit", "boosting", *grown, (0,), name, **features)
 
     def _readers(self) -> Iterator[Experiment | OverfitCheck | Backbone]:
         """Everything in the study that reads pixels."""
