@@ -37,7 +37,7 @@ KINDS = {
 }
 HINTS = {
     "Choosing": "balanced accuracy out of fold: models are chosen by this, never by the test",
-    "Overfit": "accuracy on the training photos minus accuracy out of fold",
+    "Overfit": "balanced accuracy of each fold's model on its training photos minus that on its held-out ones, mean",
 }
 
 
@@ -85,7 +85,6 @@ def all_models(scores: Scores, models: Iterable[Model], chosen: Mapping[str, str
         model = known.get(name) or known.get(name.split("/")[0], {})
         family = "" if kind == "baseline" else model.get("family", "")
         star = name in chosen.values()
-        gap = _difference(scores.value(name, "train", "accuracy"), scores.value(name, "validation", "accuracy"))
         shown.add(
             Cell(name, link=f"model-{name}" if name in known else None, badge="chosen" if star else None),
             KINDS.get(kind, kind),
@@ -96,15 +95,23 @@ def all_models(scores: Scores, models: Iterable[Model], chosen: Mapping[str, str
             *(number(scores.value(name, "test", measure)) for measure in ("balanced_accuracy", "macro_f1", "log_loss")),
             scores.accuracy(name, "test_as_found"),
             number(scores.value(name, "test_as_found", "balanced_accuracy")),
-            signed(gap),
+            signed(_overfit(scores, name, model.get("folds", ()))),
             count(scores.value(name, "test", "parameters")),
             tags=" ".join([*(["chosen"] if star else []), kind]),
         )
     return shown
 
 
-def _difference(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else first - second
+def _overfit(scores: Scores, name: str, folds: Sequence[int]) -> float | None:
+    """How far a model overfits, fold model by fold model: an ensemble on all photos would be another thing."""
+    fitted = [f"{name}/fold{fold}" for fold in folds] if len(folds) > 1 and "/" not in name else [name]
+    gaps = []
+    for single in fitted:
+        train, held_out = (scores.value(single, part, "balanced_accuracy") for part in ("train", "validation"))
+        if train is None or held_out is None:
+            return None
+        gaps.append(train - held_out)
+    return sum(gaps) / len(gaps)
 
 
 def chosen(results: Results) -> dict[str, str]:

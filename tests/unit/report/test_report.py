@@ -260,3 +260,17 @@ def test_cells_sort_by_their_value() -> None:
 def test_no_heavy_import() -> None:
     text = " ".join(path.read_text() for path in (Path(report_page.__file__).parent).glob("*.py"))
     assert not re.search(r"import (torch|sklearn|xgboost)|manihot import .*\bstudy\b|manihot\.study", text)
+
+
+def test_overfitting_is_measured_fold_model_by_fold_model() -> None:
+    rows = [
+        *(("m", part, value) for part, value in (("train", 0.99), ("validation", 0.2))),
+        *((f"m/fold{fold}", "train", value) for fold, value in ((1, 0.9), (2, 0.7))),
+        *((f"m/fold{fold}", "validation", value) for fold, value in ((1, 0.6), (2, 0.5))),
+    ]
+    table = pd.DataFrame(rows, columns=["model", "part", "balanced_accuracy"]).assign(kind="network")
+    scores = model_sections.Scores(table)
+    assert model_sections._overfit(scores, "m", [1, 2]) == pytest.approx((0.3 + 0.2) / 2)
+    assert model_sections._overfit(scores, "m/fold1", [1, 2]) == pytest.approx(0.3)
+    assert model_sections._overfit(scores, "m", [1]) == pytest.approx(0.79)
+    assert model_sections._overfit(scores, "other", [1, 2]) is None
