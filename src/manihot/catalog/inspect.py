@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
+from manihot.catalog import exif
 from manihot.core import files
 
-COLUMNS = ("image_id", "width", "height", "mode", "bytes", "sha256", "hash", "status")
+COLUMNS = ("image_id", "width", "height", "mode", "bytes", *exif.COLUMNS, "sha256", "hash", "status")
 # Decoders that only decode: Pillow would start Ghostscript for an EPS file.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 SMALLEST = 8  # pixels a side: less shows no leaf
@@ -57,7 +58,7 @@ def open_photo(path: StrPath, max_pixels: int) -> Image.Image:
             (checked before it is decoded).
     """
     with _opened(Path(path), max_pixels) as image:
-        return to_rgb(image)
+        return to_rgb(_upright(image))
 
 
 def orientation(image: Image.Image) -> int:
@@ -67,6 +68,11 @@ def orientation(image: Image.Image) -> int:
         return found if found in _UPRIGHT else 1
     except Exception:  # damaged metadata say nothing about the pixels
         return 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = _UPRIGHT.get(orientation(image))
+    return image if turn is None else image.transpose(turn)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -126,13 +132,14 @@ def _properties(root: Path, image_id: str, max_pixels: int, thumbnail: NDArray[n
         properties["bytes"] = _size(path, max_pixels)
         properties["sha256"] = files.sha256(path)
         with _opened(path, max_pixels) as image:
-            rgb = to_rgb(image)
+            rgb = to_rgb(_upright(image))
             properties |= {"mode": image.mode, "width": rgb.width, "height": rgb.height}
+            taken = exif.camera_and_time(image)
         small = rgb.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR)
         thumbnail[:] = np.asarray(small)
     except Exception as error:
         return properties | {"status": _reason(error, max_pixels)}
-    return properties | {"status": "ok"}
+    return properties | taken | {"status": "ok"}
 
 
 def _size(path: Path, max_pixels: int) -> int:
@@ -148,7 +155,7 @@ def _size(path: Path, max_pixels: int) -> int:
 
 @contextmanager
 def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
-    """The decoded first frame, upright, in the mode it is stored in.
+    """The decoded first frame as it is stored.
 
     Raises:
         UnusableError: it cannot be used, for whatever reason.
@@ -166,8 +173,7 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
                 if isinstance(image, JpegImageFile):
                     _check_scans(image, path)
                 image.load()
-                turn = _UPRIGHT.get(orientation(image))
-                yield image.transpose(turn) if turn is not None else image
+                yield image
     except Exception as error:
         raise UnusableError(_reason(error, max_pixels)) from error
     finally:

@@ -14,7 +14,7 @@ KEYS = ["dataset", "image_id"]
 
 def read_photos(path: str | PathLike[str]) -> pd.DataFrame:
     """A table of photos (split, sample or catalog): ids and labels are text, folds are Int64."""
-    text = ("dataset", "image_id", "label", "name", "status")
+    text = ("dataset", "image_id", "label", "name", "status", "camera", "taken")
     return pd.read_csv(
         path,
         dtype={column: "str" for column in text} | {"fold": "Int64"},
