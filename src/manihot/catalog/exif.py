@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 LONGEST = 60  # characters of a camera's name
 COLUMNS = ("camera", "taken")
 
-_TIME = re.compile(r"(\d{4})[:\-](\d\d)[:\-](\d\d)[ T](\d\d)")
+_TIME = re.compile(r"(\d{4})[:\-](\d\d)[:\-](\d\d)[ T](\d\d)", re.ASCII)
 # What a spreadsheet takes for a formula when a field begins with it.
 _FORMULA = "=+-@'\""
 

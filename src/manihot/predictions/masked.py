@@ -6,10 +6,13 @@ from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from manihot.features import heads
 from manihot.networks import bundle
+from manihot.networks.bundle import Bundle
 from manihot.predictions.parts import part_tables
 from manihot.splits.folds import Fold
 
@@ -38,10 +41,11 @@ def out_of_fold(
             with TemporaryDirectory() as folder:
                 heads.fit(Path(folder), features, fold, replace(recipe, views=[view]), threads, view)
                 fitted = bundle.read(Path(folder) / "model.json")
-                predicted = part_tables(
-                    fold,
-                    split,
-                    lambda _, photos, head=fitted, seen=view: heads.predict(head, features, photos, threads, seen),
-                )
-            tables[name].append(predicted["validation"])
+
+                def predict(
+                    _: str, photos: pd.DataFrame, head: Bundle = fitted, seen: str = view
+                ) -> NDArray[np.float32]:
+                    return heads.predict(head, features, photos, threads, seen)
+
+                tables[name].append(part_tables(fold, split, predict)["validation"])
     return {name: pd.concat(some, ignore_index=True) for name, some in tables.items()}

@@ -65,7 +65,7 @@ def _beside(
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """The best models out of fold, of those that were validated on the photos of the probe."""
     records = {model["name"]: results.score(model["name"], "validation") for model in models}
-    found = [(name, record) for name, record in records.items() if record]
+    found: list[tuple[str, Mapping[str, Any]]] = [(name, record) for name, record in records.items() if record]
     if scored is not None:
         found = [(name, record) for name, record in found if record["photos"] == scored["photos"]]
     return sorted(found, key=lambda entry: -entry[1]["metrics"]["balanced_accuracy"]["value"])[:LISTED]

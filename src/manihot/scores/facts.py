@@ -1,4 +1,4 @@
-"""Facts about photos that are no plant: what the file, the camera's clock and the folder say, without a look at a pixel.
+"""Facts about photos that are no plant: what the file, its folder and the camera's clock say, no pixel looked at.
 
 A model that is shown pixels never reads them. But where they go with the label, the photos of the classes come from
 different places, and a model may learn the place.

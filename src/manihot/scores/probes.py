@@ -123,7 +123,7 @@ def weigh_masked(
     Raises:
         StudyError: a photo is in no catalog, or a prediction is not a number.
     """
-    resampling = {"seed": seed, "resamples": resamples}
+    resampling: dict[str, Any] = {"seed": seed, "resamples": resamples}
     scored = [score(table, catalogs, classes, **resampling) for table in (masked, whole)]
     if not scored[0]["n"]:
         return {"n": 0}
@@ -134,4 +134,3 @@ def weigh_masked(
         "whole": scored[1]["metrics"],
         "compared": comparisons.compare([masked], [whole], catalogs, classes, **resampling)["metrics"],
     }
-

@@ -1,6 +1,5 @@
 """A photo without its middle: nothing of the middle is left, everything else is as it was."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -18,7 +17,7 @@ def test_the_middle_is_a_centred_square_of_a_third_of_the_area(size):
 def test_the_middle_has_the_mean_colour_of_what_is_around_it():
     photos = torch.rand(3, 3, 40, 40, generator=torch.Generator().manual_seed(0))
     changed, square = masked(photos), middle(40)
-    around = np.ones((40, 40), bool)
+    around = torch.ones((40, 40), dtype=torch.bool)
     around[square, square] = False
     assert torch.equal(changed[..., around], photos[..., around])
     inside = changed[..., square, square]

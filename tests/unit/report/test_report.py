@@ -121,7 +121,7 @@ def test_where_nothing_stands_out_there_is_a_sentence_and_the_rest_is_folded(res
     shutil.copytree(results, calm)
     record = files.read_json(calm / "scores/probes/main/facts.json")
     record["facts"] = [entry | {"sentence": None} for entry in record["facts"]]
-    record["score"]["metrics"]["balanced_accuracy"] = {"value": 0.27, "low": 0.22, "high": 0.32}
+    record["score"]["metrics"]["balanced_accuracy"] = {"value": 0.24, "low": 0.18, "high": 0.32}
     for split in ("main", "with_new"):
         files.write_json(calm / f"scores/probes/{split}/facts.json", record)
     section = cheat(build(calm))
@@ -149,7 +149,10 @@ def test_models_stand_beside_a_probe_of_the_same_photos_only(results: Path) -> N
     models = synthetic_results.described()
     [main, _] = probe_sections.probes(Results(results), models, {})
     names = [cells[0].text for _, cells in main["models"].rows]
-    assert names[:3] == [probe_sections.FACTS, probe_sections.MASKED, probe_sections.WHOLE] and names[-1] == "majority class"
+    assert (
+        names[:3] == [probe_sections.FACTS, probe_sections.MASKED, probe_sections.WHOLE]
+        and names[-1] == "majority class"
+    )
     assert "efficientnet_b0_head" in names and "xgboost_8_refit" not in names, "it has nothing out of fold"
     assert len(names) == 4 + len([m for m in models if m["split"] == "main" and m["folds"] != [0]])
     record = results / "scores/balanced/validation.json"

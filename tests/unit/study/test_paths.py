@@ -127,7 +127,12 @@ def test_each_split_with_models_is_probed_and_the_first_backbone_s_head_masked(p
     ]
     assert set(paths.probes()) <= {path for some in paths.report_inputs().values() for path in some}
     frozen = STUDY["backbones"]["frozen"]
-    backbones = {"bare": {**frozen, "head": None}, "first": frozen, "other": frozen, "more": {**frozen, "split": "more"}}
+    backbones = {
+        "bare": {**frozen, "head": None},
+        "first": frozen,
+        "other": frozen,
+        "more": {**frozen, "split": "more"},
+    }
     several = Plan(build(STUDY | {"backbones": backbones, "boosting": {}}, Path("mine.yaml")), ROOT)
     assert several.masked == {"main": "first_head", "more": "more_head"}
     off = Plan(build(STUDY | {"probes": {"masked": False}}, Path("mine.yaml")), ROOT)
