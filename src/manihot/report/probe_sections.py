@@ -14,7 +14,7 @@ Model = Mapping[str, Any]
 LISTED = 6
 # How far above guessing, as a share, facts must lie to be worth a closer look.
 NOTABLE = 0.05
-FACTS, MASKED, WHOLE = "facts about the files alone", "photos without their middle", "the same, whole photos"
+FACTS, MASKED, WHOLE = "facts about the files alone", "photos without their middle", "the same head, whole photos"
 
 
 def probes(results: Results, models: Sequence[Model], study: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -96,7 +96,8 @@ def percent(part: float, whole: float) -> str:
     if part >= whole:
         return "all"
     rounded = round(100 * part / whole)
-    return "less than 1 %" if rounded == 0 else "more than 99 %" if rounded == 100 else f"{rounded} %"
+    said = f"{rounded or 1}\u00a0%" if rounded < 100 else "99\u00a0%"
+    return f"less than {said}" if rounded == 0 else f"more than {said}" if rounded == 100 else said
 
 
 def _part(part: int, whole: int) -> str:

@@ -51,7 +51,7 @@ def test_a_day_that_is_the_class_s_own_is_found_and_said():
     told, found, _ = probe(*photos(taken=by_class("2019-05-03T14", "2019-06-01T09")))
     assert told["day"]["share"] == pytest.approx(told["hour"]["share"]) and 0.5 < told["day"]["share"] < 0.7
     assert told["day"]["sentence"] == (
-        "The day tells 58 % of the label: all 66 photos of “Healthy” are of 2019-05-03, and none of the others."
+        "The day tells 58\u00a0% of the label: all 66 photos of “Healthy” are of 2019-05-03, and none of the others."
     )
     assert found["score"]["metrics"]["balanced_accuracy"]["low"] > 0.5
     assert found["score"]["per_class"][2]["recall"] == 1
@@ -70,7 +70,7 @@ def test_a_value_that_is_of_one_class_is_said_the_other_way_round():
     cameras = ["Canon" if index % 12 == 0 else "Nikon" for index in range(240)]
     told, *_ = probe(*photos(camera=cameras))
     assert told["camera"]["sentence"] == (
-        "The camera tells 9 % of the label: all 17 photos that were taken with Canon are of “Blight”, and 34 % of "
+        "The camera tells 9\u00a0% of the label: all 17 photos that were taken with Canon are of “Blight”, and 34\u00a0% of "
         "all photos."
     )
 
@@ -190,7 +190,7 @@ def test_photos_alike_in_everything_have_no_score():
 
 @pytest.mark.parametrize(
     ("part", "whole", "said"),
-    [(0, 9, "none"), (9, 9, "all"), (1, 900, "less than 1 %"), (899, 900, "more than 99 %"), (1, 3, "33 %"), (1.0, 1, "all")],
+    [(0, 9, "none"), (9, 9, "all"), (1, 900, "less than 1\u00a0%"), (899, 900, "more than 99\u00a0%"), (1, 3, "33\u00a0%"), (1.0, 1, "all")],
 )  # fmt: skip
 def test_shares_in_words(part, whole, said):
     assert probes.percent(part, whole) == said
