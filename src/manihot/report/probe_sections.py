@@ -41,6 +41,7 @@ def _split(results: Results, name: str, models: Sequence[Model], study: Mapping[
         "stands_out": stands_out,
         "headline": _headline(found["score"], guessing, beside, stands_out),
         "told": told,
+        "new_class": record["new_class"],
         "without": [entry["title"] for entry in found["facts"] if entry["key"] in found["without"]],
         "masked": None if masked is None else _masked_in_words(masked, guessing),
         "masked_missing": asked and not (results.folder / folder / "masked.json").is_file(),
@@ -108,14 +109,16 @@ def _masked_in_words(masked: Mapping[str, Any], guessing: float) -> str:
     hidden, whole = (masked[key]["balanced_accuracy"] for key in ("masked", "whole"))
     change = masked["compared"]["balanced_accuracy"]
     said = (
-        f"With the middle {100 * masked['area']:.0f} % of each photo masked, {masked['head']} reaches "
+        f"With the middle {100 * masked['area']:.0f}\u00a0% of each photo masked, {masked['head']} reaches "
         f"{_with_interval(hidden)}; fitted and tested on whole photos, {_with_interval(whole)}. The difference is "
         f"{_points(change['difference'])} points [{_points(change['low'])} to {_points(change['high'])}]."
     )
     if whole["value"] < guessing + NOTABLE:
         return said
-    share = min(1, max(0, (hidden["value"] - guessing) / (whole["value"] - guessing)))
-    return f"{said} So the part around the middle alone gives {100 * share:.0f} % of what it gains over guessing."
+    if hidden["low"] <= guessing:
+        return f"{said} Without the middle it is not clearly better than guessing ({_percent(guessing)})."
+    share = min(1, (hidden["value"] - guessing) / (whole["value"] - guessing))
+    return f"{said} So the part around the middle alone gives {100 * share:.0f}\u00a0% of what it gains over guessing."
 
 
 def _percent(share: float) -> str:

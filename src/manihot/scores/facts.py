@@ -45,6 +45,7 @@ OPTIONAL = ("camera", "taken", "site")
 HIDDEN = "…"  # stands where a class was spelled
 LONGEST = 60  # characters of a value that is shown
 SHORTEST = 4  # letters of a word that may stand inside another one, or be the start of one
+PLURAL = ("s", "es")  # of a class, which go with it
 BINS = 10  # of the sizes of files, equally full
 NOT_KNOWN = -1
 
@@ -122,7 +123,8 @@ class Hide:
             return HIDDEN
         for inner in self._inside:
             word = re.sub(re.escape(inner), HIDDEN, word, flags=re.IGNORECASE)
-        return word
+        ending = word.removeprefix(HIDDEN)
+        return HIDDEN if ending != word and ending.lower() in PLURAL else word
 
 
 def pattern(name: str) -> str:

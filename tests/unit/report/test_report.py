@@ -109,11 +109,37 @@ def test_what_goes_with_the_label_is_said_in_words(page: str) -> None:
     section = cheat(page)
     assert 'href="#cheat"' in page and page.index('id="splits"') < page.index('id="cheat"') < page.index('id="models"')
     assert "<strong>Look closer" in section and "&lt;i&gt;Box&lt;/i&gt; camera, and none of the others" in section
-    assert "With the middle 37 % of each photo masked, efficientnet_b0_head reaches" in section
+    assert "With the middle 37\u00a0% of each photo masked, efficientnet_b0_head reaches" in section
     assert "hints, not verdicts" in section and "the border of a photo shows leaf too" in section
     assert section.count("were not tried") == 1, "with_new has no backbone"
+    assert section.count("The photos of the new class, pinus_flexilis, come from another data set") == 1
     for key in ("facts-main", "probes-main", "facts-with_new", "probes-with_new"):
         assert f'id="table-{key}"' in section
+
+
+@pytest.mark.parametrize(
+    ("hidden", "low", "whole", "words"),
+    [
+        (0.70, 0.60, 0.85, "gives 75\u00a0% of what it gains over guessing."),
+        (0.90, 0.80, 0.85, "gives 100\u00a0% of what it gains over guessing."),
+        (0.30, 0.20, 0.85, "it is not clearly better than guessing (25.0\u00a0%)."),
+        (0.27, 0.26, 0.28, "points [−9.0 to −1.0]."),
+    ],
+)
+def test_what_is_left_without_the_middle_in_words(hidden: float, low: float, whole: float, words: str) -> None:
+    ends = {"low": low, "high": 0.95}
+    change = {"difference": -0.05, "low": -0.09, "high": -0.01}
+    said = probe_sections._masked_in_words(
+        {
+            "area": 0.36,
+            "head": "head",
+            "masked": {"balanced_accuracy": {"value": hidden, **ends}},
+            "whole": {"balanced_accuracy": {"value": whole, **ends}},
+            "compared": {"balanced_accuracy": change},
+        },
+        guessing=0.25,
+    )
+    assert said.endswith(words)
 
 
 def test_where_nothing_stands_out_there_is_a_sentence_and_the_rest_is_folded(results: Path, tmp_path: Path) -> None:

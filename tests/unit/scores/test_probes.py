@@ -135,6 +135,8 @@ def test_a_deeper_folder_counts_and_one_that_is_the_label_in_other_words_is_not_
         ("Corn_Health", "Corn_…"),
         ("HEALTHY", "…"),
         ("cornblight7", "corn…7"),
+        ("blights_7", "…_7"),
+        ("blightx", "…x"),
         ("greyhound", "greyhound"),
         ("leafy greens", "…y greens"),
         ("IMG_20190503", "IMG_20190503"),
