@@ -58,7 +58,7 @@ def open_photo(path: StrPath, max_pixels: int) -> Image.Image:
             (checked before it is decoded).
     """
     with _opened(Path(path), max_pixels) as image:
-        return to_rgb(_upright(image))
+        return to_rgb(image)
 
 
 def orientation(image: Image.Image) -> int:
@@ -68,11 +68,6 @@ def orientation(image: Image.Image) -> int:
         return found if found in _UPRIGHT else 1
     except Exception:  # damaged metadata say nothing about the pixels
         return 1
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    turn = _UPRIGHT.get(orientation(image))
-    return image if turn is None else image.transpose(turn)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -132,7 +127,7 @@ def _properties(root: Path, image_id: str, max_pixels: int, thumbnail: NDArray[n
         properties["bytes"] = _size(path, max_pixels)
         properties["sha256"] = files.sha256(path)
         with _opened(path, max_pixels) as image:
-            rgb = to_rgb(_upright(image))
+            rgb = to_rgb(image)
             properties |= {"mode": image.mode, "width": rgb.width, "height": rgb.height}
             taken = exif.camera_and_time(image)
         small = rgb.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR)
@@ -155,7 +150,7 @@ def _size(path: Path, max_pixels: int) -> int:
 
 @contextmanager
 def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
-    """The decoded first frame as it is stored.
+    """The decoded first frame, upright, in the mode it is stored in.
 
     Raises:
         UnusableError: it cannot be used, for whatever reason.
@@ -173,7 +168,8 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
                 if isinstance(image, JpegImageFile):
                     _check_scans(image, path)
                 image.load()
-                yield image
+                turn = _UPRIGHT.get(orientation(image))
+                yield image.transpose(turn) if turn is not None else image
     except Exception as error:
         raise UnusableError(_reason(error, max_pixels)) from error
     finally:

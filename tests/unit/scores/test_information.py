@@ -83,6 +83,16 @@ def test_a_group_counts_once():
     assert apart["p"] < 0.02 < 0.2 < together["p"]
 
 
+def test_a_photo_that_is_there_fifty_times_counts_once():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, 100)
+    fact = np.where(random.random(100) < 0.4, labels, random.integers(0, 3, 100))
+    many = np.concatenate([np.arange(100), np.repeat(7, 49)])
+    once = tell({"fact": fact.astype(str)}, labels)["fact"]
+    often = tell({"fact": fact[many].astype(str)}, labels[many], groups=many)["fact"]
+    assert often["share"] == pytest.approx(once["share"], abs=0.01)
+
+
 def test_groups_of_several_labels_keep_what_lies_within_them():
     """Plots that hold both classes, photographed with two cameras: the camera tells the class within each plot."""
     plot, label = np.repeat(np.arange(10), 8), np.tile([0, 1], 40)
