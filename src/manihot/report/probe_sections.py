@@ -117,8 +117,14 @@ def _masked_in_words(masked: Mapping[str, Any], guessing: float) -> str:
         return said
     if hidden["low"] <= guessing:
         return f"{said} Without the middle it is not clearly better than guessing ({_percent(guessing)})."
-    share = min(1, (hidden["value"] - guessing) / (whole["value"] - guessing))
-    return f"{said} So the part around the middle alone gives {100 * share:.0f}\u00a0% of what it gains over guessing."
+    if change["high"] >= 0:
+        return f"{said} What the middle adds cannot be told apart from chance."
+    gain = whole["value"] - guessing
+    share, low, high = (100 * max(0, 1 + change[end] / gain) for end in ("difference", "low", "high"))
+    return (
+        f"{said} So the part around the middle alone gives about {share:.0f}\u00a0% [{low:.0f}–{high:.0f}] of what "
+        "whole photos gain over guessing."
+    )
 
 
 def _percent(share: float) -> str:

@@ -118,24 +118,25 @@ def test_what_goes_with_the_label_is_said_in_words(page: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hidden", "low", "whole", "words"),
+    ("low", "whole", "change", "words"),
     [
-        (0.70, 0.60, 0.85, "gives 75\u00a0% of what it gains over guessing."),
-        (0.90, 0.80, 0.85, "gives 100\u00a0% of what it gains over guessing."),
-        (0.30, 0.20, 0.85, "it is not clearly better than guessing (25.0\u00a0%)."),
-        (0.27, 0.26, 0.28, "points [−9.0 to −1.0]."),
+        (0.60, 0.85, (-0.15, -0.21, -0.09), "about 75\u00a0% [65–85] of what whole photos gain over guessing."),
+        (0.60, 0.85, (-0.01, -0.05, 0.03), "What the middle adds cannot be told apart from chance."),
+        (0.20, 0.85, (-0.55, -0.70, -0.40), "it is not clearly better than guessing (25.0\u00a0%)."),
+        (0.26, 0.28, (-0.01, -0.09, -0.01), "The difference is −1.0 points [−9.0 to −1.0]."),
     ],
 )
-def test_what_is_left_without_the_middle_in_words(hidden: float, low: float, whole: float, words: str) -> None:
+def test_what_is_left_without_the_middle_in_words(
+    low: float, whole: float, change: tuple[float, float, float], words: str
+) -> None:
     ends = {"low": low, "high": 0.95}
-    change = {"difference": -0.05, "low": -0.09, "high": -0.01}
     said = probe_sections._masked_in_words(
         {
             "area": 0.36,
             "head": "head",
-            "masked": {"balanced_accuracy": {"value": hidden, **ends}},
+            "masked": {"balanced_accuracy": {"value": whole + change[0], **ends}},
             "whole": {"balanced_accuracy": {"value": whole, **ends}},
-            "compared": {"balanced_accuracy": change},
+            "compared": {"balanced_accuracy": dict(zip(("difference", "low", "high"), change, strict=True))},
         },
         guessing=0.25,
     )
