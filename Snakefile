@@ -101,6 +101,7 @@ include: "workflow/rules/features.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/predictions.smk"
 include: "workflow/rules/scores.smk"
+include: "workflow/rules/probes.smk"
 include: "workflow/rules/published.smk"
 include: "workflow/rules/report.smk"
 

@@ -107,6 +107,11 @@ def photo_files() -> dict[str, tuple[bytes, str]]:
     tiff, canvas = encoded("TIFF"), encoded("WEBP", save_all=True, append_images=[picture().rotate(90)])
     sides, words = struct.pack("<HH", 65535, 65535), struct.pack(">II", 60000, 60000)
     exif = b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + struct.pack("<HHII", 0x0112, 3, 0xFFFFFFFF, 0xFFFFFFFF) * 5000
+    # A folder of the EXIF data that is its own sub-folder, and one whose entries all are the same megabytes of text.
+    circle = b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHII", 0x8769, 4, 1, 8) + bytes(4)
+    texts = b"".join(struct.pack("<HHII", tag, 2, 5_000_000, 26 + 2 + 12 * 60_000) for tag in range(60_000))
+    start = b"II*\0\x08\0\0\0\x01\0" + struct.pack("<HHII", 0x8769, 4, 1, 26) + bytes(4)
+    folder = start + struct.pack("<H", 60_000) + texts + b"=" * 5_000_000
     squeezed = zlib.compress(bytes(80_000_000))
     return {
         "dimensions.png": (png(2**31 - 1, 2**31 - 1), large),
@@ -128,6 +133,8 @@ def photo_files() -> dict[str, tuple[bytes, str]]:
         "cut.jpg": (jpeg[: len(jpeg) // 2], "truncated"),
         "cut.png": (encoded("PNG")[:300], "truncated"),
         "giant-exif.jpg": (encoded("JPEG", exif=exif[:65000]), "ok"),
+        "exif-in-a-circle.png": (png(60, 40, chunk(b"eXIf", circle)), "ok"),
+        "exif-of-one-text-many-times.png": (png(60, 40, chunk(b"eXIf", folder)), "ok"),
         "giant-exif.png": (png(60, 40, chunk(b"eXIf", b"MM\0*\0\0\0\x08" + b"\xff" * 5_000_000)), "ok"),
         "photo-and-zip.jpg": (jpeg + zipped({"../x.py": b"evil"}), "ok"),
         "photo-and-page.jpg": (jpeg[:2] + b"\xff\xfe\0\x1b<script>alert(1)</script>" + jpeg[2:], "ok"),

@@ -17,7 +17,7 @@ from manihot.core.names import PARTS
 from manihot.core.tables import history_columns, read_catalogs, read_photos
 from manihot.photos.facts import FACTS
 from manihot.published import conclusions, numbers, paper
-from manihot.scores import comparisons, summaries, switches
+from manihot.scores import comparisons, probes, summaries, switches
 from manihot.scores import score as scores
 
 CLASSES = {
@@ -112,6 +112,7 @@ def build(results: Path, seed: int = 7) -> dict[str, Any]:
             files.write_table(results / f"models/{name}/fold{fold}/history.csv", _history(rng))
     files.write_table(results / "training/overfit/small_cnn/history.csv", _history(rng))
     _scores(results)
+    _probes(results, rng)
     _published(results)
     _costs(results, rng)
     return settings(results)
@@ -131,8 +132,10 @@ def _dataset(
             rows.append({"image_id": image_id, "label": label, "name": names[label], "bytes": path.stat().st_size})
     table = pd.DataFrame(rows).assign(
         dataset=dataset, shard=0, row=range(len(rows)), width=160, height=120, mode="RGB", sha256="", hash="",
-        status="ok", group=range(len(rows)),
+        status="ok", group=range(len(rows)), taken="",
     )  # fmt: skip
+    # Whose photos were taken with another camera: three of four of the commonest class.
+    table["camera"] = np.where((table["label"] == "3") & (table.index % 4 > 0), "<i>Box</i> camera", "")
     if dataset == "leaves":
         table.loc[5, "mode"] = "CMYK"
         table.loc[5, ["width", "height"]] = [120, 160]
@@ -160,6 +163,8 @@ def _dataset(
         "height",
         "mode",
         "bytes",
+        "camera",
+        "taken",
         "sha256",
     ]
     table = table[[*columns, "hash", "status", "copies", "group", *FACTS]]
@@ -255,6 +260,26 @@ def _model(results: Path, model: dict[str, Any], rng: np.random.Generator) -> No
             files.write_json(folder / "model.json", {"network": "small_cnn", "precision": "float32", **counts})
             if model["kind"] != "network":  # an experiment's comes after all models
                 files.write_table(folder / "history.csv", _history(rng))
+
+
+def _probes(results: Path, rng: np.random.Generator) -> None:
+    """What facts tell in both splits, and a head that knows less of photos without their middle."""
+    for split in ("main", "with_new"):
+        record = files.read_json(results / f"splits/{split}.json")
+        table, folder = read_photos(results / f"splits/{split}.csv"), results / f"scores/probes/{split}"
+        catalogs = read_catalogs([results / f"catalog/{name}.csv" for name in DATASETS])
+        about = {"seed": 1, "resamples": 100}
+        majority = scores.majority_class(record)
+        found, predictions = probes.probe_facts(table, catalogs, record["classes"], majority=majority, **about)
+        files.write_json(folder / "facts.json", found)
+        files.write_table(folder / "facts.csv", predictions)
+        if split == "main":
+            whole = read_photos(results / f"predictions/{HEAD}/validation.csv")
+            masked = whole.copy()
+            columns = [column for column in masked if column.startswith("p")]
+            masked[columns] = 0.5 * masked[columns] + 0.5 * rng.dirichlet([0.4] * len(columns), len(masked))
+            weighed = probes.weigh_masked(masked, whole, catalogs, record["classes"], size=96, **about)
+            files.write_json(folder / "masked.json", {"head": HEAD, **weighed})
 
 
 def _history(rng: np.random.Generator, epochs: int = 6) -> pd.DataFrame:

@@ -22,6 +22,9 @@ HEADS = {"squeezenet_head": FOLDS}
 END = {"summarise_scores", "build_report"}
 COMPARED = END | {"compare_models"}
 REPORT = {"build_report"}
+# The splits that models are fitted on, and the one whose photos are also tried without their middle.
+PROBED, MASKED = ("main", "with_needles"), ("main",)
+MASKED_HEAD = {f"{rule} {split}" for rule in ("probe_masked", "weigh_masked") for split in MASKED}
 
 
 def scored(*models):
@@ -107,10 +110,13 @@ STUDY_EDITS = {
     "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED),
     "the title": (swap("title: Tiny", "title: Small"), REPORT),
     "the overfit check": (swap("epochs: 4, learning_rate: 1e-3", "epochs: 5, learning_rate: 1e-3"), OVERFIT | REPORT),
-    "a head's epochs": (swap("head: {epochs: 2", "head: {epochs: 3"), fitted(**HEADS)),
+    "a head's epochs": (swap("head: {epochs: 2", "head: {epochs: 3"), fitted(**HEADS) | MASKED_HEAD),
+    "a head's views, which the probe's heads have not": (swap("views: [identity, hflip]}}", "views: [identity]}}"), fitted(**HEADS)),
+    "no photos without their middle": (swap("photos: {shards: 2}\n", "photos: {shards: 2}\nprobes: {masked: false}\n"), REPORT),
     "a booster's trees": (swap("n_estimators: 4", "n_estimators: 5"), fitted(**BOOSTERS)),
     "no refit": (swap("max_depth: 2}", "max_depth: 2, refit: false}"), COMPARED),
-    "the resamples": (swap("resamples: 200", "resamples: 300"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | COMPARED),
+    "the resamples": (swap("resamples: 200", "resamples: 300"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | COMPARED
+        | {f"probe_facts {split}" for split in PROBED} | {f"weigh_masked {split}" for split in MASKED}),
 }  # fmt: skip
 
 
@@ -154,6 +160,11 @@ MODULES = {
     "training/trainer.py": ({"train_fold", "check_overfit"}, {"fit_head", "fit_booster", "extract_features", "sample_photos"}),
     "features/boosting.py": ({"fit_booster", "predict_booster"}, {"train_fold", "fit_head", "extract_features"}),
     "features/heads.py": ({"fit_head", "predict_head"}, {"train_fold", "fit_booster", "extract_features"}),
+    "features/masking.py": ({"extract_features", "probe_masked", "weigh_masked"}, {"train_fold", "cache_pixels", "probe_facts"}),
+    "predictions/masked.py": ({"probe_masked", "weigh_masked"}, {"extract_features", "fit_head", "predict_head", "probe_facts"}),
+    "scores/probes.py": ({"probe_facts", "weigh_masked", "build_report"}, {"probe_masked", "score_model", "summarise_scores"}),
+    "scores/facts.py": ({"probe_facts"}, {"probe_masked", "score_model", "catalog_shard", "split_photos"}),
+    "catalog/exif.py": ({"catalog_shard", "build_catalog", "probe_facts"}, {"list_photos", "fetch_weights"}),
     "scores/score.py": ({"score_model"}, {"ensemble_folds", "predict_fold", "train_fold"}),
     "scores/intervals.py": ({"score_model", "summarise_scores", "compare_models"}, {"ensemble_folds", "predict_fold", "train_fold"}),
     "scores/comparisons.py": ({"compare_models"}, {"score_model", "ensemble_folds"}),
@@ -250,6 +261,14 @@ def test_a_relabelled_photo_reads_no_photo(own):
     jobs = own.jobs()
     assert "build_catalog mine" in jobs and "split_photos main" in jobs
     assert not [job for job in jobs if job.split()[0] in {"catalog_shard", "cache_pixels"}]
+
+
+def test_a_relabelled_photo_is_asked_about_again(own):
+    """The facts of photos are those of before; what they tell of the labels is not."""
+    text = (own.folder / "labels.csv").read_text()
+    (own.folder / "labels.csv").write_text(text.replace(",4\n", ",3\n", 1))
+    jobs = own.jobs()
+    assert "probe_facts main" in jobs and not [job for job in jobs if job.startswith(("catalog_shard", "probe_masked"))]
 
 
 def test_a_renamed_class_reads_no_photo(own):

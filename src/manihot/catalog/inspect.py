@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
+from manihot.catalog import exif
 from manihot.core import files
 
-COLUMNS = ("image_id", "width", "height", "mode", "bytes", "sha256", "hash", "status")
+COLUMNS = ("image_id", "width", "height", "mode", "bytes", *exif.COLUMNS, "sha256", "hash", "status")
 # Decoders that only decode: Pillow would start Ghostscript for an EPS file.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 SMALLEST = 8  # pixels a side: less shows no leaf
@@ -128,11 +129,12 @@ def _properties(root: Path, image_id: str, max_pixels: int, thumbnail: NDArray[n
         with _opened(path, max_pixels) as image:
             rgb = to_rgb(image)
             properties |= {"mode": image.mode, "width": rgb.width, "height": rgb.height}
+            taken = exif.camera_and_time(image)
         small = rgb.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR)
         thumbnail[:] = np.asarray(small)
     except Exception as error:
         return properties | {"status": _reason(error, max_pixels)}
-    return properties | {"status": "ok"}
+    return properties | taken | {"status": "ok"}
 
 
 def _size(path: Path, max_pixels: int) -> int:

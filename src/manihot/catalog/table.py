@@ -13,14 +13,14 @@ from manihot.photos.facts import FACTS
 
 COLUMNS = [
     "dataset", "image_id", "label", "name", "shard", "row",
-    "width", "height", "mode", "bytes", "sha256", "hash", "status", "copies", "group", *FACTS,
+    "width", "height", "mode", "bytes", "camera", "taken", "sha256", "hash", "status", "copies", "group", *FACTS,
 ]  # fmt: skip
 
 
 def read_properties(path: str | PathLike[str]) -> pd.DataFrame:
     """A shard's table of properties: sizes are integers, the rest is text."""
     sizes = dict.fromkeys(("width", "height", "bytes"), "int64")
-    text = dict.fromkeys(("image_id", "mode", "sha256", "hash", "status"), "str")
+    text = dict.fromkeys(("image_id", "mode", "camera", "taken", "sha256", "hash", "status"), "str")
     return pd.read_csv(path, dtype=sizes | text, keep_default_na=False)
 
 

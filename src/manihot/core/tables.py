@@ -14,7 +14,7 @@ KEYS = ["dataset", "image_id"]
 
 def read_photos(path: str | PathLike[str]) -> pd.DataFrame:
     """A table of photos (split, sample or catalog): ids, labels and what users know are text, folds are Int64."""
-    text = ("dataset", "image_id", "label", "name", "status", "given_group", "site", "given_role", "given_fold")
+    text = [*KEYS, "label", "name", "status", "camera", "taken", "given_group", "site", "given_role", "given_fold"]
     return pd.read_csv(
         path,
         dtype={column: "str" for column in text} | {"fold": "Int64"},

@@ -20,6 +20,7 @@ from manihot.core import files
 from manihot.core.errors import StudyError
 from manihot.core.gpus import Compute
 from manihot.core.state import State
+from manihot.features import masking
 from manihot.features.table import write
 from manihot.networks import augment, build, bundle
 from manihot.networks import device as machine
@@ -130,8 +131,13 @@ def prepared(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.M
 @torch.inference_mode()
 def forward(model: nn.Module, batches: Batches, batch_size: int, view: str, dtype: torch.dtype) -> NDArray[np.float32]:
     """Features of all photos of `batches` in one view, float32 [n, D]."""
-    made = batches.outputs(lambda photos: model(augment.view(photos.to(dtype), view)).float(), batch_size)
+    made = batches.outputs(lambda photos: model(_seen(photos, view, dtype)).float(), batch_size)
     return made.cpu().numpy()
+
+
+def _seen(photos: torch.Tensor, view: str, dtype: torch.dtype) -> torch.Tensor:
+    # A mean over pixels is taken in float32.
+    return masking.masked(photos).to(dtype) if view == masking.VIEW else augment.view(photos.to(dtype), view)
 
 
 def faithful(

@@ -36,13 +36,18 @@ class Recipe:
 
 
 def fit(
-    folder: Path, features: Sequence[str | PathLike[str]], fold: Fold, recipe: Recipe, threads: int
+    folder: Path,
+    features: Sequence[str | PathLike[str]],
+    fold: Fold,
+    recipe: Recipe,
+    threads: int,
+    view: str = "identity",
 ) -> dict[str, Any]:
     """Fit the last layer of the features' network by Adam and cross-entropy; returns what it cost.
 
     Writes to `folder`: weights.safetensors (`weight` [K, D] and `bias` [K], float32), history.csv (an epoch
     a row) and model.json. Each epoch takes each photo in one of the recipe's views (random flips: identity and
-    hflip); validation is on the photo as it is.
+    hflip); validation is in one `view`, the photo as it is.
 
     Raises:
         StudyError: damaged features.
@@ -51,7 +56,7 @@ def fit(
     training, validation = fold.training, fold.validation
     x = torch.stack([_tensor(features, training, view) for view in recipe.views], dim=1)
     y = torch.from_numpy(fold.targets(training))
-    held_out = _tensor(features, validation), torch.from_numpy(fold.targets(validation))
+    held_out = _tensor(features, validation, view), torch.from_numpy(fold.targets(validation))
     seed = augment.derive(recipe.seed, fold.number, zlib.crc32(b"head"))
     layer = _initial(x.shape[2], len(fold.classes), seed)
     optimizer = torch.optim.Adam(layer.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -109,9 +114,9 @@ def _save(folder: Path, layer: nn.Linear, fold: Fold, backbone: dict[str, Any]) 
 
 
 def predict(
-    head: Bundle, features: Sequence[str | PathLike[str]], photos: pd.DataFrame, threads: int
+    head: Bundle, features: Sequence[str | PathLike[str]], photos: pd.DataFrame, threads: int, view: str = "identity"
 ) -> NDArray[np.float32]:
-    """Probabilities of the classes for `photos`, float32 [n, K].
+    """Probabilities of the classes for `photos` in one view, float32 [n, K].
 
     Raises:
         StudyError: a damaged file.
@@ -119,5 +124,5 @@ def predict(
     torch.set_num_threads(threads)
     layer = load(head.weights())
     with torch.inference_mode():
-        logits = functional.linear(_tensor(features, photos), layer["weight"], layer["bias"])
+        logits = functional.linear(_tensor(features, photos, view), layer["weight"], layer["bias"])
         return logits.softmax(dim=1).numpy()

@@ -230,6 +230,34 @@ def comparisons(table: pd.DataFrame, part: str = "test") -> str:
         )
 
 
+def probes(table: pd.DataFrame, guessing: float, split: str) -> str:
+    """Balanced accuracy out of fold of what sees no plant, or no middle of a photo, beside models that see photos.
+
+    `table` has name, value, low, high, and `hint` (whether it is one of the former); `guessing` is a share.
+    """
+    with canvas(0.95 + 0.25 * max(1, len(table))) as figure:
+        axes = figure.subplots()
+        hint = table["hint"].astype(bool)
+        for chosen, color, label in (
+            (hint, PALETTE["second"], "does not see the plant, or not its middle"),
+            (~hint, PALETTE["first"], "sees whole photos"),
+        ):
+            if chosen.any():
+                rows = np.flatnonzero(chosen).astype(float)
+                _intervals(axes, rows, table[chosen], ("value", "low", "high"), color, color, label)
+        axes.axvline(guessing, color=PALETTE["muted"], lw=0.9, ls=(0, (4, 3)), label="guessing")
+        axes.set_yticks(range(len(table)), table["name"])
+        axes.set_xlabel("balanced accuracy out of fold (mean share right of the classes), 95 % interval")
+        axes.set_xlim(0, 1.02)
+        axes.grid(True, axis="x")
+        _rows(axes, max(1, len(table)))
+        figure.legend(loc="outside lower center", ncols=3)
+        finding = "; ".join(
+            f"{row['name']} {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f})" for _, row in table.iterrows()
+        )
+        return render(figure, f"Could it cheat? Split {split}", f"{finding or 'None'}. Guessing: {guessing:.3f}.")
+
+
 def calibration(measured: Mapping[str, Any], model: str) -> str:
     """Share right against mean confidence, in bins of confidence that hold photos, over the band of chance.
 

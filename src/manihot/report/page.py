@@ -9,7 +9,14 @@ import yaml
 from markupsafe import Markup
 
 from manihot.core import files
-from manihot.report import data_sections, model_pages, model_sections, published_sections, run_sections
+from manihot.report import (
+    data_sections,
+    model_pages,
+    model_sections,
+    probe_sections,
+    published_sections,
+    run_sections,
+)
 from manihot.report.results import Results
 from manihot.report.thumbnails import Photos
 
@@ -72,6 +79,7 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
         "splits": [
             data_sections.split(results, photos, name) for name in dict.fromkeys(model["split"] for model in models)
         ],
+        "probes": probe_sections.probes(results, models, study),
         "models_figure": model_sections.models_chart(results),
         "models_table": model_sections.all_models(scores, models, chosen),
         "comparisons_figure": model_sections.comparisons_chart(results),

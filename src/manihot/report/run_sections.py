@@ -16,6 +16,7 @@ STAGES = (
     "check_overfit", "fetch_weights", "train_fold", "predict_fold", "extract_features",
     "fit_head", "predict_head", "fit_booster", "predict_booster", "ensemble_folds",
     "score_model", "summarise_scores", "compare_models", "compare_published", "weigh_conclusions", "weigh_switches",
+    "probe_facts", "probe_masked", "weigh_masked",
 )  # fmt: skip
 # Groups in a test below which the percentile intervals of a bootstrap are plainly too narrow (docs/statistics.md).
 FEW_GROUPS = 20

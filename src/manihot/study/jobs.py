@@ -256,6 +256,36 @@ def weigh_switches(plan: Plan) -> Jobs:
         yield "all", {"models": _described(plan), **_entries(plan, "experiments", "splits"), "names": names}
 
 
+# Probes
+
+
+@rule
+def probe_facts(plan: Plan) -> Jobs:
+    """A split that models are fitted on."""
+    for name in plan.tried:
+        yield name, _scoring(plan)
+
+
+@rule
+def probe_masked(plan: Plan) -> Jobs:
+    """A split whose photos are also tried without their middle."""
+    fits = dict(fit_head(plan))
+    for name, head in plan.masked.items():
+        # Each of the two heads has a view of its own.
+        recipe = {**fits[head]["recipe"], "views": ["identity"]}
+        yield name, {**fits[head], "recipe": recipe, "folds": list(plan.models[head].folds)}
+
+
+@rule
+def weigh_masked(plan: Plan) -> Jobs:
+    """A split whose photos are also tried without their middle."""
+    for name, head in plan.masked.items():
+        backbone = plan.models[head].backbone
+        assert backbone is not None
+        size = plan.study.backbones[backbone].size
+        yield name, {"head": head, "size": size, **_scoring(plan)}
+
+
 # The report
 
 

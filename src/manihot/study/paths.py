@@ -116,6 +116,12 @@ class Paths:
         """The predictions of a part, one table a fold of the model."""
         return [f"results/predictions/{model}/fold{fold}/{part}.csv" for fold in self.plan.models[model].folds]
 
+    def probes(self) -> list[str]:
+        """What the probes of every split found."""
+        return [f"results/scores/probes/{split}/facts.json" for split in self.plan.tried] + [
+            f"results/scores/probes/{split}/masked.json" for split in self.plan.masked
+        ]
+
     def report_inputs(self) -> dict[str, list[str]]:
         """Every result that the report shows, but for the costs, which come with them."""
         plan = self.plan
@@ -134,6 +140,7 @@ class Paths:
                 "results/summary.csv",
                 "results/scores/selection.json",
                 "results/scores/comparisons.csv",
+                *self.probes(),
                 *published,
                 *(["results/scores/switches.csv"] if plan.ablates else []),
             ],
@@ -146,6 +153,8 @@ class Paths:
             for name, said in (("classes", "photos of each class"), ("sizes", "photo sizes")):
                 path = f"results/figures/exploration/{dataset}_{name}.svg"
                 yield path, name, "Exploration", {"data set": dataset, "figure": said}
+        for split in self.plan.tried:
+            yield f"results/figures/probes/{split}.svg", "probes", "Could it cheat?", {"split": split}
         for model in self.plan.of_kind("network", "head", "boosting"):
             yield f"results/figures/curves/{model}.svg", "curves", "Learning curves", {"model": model}
         for model in self.plan.models:

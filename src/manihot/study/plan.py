@@ -173,6 +173,18 @@ class Plan:
         }
         return len(switches) > 1 or bool(self.study.published)
 
+    @property
+    def tried(self) -> list[str]:
+        """The splits that models are fitted on: what facts that are no plant tell is asked of each."""
+        return list(dict.fromkeys(model.split for model in self.models.values()))
+
+    @property
+    def masked(self) -> dict[str, str]:
+        """For each split whose photos are also tried without their middle, the head that is: that of its first
+        backbone with one."""
+        heads = [self.models[name] for name in self.of_kind("head")] if self.study.probes.masked else []
+        return {model.split: model.name for model in reversed(heads)}
+
     def sizes(self, dataset: str) -> list[int]:
         """The sizes in pixels at which a data set's photos are needed."""
         return sorted({entry.size for entry in self._readers() if dataset in self.datasets_of(entry.split)})

@@ -314,6 +314,12 @@ class Booster(Section):
     based_on: Name | None = None
 
 
+class Probes(Section):
+    """What is tried to see whether a model could cheat."""
+
+    masked: bool = True
+
+
 def _device(given: Any) -> Any:
     if given == "mps":
         raise ValueError("mps (Apple's GPU) is not supported: take auto or cpu")
@@ -335,6 +341,7 @@ class Study(Section):
     container: str | None = None
     published: str | None = None
     photos: Photos = Photos()
+    probes: Probes = Probes()
     data: Annotated[dict[Name, Data], Field(min_length=1)]
     splits: Annotated[dict[Name, Split], Field(min_length=1)]
     experiments: dict[Name, Experiment] = {}

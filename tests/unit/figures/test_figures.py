@@ -32,8 +32,9 @@ def catalog(labels: list[str], names: list[str]) -> pd.DataFrame:
 
 def test_every_chart_is_small_titled_and_described_with_numbers(drawn: Path) -> None:
     paths = sorted(drawn.rglob("*.svg"))
-    # The summary, two data sets, curves of all models but the one of averaged views, confusion of all.
-    assert len(paths) == 2 + 4 + 2 * len(synthetic_results.MODELS) - 1
+    # The summary, two data sets, the probes of two splits, curves of all models but the one of averaged views,
+    # confusion of all.
+    assert len(paths) == 2 + 4 + 2 + 2 * len(synthetic_results.MODELS) - 1
     for path in paths:
         text = path.read_text()
         title, description = svg.text_alternative(text)
@@ -94,6 +95,15 @@ def test_a_part_without_photos_is_left_out_of_the_confusion() -> None:
 def test_an_empty_comparison_is_said() -> None:
     empty = pd.DataFrame(columns=["model", "based_on", "part", "metric", "difference", "low", "high"])
     assert "No comparison" in svg.text_alternative(plots.comparisons(empty))[1]
+
+
+def test_probes_stand_beside_models_and_guessing() -> None:
+    rows = [("facts", True, 0.5, 0.4, 0.6), ("balanced", False, 0.9, 0.85, 0.95)]
+    table = pd.DataFrame(rows, columns=["name", "hint", "value", "low", "high"])
+    title, description = svg.text_alternative(plots.probes(table, 0.25, "main"))
+    assert title == "Could it cheat? Split main"
+    assert description == "facts 0.500 (0.400 to 0.600); balanced 0.900 (0.850 to 0.950). Guessing: 0.250."
+    assert "None. Guessing: 0.250" in svg.text_alternative(plots.probes(table[:0], 0.25, "main"))[1]
 
 
 def test_calibration_error_weighs_bins_by_their_photos() -> None:

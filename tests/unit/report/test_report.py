@@ -11,7 +11,7 @@ import synthetic_results
 from PIL import Image
 
 from manihot.core import files
-from manihot.report import model_sections, published_sections, run_sections, tables, thumbnails
+from manihot.report import model_sections, probe_sections, published_sections, run_sections, tables, thumbnails
 from manihot.report import page as report_page
 from manihot.report.results import Results
 
@@ -97,6 +97,97 @@ def test_a_partial_study_says_what_is_missing(results: Path, tmp_path: Path) -> 
         "no model of the family small_cnn",
     ):
         assert text in page
+
+
+def cheat(page: str) -> str:
+    """The section that asks whether a model could cheat."""
+    [section] = re.findall(r'<section id="cheat".*?</section>', page, re.DOTALL)
+    return section
+
+
+def test_what_goes_with_the_label_is_said_in_words(page: str) -> None:
+    section = cheat(page)
+    assert 'href="#cheat"' in page and page.index('id="splits"') < page.index('id="cheat"') < page.index('id="models"')
+    assert "<strong>Look closer" in section and "&lt;i&gt;Box&lt;/i&gt; camera, and none of the others" in section
+    assert "With the middle 37\u00a0% of each photo masked, efficientnet_b0_head reaches" in section
+    assert "hints, not verdicts" in section and "the border of a photo shows leaf too" in section
+    assert section.count("were not tried") == 1, "with_new has no backbone"
+    assert section.count("The photos of the new class, pinus_flexilis, come from another data set") == 1
+    for key in ("facts-main", "probes-main", "facts-with_new", "probes-with_new"):
+        assert f'id="table-{key}"' in section
+
+
+@pytest.mark.parametrize(
+    ("low", "whole", "change", "words"),
+    [
+        (0.60, 0.85, (-0.15, -0.21, -0.09), "about 75\u00a0% [65–85] of what whole photos gain over guessing."),
+        (0.60, 0.85, (-0.01, -0.05, 0.03), "What the middle adds cannot be told apart from chance."),
+        (0.20, 0.85, (-0.55, -0.70, -0.40), "it is not clearly better than guessing (25.0\u00a0%)."),
+        (0.26, 0.28, (-0.01, -0.09, -0.01), "The difference is −1.0 points [−9.0 to −1.0]."),
+    ],
+)
+def test_what_is_left_without_the_middle_in_words(
+    low: float, whole: float, change: tuple[float, float, float], words: str
+) -> None:
+    ends = {"low": low, "high": 0.95}
+    said = probe_sections._masked_in_words(
+        {
+            "area": 0.36,
+            "head": "head",
+            "masked": {"balanced_accuracy": {"value": whole + change[0], **ends}},
+            "whole": {"balanced_accuracy": {"value": whole, **ends}},
+            "compared": {"balanced_accuracy": dict(zip(("difference", "low", "high"), change, strict=True))},
+        },
+        guessing=0.25,
+    )
+    assert said.endswith(words)
+
+
+def test_where_nothing_stands_out_there_is_a_sentence_and_the_rest_is_folded(results: Path, tmp_path: Path) -> None:
+    calm = tmp_path / "results"
+    shutil.copytree(results, calm)
+    record = files.read_json(calm / "scores/probes/main/facts.json")
+    record["facts"] = [entry | {"sentence": None} for entry in record["facts"]]
+    record["score"]["metrics"]["balanced_accuracy"] = {"value": 0.24, "low": 0.18, "high": 0.32}
+    for split in ("main", "with_new"):
+        files.write_json(calm / f"scores/probes/{split}/facts.json", record)
+    section = cheat(build(calm))
+    assert "<strong>" not in section and section.count("Nothing stands out") == 2
+    assert section.index("<details") < section.index("<figure") and " open" not in section
+    record["score"] = None
+    files.write_json(calm / "scores/probes/main/facts.json", record | {"facts": [], "alike": ["camera"]})
+    assert "alike in all facts about their files" in cheat(build(calm))
+
+
+def test_probes_that_are_missing_are_named_in_their_place(results: Path, tmp_path: Path) -> None:
+    partial = tmp_path / "results"
+    shutil.copytree(results, partial)
+    (partial / "scores/probes/main/masked.json").unlink()
+    (partial / "scores/probes/with_new/facts.json").unlink()
+    section = cheat(build(partial))
+    assert "Not there yet: what photos without their middle tell in the split main." in section
+    assert "Not there yet: what facts about the files tell in the split with_new." in section
+    study = synthetic_results.settings(results)["study"] | {"probes": {"masked": False}}
+    section = cheat(build(partial, study=study))
+    assert "without their middle tell" not in section and "probes.masked</code> is false" in section
+
+
+def test_models_stand_beside_a_probe_of_the_same_photos_only(results: Path) -> None:
+    models = synthetic_results.described()
+    [main, _] = probe_sections.probes(Results(results), models, {})
+    names = [cells[0].text for _, cells in main["models"].rows]
+    assert (
+        names[:3] == [probe_sections.FACTS, probe_sections.MASKED, probe_sections.WHOLE]
+        and names[-1] == "majority class"
+    )
+    assert "efficientnet_b0_head" in names and "xgboost_8_refit" not in names, "it has nothing out of fold"
+    assert len(names) == 4 + len([m for m in models if m["split"] == "main" and m["folds"] != [0]])
+    record = results / "scores/balanced/validation.json"
+    before = files.read_json(record)
+    files.write_json(record, before | {"photos": "others"})
+    [main, _] = probe_sections.probes(Results(results), models, {})
+    files.write_json(record, before)
+    assert "balanced" not in [cells[0].text for _, cells in main["models"].rows]
 
 
 def test_a_study_without_any_result_still_gives_a_report(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.+) \|$", re.MULTILINE)
 TABLES: dict[type[BaseModel], tuple[str, int]] = {
     schema.Study: ("## The study", 0),
     schema.Photos: ("## `photos`", 0),
+    schema.Probes: ("## `probes`", 0),
     schema.Labelled: ("### Keys of `csv`, `archive` and `kaggle`", 0),
     schema.Known: ("### Keys of `csv`, `folder`, `archive` and `kaggle`", 0),
     schema.CsvData: ("### `source: csv`", 0),

@@ -118,6 +118,27 @@ def test_histories_and_tables_come_fold_by_fold(plan, paths):
     assert paths.fold_tables("first", "test") == [f"results/predictions/first/fold{fold}/test.csv" for fold in (1, 2)]
 
 
+def test_each_split_with_models_is_probed_and_the_first_backbone_s_head_masked(plan, paths):
+    assert plan.tried == ["main", "more"] and plan.masked == {"main": "frozen_head"}
+    assert paths.probes() == [
+        "results/scores/probes/main/facts.json",
+        "results/scores/probes/more/facts.json",
+        "results/scores/probes/main/masked.json",
+    ]
+    assert set(paths.probes()) <= {path for some in paths.report_inputs().values() for path in some}
+    frozen = STUDY["backbones"]["frozen"]
+    backbones = {
+        "bare": {**frozen, "head": None},
+        "first": frozen,
+        "other": frozen,
+        "more": {**frozen, "split": "more"},
+    }
+    several = Plan(build(STUDY | {"backbones": backbones, "boosting": {}}, Path("mine.yaml")), ROOT)
+    assert several.masked == {"main": "first_head", "more": "more_head"}
+    off = Plan(build(STUDY | {"probes": {"masked": False}}, Path("mine.yaml")), ROOT)
+    assert off.masked == {} and off.tried == plan.tried
+
+
 def test_the_report_reads_every_result_once(plan, paths):
     inputs = paths.report_inputs()
     every = [path for some in inputs.values() for path in some]
