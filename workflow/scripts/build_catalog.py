@@ -9,13 +9,15 @@ with job(snakemake) as run:
     from manihot.core import files
     from manihot.core.tables import read_photos
 
-    table, pairs = build_catalog(
+    table, pairs, summary = build_catalog(
         read_photos(snakemake.input.labels),
         [read_properties(path) for path in snakemake.input.tables],
-        [np.load(path) for path in snakemake.input.thumbnails],
+        [np.load(path, mmap_mode="r") for path in snakemake.input.fingerprints],
         snakemake.wildcards.dataset,
         **run.settings,
+        progress=run.progress,
     )
     files.write_table(snakemake.output.table, table)
     files.write_table(snakemake.output.pairs, pairs)
+    files.write_json(snakemake.output.summary, summary)
     run.cost |= {"photos": len(table)}

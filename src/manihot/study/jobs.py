@@ -60,7 +60,8 @@ def catalog_shard(plan: Plan) -> Jobs:
 def build_catalog(plan: Plan) -> Jobs:
     """A data set."""
     for name in plan.datasets:
-        yield name, {"max_set_aside": plan.study.photos.max_set_aside}
+        looked = {"root": plan.photo_folder(name), "max_pixels": plan.study.photos.max_pixels}
+        yield name, {**looked, "max_set_aside": plan.study.photos.max_set_aside}
 
 
 @rule

@@ -1,0 +1,235 @@
+"""Which photos may be copies of each other, from their fingerprints alone, without comparing all with all.
+
+Features whose codes agree in some chosen bits meet in a bucket, and so do thumbnails (Indyk and Motwani 1998,
+locality-sensitive hashing). Two photos that meet more than once are looked at: their features must agree on one
+turn, scale and shift, or their thumbnails must look alike in one of the eight views of a square.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from manihot.catalog.fingerprints import FEATURES, MIRROR, STEPS, TURN, Fingerprints
+
+Array = NDArray[Any]
+Step = Callable[[int, int, str], None]
+
+TABLES, KEY_BITS = 16, 28  # tables of features, and bits of a code that must agree in one of them
+ALIKE_BITS = 12  # of a code that may differ
+WINDOW, CROWD, TOO_MANY = 8, 64, 1024  # neighbours in a bucket; sizes from which it has one, and none
+MEETINGS = 2  # of different features
+AGREE = 3  # features that must agree on one place
+MATCH_BITS = 16  # of a code that may differ in features that are compared in full
+NEAR, TURNED, SCALED = 0.035, 0.07, 0.6  # agreement: shares of the long side, of a turn, octaves
+MOST = 16  # candidates of a photo
+CHUNK, BATCH = 1 << 22, 128
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """M pairs of photos (`a` < `b`, int64 [M], sorted), and how one may lie on the other.
+
+    `maps` float64 [M, 2, 3] takes a place in `a` to one in `b`, both in units of the photo's long side; NaN where
+    no features agree. `agreeing` int64 [M] counts these. `crowded` bool [N] says of which photos not all candidates
+    were kept.
+    """
+
+    a: Array
+    b: Array
+    maps: Array
+    agreeing: Array
+    crowded: Array
+
+
+def candidates(prints: Fingerprints, rows: Array, progress: Step) -> Candidates:
+    """The pairs among the photos `rows` (int64) that may be copies by their features."""
+    votes, crowded = _meetings(prints, rows, progress)
+    a, b, mirrored, weight = _counted(votes)
+    kept, full = capped(a, b, weight, len(prints))
+    a, b, mirrored = a[kept], b[kept], mirrored[kept]
+    maps, agreeing = np.full((len(a), 2, 3), np.nan), np.zeros(len(a), int)
+    for start in range(0, len(a), BATCH):
+        some = slice(start, start + BATCH)
+        maps[some], agreeing[some] = agreement(prints, a[some], b[some], mirrored[some])
+        progress(min(start + BATCH, len(a)), len(a), "pairs of photos, features compared")
+    good = np.flatnonzero(agreeing >= AGREE)
+    good = good[np.lexsort((mirrored[good], -agreeing[good], b[good], a[good]))]
+    pair = np.stack([a[good], b[good]], axis=1)
+    good = good[np.concatenate([[True], (pair[1:] != pair[:-1]).any(axis=1)])] if len(good) else good
+    return Candidates(a[good], b[good], maps[good], agreeing[good], crowded | full)
+
+
+def capped(a: Array, b: Array, weight: Array, count: int, most: Array | int = MOST) -> tuple[Array, Array]:
+    """The pairs int64 that are among the `most` of the largest weight of one of their photos, and who has more.
+
+    `most` is one number or one a photo, [count]. The second is bool [count]: which photos have a pair that is not
+    kept.
+    """
+    kept, most = np.zeros(len(a), bool), np.broadcast_to(most, count)
+    for side, other in ((a, b), (b, a)):
+        order = np.lexsort((other, -weight, side))
+        first = np.searchsorted(side[order], side[order])
+        kept[order[np.arange(len(order)) - first < most[side[order]]]] = True
+    full = np.zeros(count, bool)
+    full[a[~kept]] = full[b[~kept]] = True
+    return np.flatnonzero(kept), full
+
+
+def _meetings(prints: Fingerprints, rows: Array, progress: Step) -> tuple[Array, Array]:
+    """Pairs of features that met, uint64 [V], sorted, and bool [N]: who has met more than could be kept.
+
+    A pair is (feature << 32 | mirrored << 31 | feature), features counted through.
+    """
+    flat = prints.codes.reshape(-1)
+    there = np.zeros((len(prints), FEATURES), bool)
+    there[rows] = prints.places[rows, :, 2] > 0
+    valid = np.flatnonzero(there).astype(np.uint32)
+    left_out = np.zeros(len(prints), np.int64)
+    votes = np.empty(0, np.uint64)
+    for table in range(TABLES):
+        keys = bucket_keys(flat[valid], table)
+        keys <<= np.uint64(32)
+        keys |= valid
+        keys.sort()
+        found = [votes]
+        for begin, end in _whole_buckets(keys):
+            found += _pairs_within(flat, keys[begin:end], left_out)
+        votes = np.unique(np.concatenate(found))
+        progress(table + 1, TABLES, "tables of features searched")
+    features = np.maximum(there.sum(axis=1), 1)
+    return votes, left_out * 2 > features * TABLES
+
+
+def bucket_keys(codes: Array, table: int) -> Array:
+    """The buckets uint64 (of 32 bits) of codes uint64 in a table: the same for a code and for its mirror."""
+    generator = np.random.default_rng([table, KEY_BITS])
+    bits = generator.permutation(64)
+    odd = bits[(MIRROR >> bits.astype(np.uint64)) & np.uint64(1) == 1][0]
+    chosen = np.uint64(sum(1 << int(bit) for bit in {*bits[: KEY_BITS - 1].tolist(), int(odd)}))
+    turned = (codes >> np.uint64(odd)) & np.uint64(1)
+    keys = codes ^ (turned * MIRROR)
+    keys &= chosen
+    keys *= np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing (Knuth, volume 3)
+    keys >>= np.uint64(32)
+    return keys
+
+
+def _whole_buckets(keys: Array) -> Iterator[tuple[int, int]]:
+    """Slices of sorted keys, about `CHUNK` long, that cut no bucket in two."""
+    begin = 0
+    while begin < len(keys):
+        end = min(begin + CHUNK, len(keys))
+        if end < len(keys):
+            end = int(np.searchsorted(keys, ((keys[end - 1] >> np.uint64(32)) + np.uint64(1)) << np.uint64(32)))
+        yield begin, end
+        begin = end
+
+
+def _pairs_within(codes: Array, keys: Array, left_out: Array) -> list[Array]:
+    """Pairs of features in the buckets of sorted `keys` whose codes differ in few bits; counts who is left out."""
+    bucket, feature = keys >> np.uint64(32), (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    starts = np.flatnonzero(np.concatenate([[True], bucket[1:] != bucket[:-1]]))
+    size = np.diff(np.append(starts, len(bucket)))
+    reach = np.where(size > TOO_MANY, 0, np.where(size > CROWD, 1, WINDOW))
+    reach, limited = np.repeat(reach, size), np.repeat(size > CROWD, size)
+    np.add.at(left_out, feature[limited] // FEATURES, 1)
+    found = []
+    for step in range(1, WINDOW + 1):
+        met = np.flatnonzero((bucket[step:] == bucket[:-step]) & (reach[step:] >= step))
+        a, b = feature[met], feature[met + step]
+        other = a // FEATURES != b // FEATURES
+        a, b = a[other], b[other]
+        differing = codes[a] ^ codes[b]
+        plain, mirrored = np.bitwise_count(differing), np.bitwise_count(differing ^ MIRROR)
+        alike = np.flatnonzero(np.minimum(plain, mirrored) <= ALIKE_BITS)
+        flag = (mirrored < plain)[alike].astype(np.uint64) << np.uint64(31)
+        found.append((a[alike].astype(np.uint64) << np.uint64(32)) | flag | b[alike].astype(np.uint64))
+    return found
+
+
+def _counted(votes: Array) -> tuple[Array, Array, Array, Array]:
+    """Pairs of photos that met often enough: `a`, `b`, mirrored or not, and how often, each [M]."""
+    a = (votes >> np.uint64(32)) // np.uint64(FEATURES)
+    b = (votes & np.uint64(0x7FFFFFFF)) // np.uint64(FEATURES)
+    mirrored = (votes >> np.uint64(31)) & np.uint64(1)
+    pairs, met = np.unique((a << np.uint64(32)) | (b << np.uint64(1)) | mirrored, return_counts=True)
+    pairs, met = pairs[met >= MEETINGS], met[met >= MEETINGS]
+    first, second = pairs >> np.uint64(32), (pairs & np.uint64(0xFFFFFFFF)) >> np.uint64(1)
+    return first.astype(np.int64), second.astype(np.int64), (pairs & np.uint64(1)).astype(bool), met
+
+
+def agreement(prints: Fingerprints, a: Array, b: Array, mirrored: Array) -> tuple[Array, Array]:
+    """How photos `a` lie on photos `b` by most of their features: maps float64 [K, 2, 3] and how many agree, [K].
+
+    `mirrored` bool [K] says which lie mirrored. Every two features of like codes propose a turn, scale and shift;
+    the proposal that most others agree with is fitted to all of these (least squares).
+    """
+    count = len(a)
+    flip = np.where(mirrored, MIRROR, np.uint64(0))[:, None, None]
+    bits = np.bitwise_count(prints.codes[a][:, :, None] ^ prints.codes[b][:, None, :] ^ flip)
+    bits[prints.places[a][:, :, 2] == 0] = 64
+    bits.swapaxes(1, 2)[prints.places[b][:, :, 2] == 0] = 64
+    match = bits.argmin(axis=2)
+    usable = np.take_along_axis(bits, match[:, :, None], 2)[:, :, 0] <= MATCH_BITS
+    usable &= np.take_along_axis(bits.argmin(axis=1), match, 1) == np.arange(FEATURES)  # each other's nearest
+    here = prints.places[a].astype(np.float32)
+    there = np.take_along_axis(prints.places[b], match[:, :, None], 1).astype(np.float32)
+    p, q = ((places[..., 0] + 1j * places[..., 1]) / 256 for places in (here, there))
+    p = np.where(mirrored[:, None], -p.conj(), p)
+    angle = np.where(mirrored[:, None], TURN / 2 - here[..., 3], here[..., 3])
+    turn = (there[..., 3] - angle) / TURN  # of OpenCV's angles, which run with x to y
+    octaves = (there[..., 2] - here[..., 2]) / STEPS
+    factor = np.exp2(octaves) * np.exp(2j * np.pi * turn)
+    shift = q - factor * p
+    # [pair, proposal, feature]
+    off = np.abs(factor[:, :, None] * p[:, None, :] + shift[:, :, None] - q[:, None, :])
+    off /= np.maximum(np.exp2(octaves), 1)[:, :, None]
+    agree = (off <= NEAR) & usable[:, None, :] & usable[:, :, None]
+    apart = turn[:, :, None] - turn[:, None, :]
+    agree &= np.abs(apart - np.round(apart)) <= TURNED
+    agree &= np.abs(octaves[:, :, None] - octaves[:, None, :]) <= SCALED
+    votes = _distinct(agree, p, q)
+    best = votes.argmax(axis=1)
+    rows = np.arange(count)
+    maps = _fitted(p, q, agree[rows, best].astype(np.float64), factor[rows, best], shift[rows, best])
+    maps[mirrored, :, 0] *= -1
+    return maps, votes[rows, best]
+
+
+def _distinct(agree: Array, p: Array, q: Array) -> Array:
+    """How many places, of both photos, agree with each proposal: features on one spot count once, [K, F]."""
+    # A coarse grid: 32 x 32 cells.
+    counts = []
+    for places in (p, q):
+        cell = (np.floor(np.abs(places.real) * 32) * 32 + np.floor(places.imag * 32)).astype(int)
+        order = np.argsort(cell, axis=1, kind="stable")
+        ordered = np.take_along_axis(cell, order, 1)
+        hit = np.take_along_axis(agree, order[:, None, :], 2)
+        # A feature counts where no earlier one of its cell does.
+        new = np.concatenate([np.ones((len(cell), 1), bool), ordered[:, 1:] != ordered[:, :-1]], axis=1)
+        place = np.cumsum(new, axis=1) - 1
+        seen = np.zeros(agree.shape, bool)
+        rows, proposals, columns = np.nonzero(hit)
+        seen[rows, proposals, place[rows, columns]] = True
+        counts.append(seen.sum(axis=2))
+    return np.minimum(*counts)
+
+
+def _fitted(p: Array, q: Array, weight: Array, factor: Array, shift: Array) -> Array:
+    """The similarities [K, 2, 3] that take places `p` to `q` (complex [K, F]) with the least squares, by weight.
+
+    Where fewer than two places count, the one given by `factor` and `shift` [K].
+    """
+    total = np.maximum(weight.sum(axis=1), 1)
+    mid_p, mid_q = (p * weight).sum(axis=1) / total, (q * weight).sum(axis=1) / total
+    centred, wanted = p - mid_p[:, None], q - mid_q[:, None]
+    spread = (weight * np.abs(centred) ** 2).sum(axis=1)
+    fitted = (weight * centred.conj() * wanted).sum(axis=1) / np.maximum(spread, 1e-12)
+    enough = spread > 1e-4
+    factor = np.where(enough, fitted, factor)
+    shift = np.where(enough, mid_q - fitted * mid_p, shift)
+    rows = [[factor.real, -factor.imag, shift.real], [factor.imag, factor.real, shift.imag]]
+    return np.moveaxis(np.array(rows), 2, 0)
