@@ -154,7 +154,7 @@ def watermark(image: Image.Image, rng: Rng) -> Image.Image:
     """Half-transparent letters across the middle."""
     layer = Image.new("RGB", image.size)
     place = image.width * 0.15, image.height * rng.uniform(0.3, 0.6)
-    ImageDraw.Draw(layer).text(place, "SAMPLE", fill=(90, 90, 90), font_size=image.width * 0.18)
+    ImageDraw.Draw(layer).text(place, "SAMPLE", fill=(90, 90, 90), font_size=image.width * 0.1)
     return ImageChops.add(image, layer)
 
 

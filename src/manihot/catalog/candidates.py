@@ -24,7 +24,7 @@ MEETINGS = 2  # of different features
 AGREE = 3  # features that must agree on one place
 MATCH_BITS = 16  # of a code that may differ in features that are compared in full
 NEAR, TURNED, SCALED = 0.035, 0.07, 0.6  # agreement: shares of the long side, of a turn, octaves
-MOST = 16  # candidates of a photo
+MOST, IN_A_CROWD = 16, 4  # candidates of a photo, and of one whose features are mostly those of many others
 CHUNK, BATCH = 1 << 22, 128
 
 
@@ -48,7 +48,7 @@ def candidates(prints: Fingerprints, rows: Array, progress: Step) -> Candidates:
     """The pairs among the photos `rows` (int64) that may be copies by their features."""
     votes, crowded = _meetings(prints, rows, progress)
     a, b, mirrored, weight = _counted(votes)
-    kept, full = capped(a, b, weight, len(prints))
+    kept, full = capped(a, b, weight, len(prints), np.where(crowded, IN_A_CROWD, MOST))
     a, b, mirrored = a[kept], b[kept], mirrored[kept]
     maps, agreeing = np.full((len(a), 2, 3), np.nan), np.zeros(len(a), int)
     for start in range(0, len(a), BATCH):
@@ -62,7 +62,7 @@ def candidates(prints: Fingerprints, rows: Array, progress: Step) -> Candidates:
     return Candidates(a[good], b[good], maps[good], agreeing[good], crowded | full)
 
 
-def capped(a: Array, b: Array, weight: Array, count: int, most: Array | int = MOST) -> tuple[Array, Array]:
+def capped(a: Array, b: Array, weight: Array, count: int, most: Array | int) -> tuple[Array, Array]:
     """The pairs int64 that are among the `most` of the largest weight of one of their photos, and who has more.
 
     `most` is one number or one a photo, [count]. The second is bool [count]: which photos have a pair that is not

@@ -17,22 +17,21 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from manihot.catalog import candidates, confirm, views
-from manihot.catalog.fingerprints import Fingerprints, joined, shrunk
+from manihot.catalog.fingerprints import Fingerprints, joined
 from manihot.catalog.inspect import open_photo
 
 Array = NDArray[Any]
 Step = Callable[[int, int, str], None]
 
 KINDS = ("exact", "near", "mirrored", "turned", "cropped")
-KEPT_OPEN = 2048  # pictures, of at most 64 kB each
+KEPT_OPEN = 2048  # pictures, of at most 128 kB each
 
 
 @dataclass(frozen=True)
 class Photos:
     """What the search knows of N photos: SHA-256 `digests` and perceptual `hashes` (uint64) [N], their `prints`.
 
-    `show` opens the photo of a number as a grey picture uint8 [H, W] whose long side has
-    `confirm.LONG_SIDE` pixels.
+    `show` opens the photo of a number, as `confirm.shown` makes it small.
     """
 
     digests: Array
@@ -60,7 +59,7 @@ def opener(paths: Sequence[Path], max_pixels: int) -> Callable[[int], Array]:
 
     @lru_cache(KEPT_OPEN)
     def show(number: int) -> Array:
-        return shrunk(open_photo(paths[number], max_pixels, confirm.LONG_SIDE), confirm.LONG_SIDE)
+        return confirm.shown(open_photo(paths[number], max_pixels, confirm.LONG_SIDE))
 
     return show
 

@@ -109,11 +109,11 @@ class Describer:
         return Fingerprints(thumbnails, codes, places)
 
 
-def shrunk(photo: Image.Image, long_side: int) -> Array:
-    """A photo in grey, uint8 [H, W], its long side so many pixels."""
+def shrunk(photo: Image.Image, long_side: int, mode: str = "L") -> Array:
+    """A photo in grey, uint8 [H, W] (or with `mode` RGB [H, W, 3]), its long side so many pixels."""
     factor = long_side / max(photo.size)
     size = max(1, round(photo.width * factor)), max(1, round(photo.height * factor))
-    reduced = photo.reduce(max(1, int(1 / factor / 2))).convert("L")
+    reduced = photo.reduce(max(1, int(1 / factor / 2))).convert(mode)
     return np.asarray(reduced.resize(size, Image.Resampling.BILINEAR))
 
 

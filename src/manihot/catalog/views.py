@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manihot.catalog.candidates import CROWD, WINDOW, capped
+from manihot.catalog.candidates import CROWD, IN_A_CROWD, MOST, WINDOW, capped
 from manihot.catalog.thumbnails import SIDE, looks_alike, same_picture
 
 Array = NDArray[Any]
@@ -15,7 +15,6 @@ Step = Callable[[int, int, str], None]
 TABLES, KEY_BITS = 12, 22  # tables, and bits that must agree in one of them
 ALIKE_BITS = 14  # of 63 that may differ
 BATCH = 64
-MOST_ALIKE = 4  # pairs of a photo in a crowd
 
 _DCT = np.cos(np.pi / SIDE * np.outer(np.arange(8), np.arange(SIDE) + 0.5)).astype(np.float32)
 _BIT = np.uint64(1) << np.arange(64, dtype=np.uint64)
@@ -61,7 +60,7 @@ def alike(thumbnails: Array, rows: Array, progress: Step) -> tuple[Array, Array,
     nearest = np.take_along_axis(bits, number[:, None], 1)[:, 0].astype(np.int64)
     near = np.flatnonzero(nearest <= ALIKE_BITS)
     a, b, number, nearest = a[near], b[near], number[near], nearest[near]
-    kept, full = capped(a, b, -nearest, len(thumbnails), np.where(crowded, MOST_ALIKE, 4 * MOST_ALIKE))
+    kept, full = capped(a, b, -nearest, len(thumbnails), np.where(crowded, IN_A_CROWD, MOST))
     a, b, number = a[kept], b[kept], number[kept]
     same = np.zeros(len(a), bool)
     for start in range(0, len(a), 64 * BATCH):
