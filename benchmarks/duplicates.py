@@ -101,10 +101,11 @@ def main() -> None:
 
     step = len(sample) // given.photos
     chosen = np.arange(0, len(sample), step)[: given.photos]
-    rows = []
+    rows: list[dict[str, Any]] = []
+    originals = list(images_of([sample[number] for number in chosen]))
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     for group, kinds in copies.CHANGES.items():
         for kind in kinds:
-            originals = images_of([sample[number] for number in chosen])
             changed = (copies.change(group, kind, number, image) for number, image in enumerate(originals))
             start = time.perf_counter()
             photos = both(whole, known(changed, seconds, len(sample)))
@@ -119,12 +120,11 @@ def main() -> None:
                 "seconds": round(time.perf_counter() - start, 2), "making": round(making, 1),
             })  # fmt: skip
             print({key: value for key, value in rows[-1].items() if key != "kinds"}, of_kinds(found), flush=True)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    record = {
-        "commit": commit, "machine": platform.machine(), "rows": rows, "sets": sets,
-        "fingerprint_ms": round(1000 * float(np.median(seconds)), 2),
-    }  # fmt: skip
-    files.write_json(RESULT, record)
+            record = {
+                "commit": commit, "machine": platform.machine(), "rows": rows, "sets": sets,
+                "fingerprint_ms": round(1000 * float(np.median(seconds)), 2),
+            }  # fmt: skip
+            files.write_json(RESULT, record)
     print(f"written: {RESULT.relative_to(ROOT)}")
 
 

@@ -19,7 +19,10 @@ Step = Callable[[int, int, str], None]
 
 TABLES, KEY_BITS = 16, 28  # tables of features, and bits of a code that must agree in one of them
 ALIKE_BITS = 12  # of a code that may differ
-WINDOW, CROWD, TOO_MANY = 8, 64, 1024  # neighbours in a bucket; sizes from which it has one, and none
+WINDOW, CROWD, TOO_MANY = 8, 64, 1024  # neighbours in a bucket; sizes above which it has one, and none
+LOOKED = 4  # tables after which it is known which features are common: they have been in a crowd
+OWN = 8  # features that are not common, from which a photo is known by these alone
+PROPOSALS = 12  # pairs of features of a pair of photos that propose how one lies on the other
 MEETINGS = 2  # of different features
 AGREE = 3  # features that must agree on one place
 MATCH_BITS = 16  # of a code that may differ in features that are compared in full
@@ -87,20 +90,36 @@ def _meetings(prints: Fingerprints, rows: Array, progress: Step) -> tuple[Array,
     there = np.zeros((len(prints), FEATURES), bool)
     there[rows] = prints.places[rows, :, 2] > 0
     valid = np.flatnonzero(there).astype(np.uint32)
-    left_out = np.zeros(len(prints), np.int64)
+    common, known = np.zeros(flat.shape, bool), np.ones(flat.shape, bool)
+    ordinary = there.sum(axis=1)
     votes = np.empty(0, np.uint64)
     for table in range(TABLES):
-        keys = bucket_keys(flat[valid], table)
-        keys <<= np.uint64(32)
-        keys |= valid
-        keys.sort()
+        keys = _sorted_keys(flat, valid, table)
+        for begin, end in _whole_buckets(keys):
+            _mark(keys[begin:end], common)
+        ordinary = (there & ~common.reshape(there.shape)).sum(axis=1)
+        if table >= LOOKED:
+            known = np.repeat(ordinary >= OWN, FEATURES)
         found = [votes]
         for begin, end in _whole_buckets(keys):
-            found += _pairs_within(flat, keys[begin:end], left_out)
-        votes = np.unique(np.concatenate(found))
+            found += _pairs_within(flat, keys[begin:end], common, known)
+        votes = distinct(np.concatenate(found))[0]
         progress(table + 1, TABLES, "tables of features searched")
-    features = np.maximum(there.sum(axis=1), 1)
-    return votes, left_out * 2 > features * TABLES
+    return votes, ordinary * 2 < there.sum(axis=1)
+
+
+def _sorted_keys(codes: Array, valid: Array, table: int) -> Array:
+    """(bucket << 32 | feature) of the features `valid` that are not alone in their bucket, uint64, sorted."""
+    keys = bucket_keys(codes[valid], table)
+    keys <<= np.uint64(32)
+    keys |= valid
+    keys.sort()
+    same = np.empty(len(keys) + 1, bool)
+    same[[0, -1]] = False
+    for start in range(0, len(keys) - 1, CHUNK):  # a piece at a time: it is a copy of all otherwise
+        some = keys[start : start + CHUNK + 1] >> np.uint64(32)
+        same[start + 1 : start + len(some)] = some[1:] == some[:-1]
+    return keys[same[1:] | same[:-1]]
 
 
 def bucket_keys(codes: Array, table: int) -> Array:
@@ -117,6 +136,13 @@ def bucket_keys(codes: Array, table: int) -> Array:
     return keys
 
 
+def distinct(values: Array) -> tuple[Array, Array]:
+    """The distinct values of an array, sorted, and how often each is there; a sort beats NumPy's own way."""
+    ordered = np.sort(values)
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(ordered) else np.empty(0, int)
+    return ordered[starts], np.diff(np.append(starts, len(ordered)))
+
+
 def _whole_buckets(keys: Array) -> Iterator[tuple[int, int]]:
     """Slices of sorted keys, about `CHUNK` long, that cut no bucket in two."""
     begin = 0
@@ -128,17 +154,31 @@ def _whole_buckets(keys: Array) -> Iterator[tuple[int, int]]:
         begin = end
 
 
-def _pairs_within(codes: Array, keys: Array, left_out: Array) -> list[Array]:
-    """Pairs of features in the buckets of sorted `keys` whose codes differ in few bits; counts who is left out."""
+def _buckets(keys: Array) -> tuple[Array, Array, Array]:
+    """The bucket of each of sorted keys, its feature int64, and how many features the bucket has."""
     bucket, feature = keys >> np.uint64(32), (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
     starts = np.flatnonzero(np.concatenate([[True], bucket[1:] != bucket[:-1]]))
     size = np.diff(np.append(starts, len(bucket)))
+    return bucket, feature, np.repeat(size, size)
+
+
+def _mark(keys: Array, common: Array) -> None:
+    """Say of the features in crowded buckets that they are common."""
+    _, feature, size = _buckets(keys)
+    common[feature[size > CROWD]] = True
+
+
+def _pairs_within(codes: Array, keys: Array, common: Array, known: Array) -> list[Array]:
+    """Pairs of features in the buckets of sorted `keys` whose codes differ in few bits.
+
+    Common features meet others in crowds only, and not where their photo is `known` by others.
+    """
+    bucket, feature, size = _buckets(keys)
     reach = np.where(size > TOO_MANY, 0, np.where(size > CROWD, 1, WINDOW))
-    reach, limited = np.repeat(reach, size), np.repeat(size > CROWD, size)
-    np.add.at(left_out, feature[limited] // FEATURES, 1)
+    reach[common[feature] & ((size <= CROWD) | known[feature])] = 0
     found = []
     for step in range(1, WINDOW + 1):
-        met = np.flatnonzero((bucket[step:] == bucket[:-step]) & (reach[step:] >= step))
+        met = np.flatnonzero((bucket[step:] == bucket[:-step]) & (reach[step:] >= step) & (reach[:-step] >= step))
         a, b = feature[met], feature[met + step]
         other = a // FEATURES != b // FEATURES
         a, b = a[other], b[other]
@@ -155,7 +195,7 @@ def _counted(votes: Array) -> tuple[Array, Array, Array, Array]:
     a = (votes >> np.uint64(32)) // np.uint64(FEATURES)
     b = (votes & np.uint64(0x7FFFFFFF)) // np.uint64(FEATURES)
     mirrored = (votes >> np.uint64(31)) & np.uint64(1)
-    pairs, met = np.unique((a << np.uint64(32)) | (b << np.uint64(1)) | mirrored, return_counts=True)
+    pairs, met = distinct((a << np.uint64(32)) | (b << np.uint64(1)) | mirrored)
     pairs, met = pairs[met >= MEETINGS], met[met >= MEETINGS]
     first, second = pairs >> np.uint64(32), (pairs & np.uint64(0xFFFFFFFF)) >> np.uint64(1)
     return first.astype(np.int64), second.astype(np.int64), (pairs & np.uint64(1)).astype(bool), met
@@ -173,7 +213,8 @@ def agreement(prints: Fingerprints, a: Array, b: Array, mirrored: Array) -> tupl
     bits[prints.places[a][:, :, 2] == 0] = 64
     bits.swapaxes(1, 2)[prints.places[b][:, :, 2] == 0] = 64
     match = bits.argmin(axis=2)
-    usable = np.take_along_axis(bits, match[:, :, None], 2)[:, :, 0] <= MATCH_BITS
+    nearest = np.take_along_axis(bits, match[:, :, None], 2)[:, :, 0]
+    usable = nearest <= MATCH_BITS
     usable &= np.take_along_axis(bits.argmin(axis=1), match, 1) == np.arange(FEATURES)  # each other's nearest
     here = prints.places[a].astype(np.float32)
     there = np.take_along_axis(prints.places[b], match[:, :, None], 1).astype(np.float32)
@@ -184,38 +225,29 @@ def agreement(prints: Fingerprints, a: Array, b: Array, mirrored: Array) -> tupl
     octaves = (there[..., 2] - here[..., 2]) / STEPS
     factor = np.exp2(octaves) * np.exp(2j * np.pi * turn)
     shift = q - factor * p
+    best = np.argsort(np.where(usable, nearest, 64), axis=1, kind="stable")[:, :PROPOSALS]
+
+    def proposed(values: Array) -> Array:
+        return np.take_along_axis(values, best, 1)[:, :, None]
+
     # [pair, proposal, feature]
-    off = np.abs(factor[:, :, None] * p[:, None, :] + shift[:, :, None] - q[:, None, :])
-    off /= np.maximum(np.exp2(octaves), 1)[:, :, None]
-    agree = (off <= NEAR) & usable[:, None, :] & usable[:, :, None]
-    apart = turn[:, :, None] - turn[:, None, :]
+    off = np.abs(proposed(factor) * p[:, None, :] + proposed(shift) - q[:, None, :])
+    agree = (off <= NEAR * np.maximum(np.exp2(proposed(octaves)), 1)) & usable[:, None, :] & proposed(usable)
+    apart = proposed(turn) - turn[:, None, :]
     agree &= np.abs(apart - np.round(apart)) <= TURNED
-    agree &= np.abs(octaves[:, :, None] - octaves[:, None, :]) <= SCALED
-    votes = _distinct(agree, p, q)
-    best = votes.argmax(axis=1)
-    rows = np.arange(count)
-    maps = _fitted(p, q, agree[rows, best].astype(np.float64), factor[rows, best], shift[rows, best])
+    agree &= np.abs(proposed(octaves) - octaves[:, None, :]) <= SCALED
+    rows, first = np.arange(count), agree.sum(axis=2).argmax(axis=1)
+    agree, chosen = agree[rows, first], best[rows, first]
+    maps = _fitted(p, q, agree.astype(np.float64), factor[rows, chosen], shift[rows, chosen])
     maps[mirrored, :, 0] *= -1
-    return maps, votes[rows, best]
+    return maps, np.minimum(_spots(agree, here), _spots(agree, there))
 
 
-def _distinct(agree: Array, p: Array, q: Array) -> Array:
-    """How many places, of both photos, agree with each proposal: features on one spot count once, [K, F]."""
-    # A coarse grid: 32 x 32 cells.
-    counts = []
-    for places in (p, q):
-        cell = (np.floor(np.abs(places.real) * 32) * 32 + np.floor(places.imag * 32)).astype(int)
-        order = np.argsort(cell, axis=1, kind="stable")
-        ordered = np.take_along_axis(cell, order, 1)
-        hit = np.take_along_axis(agree, order[:, None, :], 2)
-        # A feature counts where no earlier one of its cell does.
-        new = np.concatenate([np.ones((len(cell), 1), bool), ordered[:, 1:] != ordered[:, :-1]], axis=1)
-        place = np.cumsum(new, axis=1) - 1
-        seen = np.zeros(agree.shape, bool)
-        rows, proposals, columns = np.nonzero(hit)
-        seen[rows, proposals, place[rows, columns]] = True
-        counts.append(seen.sum(axis=2))
-    return np.minimum(*counts)
+def _spots(agree: Array, places: Array) -> Array:
+    """On how many spots the features that agree lie, int64 [K]: of two on one spot one counts."""
+    cell = places[..., 0].astype(int) // 8 * 32 + places[..., 1].astype(int) // 8
+    cell = np.sort(np.where(agree, cell, -1), axis=1)
+    return (cell[:, 0] >= 0) + ((cell[:, 1:] != cell[:, :-1]) & (cell[:, 1:] >= 0)).sum(axis=1)
 
 
 def _fitted(p: Array, q: Array, weight: Array, factor: Array, shift: Array) -> Array:

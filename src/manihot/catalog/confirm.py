@@ -27,8 +27,10 @@ SAME = 0.6  # correlation of a place that shows the same
 SHARE = 0.9  # of the places that show something, which must be the same
 CLEAR = 0.85  # correlation of the places at their median
 PLACES = 20  # that show something, at least
-# Pixels by which three of four places may have drifted, where few and where many could be measured.
+# Pixels by which three of four places may have drifted, where few and where many could be measured; and where noise
+# moves many of them this way and that, each for itself, what they may drift together.
 STILL, STILL_OF_MANY, MANY = 0.08, 0.2, 320
+NOISY, TOGETHER = 0.45, 0.07
 SHARED = 0.4, 0.1  # least part of the smaller and of the larger picture that both show
 STRETCH = 1.6  # longest to shortest side of a unit square once mapped
 TURN, PART = 3.0, 0.75  # degrees from which a copy is turned; shares of the whole below which it is cropped
@@ -39,14 +41,15 @@ class Likeness:
     """What a comparison saw; `same` is the verdict.
 
     Of the `places` that show something, the `share` that is the same and the `median` correlation; the `drift` in
-    pixels that three of four places do not exceed, of those `measured`; the part of each picture that is `shared`; the
-    `map` from one to the other, float64 [2, 3], in pixels.
+    pixels that three of four places do not exceed, of those `measured`, and what of it is smooth, `together`; the part
+    of each picture that is `shared`; the `map` from one to the other, float64 [2, 3], in pixels.
     """
 
     places: int
     share: float
     median: float
     drift: float
+    together: float
     measured: int
     shared: tuple[float, float]
     map: Array
@@ -58,8 +61,10 @@ class Likeness:
         Photos of one leaf from two places agree nearly everywhere, but no one map takes all of it along: it drifts.
         """
         enough = self.places >= PLACES and max(self.shared) >= SHARED[0] and min(self.shared) >= SHARED[1]
-        still = STILL_OF_MANY if self.measured >= MANY else STILL
-        return enough and self.share >= SHARE and self.median >= CLEAR and self.drift <= still
+        many = self.measured >= MANY
+        still = self.drift <= (STILL_OF_MANY if many else STILL)
+        still |= many and self.drift <= NOISY and self.together <= TOGETHER
+        return enough and self.share >= SHARE and self.median >= CLEAR and still
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,15 @@ class _Seen:
     @property
     def drift(self) -> float:
         return float(np.percentile(np.hypot(*self.by.T), 75)) if len(self.by) >= PLACES else np.inf
+
+    @property
+    def together(self) -> float:
+        """The same of the smooth part: the quadratic in the place that is nearest to most drifts."""
+        if len(self.by) < PLACES:
+            return np.inf
+        x, y = ((self.at - self.at.mean(axis=0)) / (self.at.std(axis=0) + 1e-6)).T
+        smooth = _fit(np.column_stack([np.ones(len(x)), x, y, x * x, x * y, y * y]), self.by)
+        return float(np.percentile(np.hypot(*smooth.T), 75))
 
 
 def shown(photo: Image.Image) -> Array:
@@ -125,7 +139,7 @@ def _compared(one: Array, other: Array, start: Array) -> Likeness:
     source, target = (one, other) if shrinks else (other, one)
     back = cv2.invertAffineTransform(start) if shrinks else start.astype(float)  # from target to source
     if not _plausible(back):
-        return Likeness(0, 0.0, 0.0, np.inf, 0, (0.0, 0.0), start)
+        return Likeness(0, 0.0, 0.0, np.inf, np.inf, 0, (0.0, 0.0), start)
     source, target = _blurred(source.astype(np.float32), back), target.astype(np.float32)
     seen = _laid(source, target, back)
     for factor, steps in LEVELS:
@@ -149,7 +163,9 @@ def _compared(one: Array, other: Array, start: Array) -> Likeness:
     on_source = min(1.0, float(seen.inside.sum() * abs(np.linalg.det(back[:, :2])) / source.size))
     final = cv2.invertAffineTransform(back) if shrinks else back
     shared = (on_source, on_target) if shrinks else (on_target, on_source)
-    return Likeness(seen.places, seen.share, seen.median, seen.drift, len(seen.by), shared, final)
+    return Likeness(
+        seen.places, seen.share, seen.median, seen.drift, seen.together, len(seen.by), shared, final
+    )
 
 
 def kind_of(likeness: Likeness) -> tuple[str, float, float]:
@@ -229,13 +245,22 @@ def _scaled(matrix: Array, factor: float) -> Array:
 
 def _settled(back: Array, seen: _Seen) -> Array:
     """The map from target to source, moved along with what most places drift by: what drifts otherwise counts less."""
-    basis, weight = np.column_stack([seen.at, np.ones(len(seen.at))]), np.ones(len(seen.at))
+    basis = np.column_stack([seen.at, np.ones(len(seen.at))])
+    fitted, *_ = np.linalg.lstsq(basis, _fit(basis, seen.by), rcond=None)
+    return back @ np.vstack([np.eye(3)[:2] + fitted.T, [0, 0, 1]])
+
+
+def _fit(basis: Array, wanted: Array) -> Array:
+    """The values [K, 2] of the combination of columns of `basis` [K, C] that is nearest to most of those `wanted`.
+
+    Least squares, each place weighted by how near it is, four times.
+    """
+    weight = np.ones(len(basis))
     for _ in range(4):
         rooted = np.sqrt(weight)[:, None]
-        fitted, *_ = np.linalg.lstsq(basis * rooted, seen.by * rooted, rcond=None)
-        weight = 1 / (np.hypot(*(seen.by - basis @ fitted).T) + 0.05) ** 2
-    step = np.vstack([np.eye(3)[:2] + fitted.T, [0, 0, 1]])
-    return back @ step
+        fitted, *_ = np.linalg.lstsq(basis * rooted, wanted * rooted, rcond=None)
+        weight = 1 / (np.hypot(*(wanted - basis @ fitted).T) + 0.05) ** 2
+    return basis @ fitted
 
 
 def _laid(source: Array, target: Array, back: Array, drifting: bool = False) -> _Seen:

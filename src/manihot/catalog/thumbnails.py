@@ -11,7 +11,6 @@ Array = NDArray[Any]
 SIDE = 32  # of a thumbnail, pixels
 # Chosen on 1,500 field photos, of which 200 were re-encoded, resized, cropped and brightened, and on 580
 # scanned leaves that share their backgrounds. No two different field photos leave less than 0.88 unexplained.
-LOOKS_ALIKE = 0.7  # correlation of the halved thumbnails, before anything is aligned
 UNEXPLAINED_IN_PLACE = 0.12
 UNEXPLAINED_ALIGNED = 0.03  # stricter: an alignment is four more chances to agree
 FLAT = 2.0  # standard deviation in grey levels below which a halved thumbnail shows nothing to compare
@@ -29,10 +28,10 @@ _COLUMNS = np.arange(SIDE - 2 * BORDER)
 _TILES = ((_STARTS <= _COLUMNS) & (_COLUMNS < _STARTS + TILE)).astype(np.float32) / np.float32(TILE)
 
 
-def looks_alike(one: Array, other: Array) -> Array:
-    """Whether thumbnails uint8 [K, 32, 32] are alike at a glance, bool [K]: a quick look before `same_picture`."""
+def likeness(one: Array, other: Array) -> Array:
+    """The correlation float32 [K] of thumbnails uint8 [K, 32, 32], halved: a quick look before `same_picture`."""
     a, b = (_glance(thumbnails) for thumbnails in (one, other))
-    return np.einsum("ij,ij->i", a, b) >= LOOKS_ALIKE
+    return np.einsum("ij,ij->i", a, b)
 
 
 def _glance(thumbnails: Array) -> Array:

@@ -6,14 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manihot.catalog.candidates import CROWD, IN_A_CROWD, MOST, WINDOW, capped
-from manihot.catalog.thumbnails import SIDE, looks_alike, same_picture
+from manihot.catalog.candidates import CROWD, MOST, WINDOW, capped, distinct
+from manihot.catalog.thumbnails import SIDE, likeness, same_picture
 
 Array = NDArray[Any]
 Step = Callable[[int, int, str], None]
 
 TABLES, KEY_BITS = 12, 22  # tables, and bits that must agree in one of them
 ALIKE_BITS = 14  # of 63 that may differ
+LIKE = 0.9, 0.98  # correlation of thumbnails that are compared in full, and of those in a crowd
 BATCH = 64
 
 _DCT = np.cos(np.pi / SIDE * np.outer(np.arange(8), np.arange(SIDE) + 0.5)).astype(np.float32)
@@ -60,13 +61,15 @@ def alike(thumbnails: Array, rows: Array, progress: Step) -> tuple[Array, Array,
     nearest = np.take_along_axis(bits, number[:, None], 1)[:, 0].astype(np.int64)
     near = np.flatnonzero(nearest <= ALIKE_BITS)
     a, b, number, nearest = a[near], b[near], number[near], nearest[near]
-    kept, full = capped(a, b, -nearest, len(thumbnails), np.where(crowded, IN_A_CROWD, MOST))
+    kept, full = capped(a, b, -nearest, len(thumbnails), np.where(crowded, 1, MOST))
     a, b, number = a[kept], b[kept], number[kept]
     same = np.zeros(len(a), bool)
     for start in range(0, len(a), 64 * BATCH):
         some = np.arange(start, min(start + 64 * BATCH, len(a)))
         turned = view(thumbnails[a[some]], number[some])
-        some, turned = (x[looks_alike(turned, thumbnails[b[some]])] for x in (some, turned))
+        wanted = np.where(crowded[a[some]] | crowded[b[some]], *LIKE[::-1])
+        near = likeness(turned, thumbnails[b[some]]) >= wanted
+        some, turned = some[near], turned[near]
         for begin in range(0, len(some), BATCH):
             batch = some[begin : begin + BATCH]
             same[batch] = same_picture(turned[begin : begin + BATCH], thumbnails[b[batch]])
@@ -84,7 +87,7 @@ def _meetings(plain: Array, crossed: Array, rows: Array, progress: Step) -> tupl
         for a, b in _neighbours(codes, rows, table, crowded):
             a, b = np.minimum(a, b), np.maximum(a, b)
             found.append((a.astype(np.uint64) << np.uint64(32)) | b.astype(np.uint64))
-        pairs = np.unique(np.concatenate(found))
+        pairs = distinct(np.concatenate(found))[0]
         progress(table + 1, TABLES, "tables of thumbnails searched")
     return pairs, crowded
 
