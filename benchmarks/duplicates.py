@@ -1,8 +1,8 @@
 """How many copies the search for duplicates finds, kind by kind, and how many pairs it makes up.
 
-    python benchmarks/duplicates.py [--photos 300]
+    python benchmarks/duplicates.py [--photos 300] [--part sets|copies|all]
 
-Copies are made of photos of the sample (`../shared/data/cassava`, every fifth), a kind of change at a time, and looked for
+Copies are made of photos of the sample (`../shared/data/cassava`, evenly chosen), a kind of change at a time, and looked for
 among them and all other photos of it. What is found in the photos as they are, in two other sets and in drawn photos
 of one scene is listed pair by pair: look at each. Writes benchmarks/results/duplicates.json.
 """
@@ -73,22 +73,16 @@ def images_of(paths: list[Path]) -> Iterable[Image.Image]:
             yield image.convert("RGB")
 
 
-def main() -> None:
-    """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", type=int, default=300)
-    given = parser.parse_args()
+def of_sets(sample: list[Path]) -> dict[str, Any]:
+    """What is found in photos as they are."""
     seconds: list[float] = []
-
-    sets: dict[str, dict[str, Any]] = {}
-    sample = sorted((SAMPLE / "cassava/images").iterdir())
-    others = {name: sorted((SAMPLE / name / "images").rglob("*.*")) for name in ("species", "corn")}
-    whole = known(images_of(sample), seconds)
-    searched = {"cassava": (whole, [path.name for path in sample])}
-    for name, paths in others.items():
-        searched[name] = known(images_of(paths), seconds), [str(p.relative_to(SAMPLE / name)) for p in paths]
+    searched = {"cassava": (known(images_of(sample), seconds), [path.name for path in sample])}
+    for name in ("species", "corn"):
+        paths = sorted((SAMPLE / name / "images").rglob("*.*"))
+        searched[name] = known(images_of(paths), seconds), [str(path.relative_to(SAMPLE / name)) for path in paths]
     drawn = [copies.scene(number) for number in range(300)]
     searched["one scene, drawn"] = known(drawn, seconds), [str(number) for number in range(300)]
+    sets: dict[str, Any] = {}
     for name, (photos, names) in searched.items():
         start = time.perf_counter()
         found = duplicate_pairs(photos, silent)
@@ -98,33 +92,46 @@ def main() -> None:
             "kinds": of_kinds(found), "seconds": round(time.perf_counter() - start, 2),
         }  # fmt: skip
         print(name, {key: value for key, value in sets[name].items() if key != "pairs"}, flush=True)
+    return {"sets": sets, "fingerprint_ms": round(1000 * float(np.median(seconds)), 2)}
 
-    step = len(sample) // given.photos
-    chosen = np.arange(0, len(sample), step)[: given.photos]
-    rows: list[dict[str, Any]] = []
+
+def of_copies(sample: list[Path], photos: int) -> dict[str, Any]:
+    """What is found of copies, a kind of change at a time."""
+    chosen = np.arange(0, len(sample), len(sample) // photos)[:photos]
+    whole, rows = known(images_of(sample), []), []
     originals = list(images_of([sample[number] for number in chosen]))
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     for group, kinds in copies.CHANGES.items():
         for kind in kinds:
             changed = (copies.change(group, kind, number, image) for number, image in enumerate(originals))
+            together = both(whole, known(changed, [], len(sample)))
             start = time.perf_counter()
-            photos = both(whole, known(changed, seconds, len(sample)))
-            making = time.perf_counter() - start
-            start = time.perf_counter()
-            found = duplicate_pairs(photos, silent)
+            found = duplicate_pairs(together, silent)
             place = dict(zip(chosen.tolist(), range(len(sample), len(sample) + len(chosen)), strict=True))
             right = [place.get(pair.a) == pair.b for pair in found.pairs.itertuples()]
-            rows.append({
+            row = {
                 "group": group, "kind": kind, "copies": len(chosen), "found": sum(right),
-                "false": len(right) - sum(right), "kinds": of_kinds(found),
-                "seconds": round(time.perf_counter() - start, 2), "making": round(making, 1),
-            })  # fmt: skip
-            print({key: value for key, value in rows[-1].items() if key != "kinds"}, of_kinds(found), flush=True)
-            record = {
-                "commit": commit, "machine": platform.machine(), "rows": rows, "sets": sets,
-                "fingerprint_ms": round(1000 * float(np.median(seconds)), 2),
+                "false": len(right) - sum(right), "seconds": round(time.perf_counter() - start, 2),
             }  # fmt: skip
-            files.write_json(RESULT, record)
+            rows.append({**row, "kinds": of_kinds(found)})
+            print(row, of_kinds(found), flush=True)
+    return {"rows": rows}
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--photos", type=int, default=300)
+    parser.add_argument("--part", choices=["sets", "copies", "all"], default="all")
+    given = parser.parse_args()
+    sample = sorted((SAMPLE / "cassava/images").iterdir())
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    measured: dict[str, Any] = {"commit": commit, "machine": platform.machine()}
+    if given.part != "copies":
+        measured |= of_sets(sample)
+    if given.part != "sets":
+        measured |= of_copies(sample, given.photos)
+    # The two parts may run beside each other.
+    files.write_json(RESULT, (files.read_json(RESULT) if RESULT.is_file() else {}) | measured)
     print(f"written: {RESULT.relative_to(ROOT)}")
 
 

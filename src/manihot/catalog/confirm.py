@@ -30,7 +30,7 @@ PLACES = 20  # that show something, at least
 # Pixels by which three of four places may have drifted, where few and where many could be measured; and where noise
 # moves many of them this way and that, each for itself, what they may drift together.
 STILL, STILL_OF_MANY, MANY = 0.08, 0.2, 320
-NOISY, TOGETHER = 0.45, 0.07
+NOISY, TOGETHER = 0.3, 0.07
 SHARED = 0.4, 0.1  # least part of the smaller and of the larger picture that both show
 STRETCH = 1.6  # longest to shortest side of a unit square once mapped
 TURN, PART = 3.0, 0.75  # degrees from which a copy is turned; shares of the whole below which it is cropped
@@ -65,6 +65,12 @@ class Likeness:
         still = self.drift <= (STILL_OF_MANY if many else STILL)
         still |= many and self.drift <= NOISY and self.together <= TOGETHER
         return enough and self.share >= SHARE and self.median >= CLEAR and still
+
+    @property
+    def blurred(self) -> bool:
+        """Whether there is too little detail to tell, and what there is is the same: thumbnails say as much."""
+        alike = self.share >= SHARE and self.median >= CLEAR
+        return self.places < PLACES or (self.measured < PLACES and alike)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _confirmed(
         else:
             start = maps[at] * np.array([1, 1, confirm.LONG_SIDE])
         seen = confirm.compare(one, other, start)
-        if seen.same:
+        if seen.same or (number >= 0 and seen.blurred):
             return seen
     return None
 
