@@ -2,8 +2,8 @@
 
     python benchmarks/duplicates.py [--photos 300] [--part sets|copies|all]
 
-Copies are made of photos of the sample (`../shared/data/cassava`, evenly chosen), a kind of change at a time, and looked for
-among them and all other photos of it. What is found in the photos as they are, in two other sets and in drawn photos
+Copies are made of photos of the sample (`../shared/data/cassava`, evenly chosen), a kind of change at a time, and
+looked for among all photos of it. What is found in the photos as they are, in two other sets and in drawn photos
 of one scene is listed pair by pair: look at each. Writes benchmarks/results/duplicates.json.
 """
 

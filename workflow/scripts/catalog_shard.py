@@ -12,9 +12,7 @@ with job(snakemake) as run:
     from manihot.core import files
 
     look = Describer()
-    rows, thumbnails = inspect.catalog_shard(
-        snakemake.input.listing, **run.settings, progress=run.progress, look=look
-    )
+    rows, thumbnails = inspect.catalog_shard(snakemake.input.listing, **run.settings, progress=run.progress, look=look)
     files.write_rows(snakemake.output.table, inspect.COLUMNS, rows)
     with files.atomic(snakemake.output.fingerprints) as temporary, temporary.open("wb") as handle:
         np.save(handle, look.packed(thumbnails))

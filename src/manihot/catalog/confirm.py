@@ -127,10 +127,11 @@ def view_map(number: int, one: Array, other: Array) -> Array:
 
 
 def compare(one: Array, other: Array, start: Array) -> Likeness:
-    """Compare two photos as `shown`, uint8 [2, H, W], given roughly how one lies on the other, float64 [2, 3] in pixels.
+    """Compare two photos as `shown`, uint8 [2, H, W]; `start` float64 [2, 3] says roughly how one lies on the other.
 
-    The map is refined (Evangelidis and Psarakis 2008, then Lucas and Kanade 1981); the larger picture of the two is
-    brought to the scale of the smaller; then every place must correlate with its counterpart, and lie there.
+    It is in pixels. The map is refined (Evangelidis and Psarakis 2008, then Lucas and Kanade 1981); the larger picture
+    of the two is brought to the scale of the smaller; then every place must correlate with its counterpart, and lie
+    there.
     """
     cv2.setNumThreads(1)
     seen = _compared(one[0], other[0], start)
@@ -169,9 +170,7 @@ def _compared(one: Array, other: Array, start: Array) -> Likeness:
     on_source = min(1.0, float(seen.inside.sum() * abs(np.linalg.det(back[:, :2])) / source.size))
     final = cv2.invertAffineTransform(back) if shrinks else back
     shared = (on_source, on_target) if shrinks else (on_target, on_source)
-    return Likeness(
-        seen.places, seen.share, seen.median, seen.drift, seen.together, len(seen.by), shared, final
-    )
+    return Likeness(seen.places, seen.share, seen.median, seen.drift, seen.together, len(seen.by), shared, final)
 
 
 def kind_of(likeness: Likeness) -> tuple[str, float, float]:
@@ -228,10 +227,11 @@ def _refined(source: Array, target: Array, back: Array, factor: float, steps: in
     matrix = np.column_stack([before[:, :2], before @ [rim, rim, 1]]).astype(np.float32)
     try:
         criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, steps, 1e-4)
-        _, matrix = cv2.findTransformECC(inner, small, matrix, cv2.MOTION_AFFINE, criteria, mask, 5)
+        _, found = cv2.findTransformECC(inner, small, matrix, cv2.MOTION_AFFINE, criteria, mask, 5)
     except cv2.error:  # no overlap, or nothing to see
         return back
-    linear = matrix[:, :2].astype(float)
+    matrix = np.asarray(found, float)
+    linear = matrix[:, :2]
     better = _scaled(np.column_stack([linear, matrix[:, 2] - linear @ [rim, rim]]), 1 / factor)
     return better if _plausible(better) and _moved(better, back, target.shape) <= FAR else back
 

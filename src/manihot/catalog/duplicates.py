@@ -44,9 +44,10 @@ class Photos:
 class Found:
     """The pairs, and what the search left out.
 
-    `pairs` has the columns `a`, `b` (a < b), `kind`, `distance` (bits of the hash), `angle` (degrees by which `b` is
-    turned against `a`, after a mirror where there is one) and `scale` (of `b` against `a`), sorted. `compared` counts the
-    pairs that were looked at, `crowded` the photos that look like so many others that not all pairs of them were.
+    `pairs` has the columns `a`, `b` (a < b), `kind`, `distance` (bits of the hash), `angle` (degrees, clockwise, by
+    which `b` is turned against `a`, after a mirror left to right where there is one) and `scale` (of `b` against `a`,
+    both with long sides of one length), sorted. `compared` counts the pairs that were looked at, `crowded` the photos
+    that look like so many others that not all pairs of them were.
     """
 
     pairs: pd.DataFrame
@@ -82,9 +83,7 @@ def duplicate_pairs(photos: Photos, progress: Step, sides: Array | None = None) 
     return Found(pairs.sort_values(["a", "b"], ignore_index=True), compared, crowded)
 
 
-def _changed(
-    photos: Photos, rows: Array, progress: Step, sides: Array | None
-) -> tuple[pd.DataFrame, int, int]:
+def _changed(photos: Photos, rows: Array, progress: Step, sides: Array | None) -> tuple[pd.DataFrame, int, int]:
     """The pairs among first copies `rows`, how many were looked at, and how many photos look like too many others."""
     by_features = candidates.candidates(photos.prints, rows, progress)
     a, b, number, crowded = views.alike(photos.prints.thumbnails, rows, progress)
@@ -113,7 +112,6 @@ def _confirmed(
     photos: Photos, pair: tuple[int, int], ways: Sequence[tuple[int, int]], maps: Array
 ) -> confirm.Likeness | None:
     """What a comparison of two photos sees, if it takes them for one picture; `ways` say how they may lie."""
-    # The same whichever of the two comes first: the smaller digest is the one that is compared with the other.
     one, other = (photos.show(number) for number in pair)
     for number, at in ways:
         if number >= 0:
@@ -127,11 +125,11 @@ def _confirmed(
 
 
 def summary_of(found: Found, photos: int) -> dict[str, Any]:
-    """What a search among so many photos says of itself: counts, pairs by kind, and a `remark` in words where needed."""
+    """What a search among so many photos says of itself: counts, pairs by kind, a `remark` in words where needed."""
     kinds = found.pairs["kind"].value_counts()
     remark = (
-        f"{found.crowded:,} of {photos:,} photos look like so many others that only the most alike pairs were compared: "
-        "copies among these may be missing"
+        f"{found.crowded:,} of {photos:,} photos look like so many others that only the most alike pairs of them "
+        "were compared: copies among these may be missing"
         if found.crowded
         else ""
     )

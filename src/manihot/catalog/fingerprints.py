@@ -124,7 +124,7 @@ def local_features(grey: Array) -> tuple[Array, Array]:
     """
     cv2.setNumThreads(1)
     codes, places = np.zeros(FEATURES, np.uint64), np.zeros((FEATURES, 4), np.uint8)
-    sift = cv2.SIFT_create(nfeatures=DETECTED, contrastThreshold=0.01, edgeThreshold=12)
+    sift = cv2.SIFT.create(nfeatures=DETECTED, contrastThreshold=0.01, edgeThreshold=12)
     points = sift.detect(grey, None)
     table = np.array([(*p.pt, p.size, p.angle, p.response) for p in points]).reshape(-1, 5)
     chosen = _spread(table, grey.shape)

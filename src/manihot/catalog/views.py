@@ -68,8 +68,8 @@ def alike(thumbnails: Array, rows: Array, progress: Step) -> tuple[Array, Array,
         some = np.arange(start, min(start + 64 * BATCH, len(a)))
         turned = view(thumbnails[a[some]], number[some])
         wanted = np.where(crowded[a[some]] | crowded[b[some]], *LIKE[::-1])
-        near = likeness(turned, thumbnails[b[some]]) >= wanted
-        some, turned = some[near], turned[near]
+        similar = likeness(turned, thumbnails[b[some]]) >= wanted
+        some, turned = some[similar], turned[similar]
         for begin in range(0, len(some), BATCH):
             batch = some[begin : begin + BATCH]
             same[batch] = same_picture(turned[begin : begin + BATCH], thumbnails[b[batch]])

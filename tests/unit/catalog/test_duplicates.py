@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from manihot.catalog import candidates, confirm, duplicates, views
+from manihot.catalog import candidates, confirm, views
 from manihot.catalog.duplicates import Photos, duplicate_pairs, group_of, pairs_between, summary_of
 from manihot.catalog.fingerprints import Describer
 from manihot.catalog.inspect import perceptual_hashes
@@ -116,7 +116,9 @@ def test_augmented_copies_of_drawn_pictures_are_found(group, kind):
     if group in {"encoded again", "colour", "noise", "stamp"}:
         assert kinds == {"near"}
     if group == "crop":
-        assert kinds == ({"mirrored"} if "mirrored" in kind else {"cropped"} if "60" in kind else {"near", "cropped"} & kinds)
+        assert kinds == (
+            {"mirrored"} if "mirrored" in kind else {"cropped"} if "60" in kind else {"near", "cropped"} & kinds
+        )
 
 
 @pytest.mark.slow
@@ -186,14 +188,20 @@ def test_the_first_copy_stands_for_exact_ones():
 def test_a_pair_says_how_one_photo_lies_on_the_other():
     image = drawn(3)
     middle = image.crop((64, 48, 256, 192))
-    pairs = found([image, image.rotate(-30, Image.Resampling.BICUBIC), middle, image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)])
+    pairs = found(
+        [image, image.rotate(-30, Image.Resampling.BICUBIC), middle, image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)]
+    )
     told = {pair.b: (pair.kind, pair.angle, pair.scale) for pair in pairs.itertuples() if pair.a == 0}
     assert told[1] == ("turned", pytest.approx(30, abs=0.5), pytest.approx(1, abs=0.01))
     assert told[2][0] == "cropped" and told[2][2] == pytest.approx(320 / 192, abs=0.02)
     assert told[3] == ("mirrored", pytest.approx(180, abs=0.5), pytest.approx(1, abs=0.01))
 
 
-POOL = [change(drawn(seed)) for seed in range(5) for change in (lambda i: i, lambda i: encoded(i.rotate(90, expand=True), 60))]
+POOL = [
+    change(drawn(seed))
+    for seed in range(5)
+    for change in (lambda i: i, lambda i: encoded(i.rotate(90, expand=True), 60))
+]
 KNOWN = photos(POOL)
 
 
@@ -241,7 +249,9 @@ def test_an_exact_copy_in_another_set_is_found():
 def test_the_same_photos_give_the_same_pairs_with_any_number_of_threads(monkeypatch):
     import cv2
 
-    images = [copies.change("angle", "10 to 80, black", n // 2, drawn(n // 2)) if n % 2 else drawn(n // 2) for n in range(8)]
+    images = [
+        copies.change("angle", "10 to 80, black", n // 2, drawn(n // 2)) if n % 2 else drawn(n // 2) for n in range(8)
+    ]
     first = photos(images)
     cv2.setNumThreads(4)
     again = photos(images)
