@@ -1,6 +1,6 @@
 """How the stages grow: small synthetic photos through the workflow's own rules, a line a number of photos.
 
-    python benchmarks/growth.py [--photos 1000 10000 100000] [--cores 2] [--folder FOLDER] [--search N N …] [--only-search]
+    python benchmarks/growth.py [--photos 1000 10000 100000] [--cores 2] [--folder FOLDER] [--search …] [--only-search]
 
 Each run renders its photos (64 x 48 pixels, all different) and runs a study of them: first up to the catalog and the
 pixels of every shard, then, with two experiments of two folds and one epoch, up to the report. It prints a row a run
