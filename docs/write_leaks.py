@@ -46,8 +46,8 @@ The report and `duplicates.json` then say of how many photos that is true.
 MADE = """\
 ## How much of it is found
 
-`benchmarks/duplicates.py` makes copies of {copies} photos of the cassava sample, a kind of change at a time, and looks for
-them among all 1,500. {machine}
+`benchmarks/duplicates.py` makes copies of {copies} photos of the cassava sample, a kind of change at a time, and
+looks for them among all 1,500. {machine}
 
 | change | found | share | made up | named |
 |---|---|---|---|---|
@@ -69,9 +69,9 @@ JUDGED = {
 GROWTH = """
 ## What it costs
 
-A fingerprint took {ms} ms a photo on one core, beside the decoding. A pair of candidates takes some 10 to 40 ms: both photos
-are opened. Candidates of made-up fingerprints (`benchmarks/growth.py --only-search`), of which one in 20 is a copy of
-another; two cores of an AMD EPYC that other work shared, one of them used:
+A fingerprint took {ms} ms a photo on one core, beside the decoding. A pair of candidates takes some 10 to 40 ms: both
+photos are opened. Candidates of made-up fingerprints (`benchmarks/growth.py --only-search`), of which one in 20 is a
+copy of another; two cores of an AMD EPYC that other work shared, one of them used:
 
 | photos | which | features | thumbnails | peak memory | pairs to look at | copies among them | in a crowd |
 |---|---|---|---|---|---|---|---|
