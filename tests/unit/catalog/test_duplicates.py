@@ -157,6 +157,18 @@ def test_photos_of_one_scene_are_not_one_picture():
     assert found([copies.scene(number) for number in range(40)]).empty
 
 
+def test_one_thing_seen_from_another_place_is_not_a_copy():
+    """Nearly all of it agrees, but no turn, scale, shift and squeeze takes all of it along."""
+    images = [ImageEnhance.Contrast(resized(drawn(seed), 2)).enhance(1.5) for seed in range(4)]
+    seen = [
+        image.transform(
+            image.size, Image.Transform.PERSPECTIVE, (1, 0, 0, 0, 1, 0, 6e-5, -6e-5), Image.Resampling.BICUBIC
+        )
+        for image in images
+    ]
+    assert found(images + seen).empty
+
+
 def test_leaves_on_one_background_are_not_one_picture():
     """Almost all is the same in scans: what differs is a small part."""
     ground = np.asarray(drawn(1).resize((64, 64)).convert("L"), float)
