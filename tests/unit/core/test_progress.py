@@ -14,4 +14,4 @@ def test_each_piece_of_work_has_a_time_left_of_its_own(monkeypatch):
         line(done, total)
     lines = terminal.getvalue().splitlines()
     assert lines[1] == "job: 2/4, 20.0 s left"
-    assert lines[3:] == ["job: 1/5", "job: 2/5, 60.0 s left"]
+    assert lines[3:] == ["job: 1/5", "job: 2/5, 1.0 min left"]
