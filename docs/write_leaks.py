@@ -62,7 +62,7 @@ The same search in photos as they are. Each pair that was found was looked at.
 """
 JUDGED = {
     "cassava": "",
-    "species": "the same photo twice, pixel by pixel, under two names",
+    "species": "one photo under two names, the same to the pixel",
     "corn": "",
     "one scene, drawn": "",
 }

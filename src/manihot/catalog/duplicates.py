@@ -102,7 +102,7 @@ def _changed(photos: Photos, rows: Array, progress: Step, sides: Array | None) -
         if seen is not None:
             bits = int(np.bitwise_count(photos.hashes[one] ^ photos.hashes[other]))
             kind, angle, scale = confirm.kind_of(seen)
-            found.append((one, other, kind, bits, round(angle, 1), round(scale, 3)))
+            found.append((one, other, kind, bits, round(angle, 1) % 360, round(scale, 3)))
         progress(done, len(starts), "pairs of photos compared")
     columns = ["a", "b", "kind", "distance", "angle", "scale"]
     return pd.DataFrame(found, columns=columns), len(starts), int((by_features.crowded | crowded).sum())

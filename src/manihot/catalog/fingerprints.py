@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import cv2
@@ -81,7 +81,7 @@ def joined(*parts: Fingerprints) -> Fingerprints:
 
 
 class Describer:
-    """Collects the features of photos, one after the other, and the seconds that this takes."""
+    """Collects the features of photos, one after the other, and the seconds of a core that this takes."""
 
     def __init__(self) -> None:
         self.found: dict[int, tuple[Array, Array]] = {}
@@ -89,9 +89,9 @@ class Describer:
 
     def __call__(self, index: int, photo: Image.Image) -> None:
         """Take in the photo of number `index`, as decoded."""
-        start = perf_counter()
+        start = thread_time()
         self.found[index] = local_features(shrunk(photo, LONG_SIDE))
-        self.seconds += perf_counter() - start
+        self.seconds += thread_time() - start
 
     def packed(self, thumbnails: Array) -> Array:
         """The fingerprints uint8 [N, 1792] of N photos with these `thumbnails` uint8 [N, 32, 32].
