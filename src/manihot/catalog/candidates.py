@@ -110,13 +110,14 @@ def _meetings(prints: Fingerprints, rows: Array, progress: Step) -> tuple[Array,
 
 def _sorted_keys(codes: Array, valid: Array, table: int) -> Array:
     """(bucket << 32 | feature) of the features `valid` that are not alone in their bucket, uint64, sorted."""
-    keys = bucket_keys(codes[valid], table)
-    keys <<= np.uint64(32)
-    keys |= valid
+    keys = np.empty(len(valid), np.uint64)
+    for start in range(0, len(valid), CHUNK):  # a piece at a time: each step is a copy of all otherwise
+        some = valid[start : start + CHUNK]
+        keys[start : start + CHUNK] = (bucket_keys(codes[some], table) << np.uint64(32)) | some
     keys.sort()
     same = np.empty(len(keys) + 1, bool)
     same[[0, -1]] = False
-    for start in range(0, len(keys) - 1, CHUNK):  # a piece at a time: it is a copy of all otherwise
+    for start in range(0, len(keys) - 1, CHUNK):
         some = keys[start : start + CHUNK + 1] >> np.uint64(32)
         same[start + 1 : start + len(some)] = some[1:] == some[:-1]
     return keys[same[1:] | same[:-1]]
