@@ -1,15 +1,19 @@
 """How the stages grow: small synthetic photos through the workflow's own rules, a line a number of photos.
 
-    python benchmarks/growth.py [--photos 1000 10000 100000] [--cores 2] [--folder FOLDER]
+    python benchmarks/growth.py [--photos 1000 10000 100000] [--cores 2] [--folder FOLDER] [--search …] [--only-search]
 
 Each run renders its photos (64 x 48 pixels, all different) and runs a study of them: first up to the catalog and the
 pixels of every shard, then, with two experiments of two folds and one epoch, up to the report. It prints a row a run
 and writes benchmarks/results/growth.json. Seconds of a stage are those of its jobs added up; `listing` is a run with
 nothing to do, in which the main process lists all photos.
+
+`--search` are numbers of photos whose search for copies is measured on made-up fingerprints (searching.py), each of
+photos that differ and, up to 100,000, of photos that share a background; a million takes some minutes.
 """
 
 import argparse
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -100,13 +104,33 @@ def measure(folder: Path, photos: int, cores: int) -> dict[str, float]:
     return {key: round(value, 3) for key, value in row.items()}
 
 
+def searches(numbers: list[int]) -> list[dict[str, float]]:
+    """A row a search for copies among made-up fingerprints."""
+    rows = []
+    for number in numbers:
+        for kind in ("different", "alike") if number <= 100_000 else ("different",):
+            command = [sys.executable, str(ROOT / "benchmarks/searching.py"), str(number), kind]
+            text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            rows.append(json.loads(text))
+            print(rows[-1], flush=True)
+    return rows
+
+
 def main() -> None:
     """Measure every number of photos that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=int, nargs="+", default=[1000, 10_000, 100_000])
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="where photos and results go (default: a temporary folder)")
+    parser.add_argument("--search", type=int, nargs="+", default=[10_000, 100_000], help="of made-up fingerprints")
+    parser.add_argument("--only-search", action="store_true", help="leave the rest of the result as it is")
     given = parser.parse_args()
+    target = ROOT / "benchmarks" / "results" / "growth.json"
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    found = {"search": searches(given.search), "search_commit": commit}
+    if given.only_search:
+        files.write_json(target, files.read_json(target) | found)
+        return
     rows = []
     for photos in given.photos:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
@@ -114,9 +138,7 @@ def main() -> None:
         if len(rows) == 1:
             print(" ".join(f"{key:>22}" for key in rows[0]))
         print(" ".join(f"{value:>22}" for value in rows[-1].values()), flush=True)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    target = ROOT / "benchmarks" / "results" / "growth.json"
-    files.write_json(target, {"cores": given.cores, "commit": commit, "rows": rows})
+    files.write_json(target, {"cores": given.cores, "commit": commit, "rows": rows, **found})
     print(f"written: {target.relative_to(ROOT)}")
 
 

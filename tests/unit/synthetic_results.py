@@ -169,13 +169,14 @@ def _dataset(
     ]
     table = table[[*columns, "hash", "status", "copies", "group", *FACTS]]
     files.write_table(results / f"catalog/{dataset}.csv", table)
-    pairs = [(0, 1, "exact", 0), (29, 30, "near", 3)] if dataset == "leaves" else []
+    pairs = [(0, 1, "exact", 0, 0.0, 1.0), (29, 30, "near", 3, 0.0, 1.0)] if dataset == "leaves" else []
     ids, labels = table["image_id"], table["label"].where(table.index != 30, "0")
     files.write_rows(
         results / f"catalog/{dataset}/duplicates.csv",
-        ["image_id_a", "image_id_b", "label_a", "label_b", "kind", "distance"],
-        [[ids[a], ids[b], labels[a], labels[b], kind, distance] for a, b, kind, distance in pairs],
+        ["image_id_a", "image_id_b", "label_a", "label_b", "kind", "distance", "angle", "scale"],
+        [[ids[a], ids[b], labels[a], labels[b], *change] for a, b, *change in pairs],
     )
+    files.write_json(results / f"catalog/{dataset}/duplicates.json", {"remark": ""})
     return table
 
 

@@ -289,6 +289,8 @@ def shown(results: Path, text: str) -> Page:
         "label_b": names[1],
         "kind": "near",
         "distance": 1,
+        "angle": 0.0,
+        "scale": 1.0,
     }
     files.write_rows(results / "catalog/leaves/duplicates.csv", list(pair), [pair])
     split = table.assign(role="pool", fold=1)[["dataset", "image_id", "label", "group", "role", "fold"]]

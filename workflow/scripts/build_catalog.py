@@ -12,18 +12,19 @@ with job(snakemake) as run:
     from manihot.core.tables import read_photos
 
     settings, labels = dict(run.settings), read_photos(snakemake.input.labels)
-    root = Path(settings.pop("root"))
     if settings.pop("site_from_exif"):
         from manihot.catalog.places import places
 
-        labels["site"] = places(root, labels["image_id"].tolist(), run.progress)
-    table, pairs = build_catalog(
+        labels["site"] = places(Path(settings["root"]), labels["image_id"].tolist(), run.progress)
+    table, pairs, summary = build_catalog(
         labels,
         [read_properties(path) for path in snakemake.input.tables],
-        [np.load(path) for path in snakemake.input.thumbnails],
+        [np.load(path, mmap_mode="r") for path in snakemake.input.fingerprints],
         snakemake.wildcards.dataset,
         **settings,
+        progress=run.progress,
     )
     files.write_table(snakemake.output.table, table)
     files.write_table(snakemake.output.pairs, pairs)
+    files.write_json(snakemake.output.summary, summary)
     run.cost |= {"photos": len(table)}

@@ -1,59 +1,142 @@
-"""Photos that show the same picture: candidates by perceptual hash, confirmed on thumbnails.
+"""Photos that show the same picture: candidates by their fingerprints, each confirmed on the photos themselves.
 
-Found: copies, and copies that were re-encoded, resized, brightened or cropped by a few per cent.
-Not found: mirrored, turned or heavily edited copies.
+Found: copies that were encoded again, resized, recoloured, mirrored, turned by any angle, cropped, or given noise,
+a border or a stamp. Photos of one plant from slightly different places are not copies.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from manihot.catalog import candidates, confirm, views
+from manihot.catalog.fingerprints import Fingerprints, joined
+from manihot.catalog.inspect import open_photo
+
 Array = NDArray[Any]
+Step = Callable[[int, int, str], None]
 
-SIDE = 32  # of a thumbnail, pixels
-# Chosen on 1,500 field photos, of which 200 were re-encoded, resized, cropped and brightened, and on 580
-# scanned leaves that share their backgrounds. No two different field photos leave less than 0.88 unexplained.
-HASH_BITS = 16  # of 64 that may differ
-LOOKS_ALIKE = 0.7  # correlation of the halved thumbnails, before anything is aligned
-UNEXPLAINED_IN_PLACE = 0.12
-UNEXPLAINED_ALIGNED = 0.03  # stricter: an alignment is four more chances to agree
-FLAT = 2.0  # standard deviation in grey levels below which a halved thumbnail shows nothing to compare
-LARGEST_SHIFT = 2.0  # of a thumbnail's edge, pixels: a crop of about 6 % a side
-BORDER = 3  # pixels that a crop may have cut away
-TILE = 10
-NOISE = 2.0  # variance of a tile that is no structure, grey levels squared
-ROWS, COLUMNS, BATCH = 256, 8192, 64  # of hashes, and of pairs, at a time: bounds the memory, fits the caches
-
-_GRID = np.arange(SIDE, dtype=np.float32)
-_FROM_CENTRE = (_GRID - (SIDE - 1) / 2) / ((SIDE - 1) / 2)  # -1 to 1
-_INSIDE = slice(BORDER, SIDE - BORDER)
-_STARTS = np.arange(0, SIDE - 2 * BORDER - TILE + 1, 4)[:, None]  # of the tiles, which overlap
-_COLUMNS = np.arange(SIDE - 2 * BORDER)
-# Averages over the tiles.
-_TILES = ((_STARTS <= _COLUMNS) & (_COLUMNS < _STARTS + TILE)).astype(np.float32) / np.float32(TILE)
+KINDS = ("exact", "near", "mirrored", "turned", "cropped")
+KEPT_OPEN = 2048  # pictures, of at most 128 kB each
 
 
-def duplicate_pairs(digests: Array, hashes: Array, thumbnails: Array) -> pd.DataFrame:
-    """The pairs of rows that show the same picture: columns `a`, `b` (a < b), `kind`, `distance`, sorted.
+@dataclass(frozen=True)
+class Photos:
+    """What the search knows of N photos: SHA-256 `digests` and perceptual `hashes` (uint64) [N], their `prints`.
 
-    `digests` [N] are the files' SHA-256, `hashes` uint64 [N], `thumbnails` uint8 [N, 32, 32]. `kind` is
-    `exact` (each copy is paired with its first one) or `near` (first copies only); `distance` is in bits of
-    the hash.
+    `show` opens the photo of a number, as `confirm.shown` makes it small.
     """
-    _, first, place = np.unique(digests, return_index=True, return_inverse=True)
-    copies = np.flatnonzero(first[place] != np.arange(len(digests)))
-    exact = pd.DataFrame({"a": first[place][copies], "b": copies, "kind": "exact", "distance": 0})
 
-    rows = np.sort(first)
-    a, b = rows[np.concatenate([np.empty((0, 2), np.int64), *_near(hashes[rows], thumbnails[rows])])].T
-    near = pd.DataFrame({"a": a, "b": b, "kind": "near", "distance": np.bitwise_count(hashes[a] ^ hashes[b])})
-    return pd.concat([exact, near]).astype({"distance": int}).sort_values(["a", "b"], ignore_index=True)
+    digests: Array
+    hashes: Array
+    prints: Fingerprints
+    show: Callable[[int], Array]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The pairs, and what the search left out.
+
+    `pairs` has the columns `a`, `b` (a < b), `kind`, `distance` (bits of the hash), `angle` (degrees, clockwise, by
+    which `b` is turned against `a`, after a mirror left to right where there is one) and `scale` (of `b` against `a`,
+    both with long sides of one length), sorted. `compared` counts the pairs that were looked at, `crowded` the photos
+    that look like so many others that not all pairs of them were.
+    """
+
+    pairs: pd.DataFrame
+    compared: int
+    crowded: int
+
+
+def opener(paths: Sequence[Path], max_pixels: int) -> Callable[[int], Array]:
+    """The function `Photos.show` for photos at `paths`; the ones seen last stay in memory."""
+
+    @lru_cache(KEPT_OPEN)
+    def show(number: int) -> Array:
+        return confirm.shown(open_photo(paths[number], max_pixels, confirm.LONG_SIDE))
+
+    return show
+
+
+def duplicate_pairs(photos: Photos, progress: Step, sides: Array | None = None) -> Found:
+    """The pairs of photos that show the same picture.
+
+    `kind` is `exact` (the same bytes; each copy is paired with its first one), or, of first copies only, `near`
+    (encoded again, resized, recoloured, slightly cropped, noise, a border, a stamp), `mirrored`, `turned` or
+    `cropped`. With `sides` [N] only pairs whose photos have different ones are looked for.
+    """
+    _, first, place = np.unique(photos.digests, return_index=True, return_inverse=True)
+    copies = np.flatnonzero(first[place] != np.arange(len(place)))
+    if sides is not None:
+        copies = copies[sides[copies] != sides[first[place[copies]]]]
+    exact = pd.DataFrame({"a": first[place][copies], "b": copies, "kind": "exact", "distance": 0})
+    changed, compared, crowded = _changed(photos, np.sort(first), progress, sides)
+    pairs = pd.concat([exact.assign(angle=0.0, scale=1.0), changed])
+    pairs = pairs.astype({"a": int, "b": int, "distance": int, "angle": float, "scale": float})
+    return Found(pairs.sort_values(["a", "b"], ignore_index=True), compared, crowded)
+
+
+def _changed(photos: Photos, rows: Array, progress: Step, sides: Array | None) -> tuple[pd.DataFrame, int, int]:
+    """The pairs among first copies `rows`, how many were looked at, and how many photos look like too many others."""
+    by_features = candidates.candidates(photos.prints, rows, progress)
+    a, b, number, crowded = views.alike(photos.prints.thumbnails, rows, progress)
+    table = pd.concat(
+        [
+            pd.DataFrame({"a": a, "b": b, "view": number, "at": -1}),
+            pd.DataFrame({"a": by_features.a, "b": by_features.b, "view": -1, "at": np.arange(len(by_features.a))}),
+        ]
+    ).sort_values(["a", "b", "view"], ascending=[True, True, False])
+    if sides is not None:
+        table = table[sides[table["a"]] != sides[table["b"]]]
+    starts = {pair: list(zip(some["view"], some["at"], strict=True)) for pair, some in table.groupby(["a", "b"])}
+    found = []
+    for done, ((one, other), ways) in enumerate(starts.items(), 1):
+        seen = _confirmed(photos, (one, other), ways, by_features.maps)
+        if seen is not None:
+            bits = int(np.bitwise_count(photos.hashes[one] ^ photos.hashes[other]))
+            kind, angle, scale = confirm.kind_of(seen)
+            found.append((one, other, kind, bits, round(angle, 1) % 360, round(scale, 3)))
+        progress(done, len(starts), "pairs of photos compared")
+    columns = ["a", "b", "kind", "distance", "angle", "scale"]
+    return pd.DataFrame(found, columns=columns), len(starts), int((by_features.crowded | crowded).sum())
+
+
+def _confirmed(
+    photos: Photos, pair: tuple[int, int], ways: Sequence[tuple[int, int]], maps: Array
+) -> confirm.Likeness | None:
+    """What a comparison of two photos sees, if it takes them for one picture; `ways` say how they may lie."""
+    one, other = (photos.show(number) for number in pair)
+    for number, at in ways:
+        if number >= 0:
+            start = confirm.view_map(number, one, other)
+        else:
+            start = maps[at] * np.array([1, 1, confirm.LONG_SIDE])
+        seen = confirm.compare(one, other, start)
+        if seen.same or (number >= 0 and seen.blurred):
+            return seen
+    return None
+
+
+def summary_of(found: Found, photos: int) -> dict[str, Any]:
+    """What a search among so many photos says of itself: counts, pairs by kind, a `remark` in words where needed."""
+    kinds = found.pairs["kind"].value_counts()
+    remark = (
+        f"{found.crowded:,} of {photos:,} photos look like so many others that only the most alike pairs of them "
+        "were compared: copies among these may be missing"
+        if found.crowded
+        else ""
+    )
+    by_kind = {kind: int(kinds.get(kind, 0)) for kind in KINDS}
+    return {
+        "photos": photos, "pairs": by_kind, "compared": found.compared, "crowded": found.crowded, "remark": remark,
+    }  # fmt: skip
 
 
 def group_of(count: int, a: Array, b: Array) -> Array:
@@ -64,116 +147,22 @@ def group_of(count: int, a: Array, b: Array) -> Array:
     return first[group]
 
 
-def _near(hashes: Array, thumbnails: Array) -> Iterator[Array]:
-    """Near-duplicate pairs int64 [M, 2], block by block."""
-    halved = thumbnails.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4), dtype=np.float32)
-    halved = halved.reshape(len(thumbnails), (SIDE // 2) ** 2)
-    halved -= halved.mean(axis=1, keepdims=True)
-    spread = np.linalg.norm(halved, axis=1, keepdims=True)
-    halved /= np.maximum(spread, 1e-6)
-    halved[spread[:, 0] < FLAT * SIDE / 2] = 0  # like nothing, not even itself
-    for pairs in _close_hashes(hashes):
-        for start in range(0, len(pairs), 64 * BATCH):
-            some = pairs[start : start + 64 * BATCH]
-            some = some[np.einsum("ij,ij->i", *halved[some.T]) >= LOOKS_ALIKE]
-            for begin in range(0, len(some), BATCH):
-                batch = some[begin : begin + BATCH]
-                yield batch[same_picture(*thumbnails[batch.T])]
+def pairs_between(one: Photos, other: Photos, progress: Step) -> Found:
+    """The pairs of a photo `a` of one data set and a photo `b` of another that show the same picture.
 
-
-def _close_hashes(hashes: Array) -> Iterator[Array]:
-    """Pairs int64 [M, 2] (a < b) of hashes that differ in `HASH_BITS` or fewer; every pair is compared."""
-    for top in range(0, len(hashes), ROWS):
-        rows = hashes[top : top + ROWS, None]
-        for left in range(top, len(hashes), COLUMNS):
-            near = np.bitwise_count(rows ^ hashes[None, left : left + COLUMNS]) <= HASH_BITS
-            a, b = np.divmod(np.flatnonzero(near), near.shape[1])
-            pairs = np.stack([a + top, b + left], axis=1)
-            yield pairs[pairs[:, 0] < pairs[:, 1]]
-
-
-def same_picture(one: Array, other: Array) -> Array:
-    """Whether two thumbnails uint8 [K, 32, 32] show one picture, bool [K], in either order.
-
-    One is fitted to the other by a quadratic tone curve, as it lies and after a small crop; the same picture
-    leaves next to nothing unexplained in any part of it.
+    As `duplicate_pairs`, but that `a` and `b` are each counted in their own set.
     """
-    a, b = (gaussian_filter(x.astype(np.float32), 0.8, axes=(1, 2)) for x in (one, other))
-    source, target = np.concatenate([a, b]), np.concatenate([b, a])
-    same = _unexplained(source, target) <= UNEXPLAINED_IN_PLACE
-    window = _align(source, target)
-    aligned = _unexplained(_resample(source, window), target) <= UNEXPLAINED_ALIGNED
-    same |= aligned & _is_crop(window)
-    return same[: len(one)] | same[len(one) :]
+    count = len(one.digests)
 
+    def show(number: int) -> Array:
+        return one.show(number) if number < count else other.show(number - count)
 
-def _fit(columns: list[Array], target: Array) -> tuple[Array, Array]:
-    """Least squares of each `target` [K, S, S] on its `columns`: coefficients [K, C], residuals [K, S, S]."""
-    basis = np.stack([np.ones_like(target), *columns], axis=-1).reshape(len(target), -1, len(columns) + 1)
-    wanted = target.reshape(len(target), -1, 1)
-    transposed = basis.swapaxes(1, 2)
-    # The small ridge keeps a thumbnail without structure solvable.
-    normal = transposed @ basis + np.float32(0.01) * np.eye(basis.shape[2], dtype=np.float32)
-    coefficients = np.linalg.solve(normal.astype(float), (transposed @ wanted).astype(float))
-    residual = wanted - basis @ coefficients.astype(np.float32)
-    return coefficients[..., 0], residual.reshape(target.shape)
-
-
-def _tone(image: Array) -> list[Array]:
-    """The terms of a quadratic tone curve: contrast, and the bend that clipped highlights make."""
-    scaled = (image[:, _INSIDE, _INSIDE] - 128) / 64
-    return [scaled, scaled**2]
-
-
-def _unexplained(source: Array, target: Array) -> Array:
-    """The largest share of a tile's variance, float [K], that the tone curve of `source` leaves in `target`.
-
-    A tile at a time: scans that share a background agree almost everywhere but where the leaf lies.
-    """
-    inside = target[:, _INSIDE, _INSIDE]
-    _, residual = _fit(_tone(source), inside)
-
-    def mean(image: Array) -> Array:
-        return _TILES @ image @ _TILES.T
-
-    share = mean(residual**2) / (mean(inside**2) - mean(inside) ** 2 + NOISE)
-    return share.max(axis=(1, 2))
-
-
-def _align(source: Array, target: Array) -> Array:
-    """The window of `source` that `target` shows, [4, K]: shift and stretch of columns, then of rows.
-
-    In pixels at the edge. Two steps of Lucas and Kanade (1981), the tone curve fitted along.
-    """
-    window = np.zeros((4, len(source)), np.float32)
-    for _ in range(2):
-        moved = _resample(source, window)
-        down, right = (slope[:, _INSIDE, _INSIDE] for slope in np.gradient(moved, axis=(1, 2)))
-        inner = _FROM_CENTRE[_INSIDE]
-        motion = [right, right * inner, down, down * inner[:, None]]
-        coefficients, _ = _fit([*_tone(moved), *motion], target[:, _INSIDE, _INSIDE])
-        contrast = coefficients[:, 1] / 64
-        contrast = np.where(np.abs(contrast) < 0.2, 1, contrast)
-        step = np.clip(coefficients[:, 3:] / contrast[:, None], -LARGEST_SHIFT, LARGEST_SHIFT)
-        window = np.clip(window + step.T, -LARGEST_SHIFT, LARGEST_SHIFT).astype(np.float32)
-    return window
-
-
-def _is_crop(window: Array) -> Array:
-    """Whether a window lies inside its source on all four sides, or outside on all four, to 0.2 pixels."""
-    before = window[::2] - window[1::2]
-    after = window[::2] + window[1::2]
-    return (np.minimum(before, -after).min(axis=0) >= -0.2) | (np.maximum(before, -after).max(axis=0) <= 0.2)
-
-
-def _resample(image: Array, window: Array) -> Array:
-    """The `window` [4, K] of `image` [K, 32, 32] on the full grid, by cubic convolution (Keys 1981)."""
-
-    def weights(shift: Array, stretch: Array) -> Array:
-        places = np.clip(_GRID + shift[:, None] + stretch[:, None] * _FROM_CENTRE, 0, SIDE - 1)
-        x = np.abs(places[:, :, None] - _GRID)
-        near, far = 1.5 * x**3 - 2.5 * x**2 + 1, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-        kernel = np.where(x < 1, near, np.where(x < 2, far, 0))
-        return kernel / kernel.sum(axis=2, keepdims=True)
-
-    return weights(*window[2:]) @ image @ weights(*window[:2]).swapaxes(1, 2)
+    both = Photos(
+        np.concatenate([one.digests, other.digests]),
+        np.concatenate([one.hashes, other.hashes]),
+        joined(one.prints, other.prints),
+        show,
+    )
+    sides = np.arange(len(both.digests)) >= count
+    found = duplicate_pairs(both, progress, sides)
+    return Found(found.pairs.assign(b=found.pairs["b"] - count), found.compared, found.crowded)

@@ -6,6 +6,7 @@ import stat
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +51,16 @@ class UnusableError(Exception):
     """Why a photo cannot be used, in a few words: its status in the catalog."""
 
 
-def open_photo(path: StrPath, max_pixels: int) -> Image.Image:
+def open_photo(path: StrPath, max_pixels: int, draft: int = 0) -> Image.Image:
     """The first frame of a photo, upright, as an RGB image; what is transparent becomes white.
+
+    With `draft` a JPEG may come smaller than it is, its short side not below so many pixels: that decodes faster.
 
     Raises:
         UnusableError: it is missing, unreadable, damaged, too small, or has more than `max_pixels` pixels
             (checked before it is decoded).
     """
-    with _opened(Path(path), max_pixels) as image:
+    with _opened(Path(path), max_pixels, draft) as image:
         return to_rgb(image)
 
 
@@ -98,25 +101,36 @@ def perceptual_hashes(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def catalog_shard(
-    listing: StrPath, root: StrPath, max_pixels: int, progress: Callable[[int, int, str], None]
+    listing: StrPath,
+    root: StrPath,
+    max_pixels: int,
+    progress: Callable[[int, int, str], None],
+    look: Callable[[int, Image.Image], None] | None = None,
 ) -> tuple[list[dict[str, Any]], NDArray[np.uint8]]:
     """The properties (`COLUMNS`) of a listing's photos, in its order, and their grey thumbnails uint8 [N, 32, 32].
 
     `status` is `ok` or why the photo is set aside; what is not known of it is 0 or empty, its thumbnail
     black. Width and height are those of the upright photo, the mode is as stored. No photo makes it raise.
+    `look` is shown each usable photo, as RGB, with its place in the listing.
     """
     image_ids = [row["image_id"] for row in files.read_rows(listing)]
     thumbnails = np.zeros((len(image_ids), THUMBNAIL, THUMBNAIL), np.uint8)
     rows = []
     for index, image_id in enumerate(image_ids):
-        rows.append(_properties(Path(root), image_id, max_pixels, thumbnails[index]))
+        rows.append(_properties(Path(root), image_id, max_pixels, thumbnails[index], look and partial(look, index)))
         progress(index + 1, len(image_ids), "photos checked")
     for row, code in zip(rows, perceptual_hashes(thumbnails), strict=True):
         row["hash"] = f"{code:016x}" if row["status"] == "ok" else ""
     return rows, thumbnails
 
 
-def _properties(root: Path, image_id: str, max_pixels: int, thumbnail: NDArray[np.uint8]) -> dict[str, Any]:
+def _properties(
+    root: Path,
+    image_id: str,
+    max_pixels: int,
+    thumbnail: NDArray[np.uint8],
+    look: Callable[[Image.Image], None] | None,
+) -> dict[str, Any]:
     """A photo's row of the catalog, its hash left open; fills in its thumbnail."""
     properties: dict[str, Any] = dict.fromkeys(COLUMNS, "") | dict.fromkeys(("width", "height", "bytes"), 0)
     properties["image_id"] = image_id
@@ -132,6 +146,8 @@ def _properties(root: Path, image_id: str, max_pixels: int, thumbnail: NDArray[n
             taken = exif.camera_and_time(image)
         small = rgb.convert("L").resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BILINEAR)
         thumbnail[:] = np.asarray(small)
+        if look:
+            look(rgb)
     except Exception as error:
         return properties | {"status": _reason(error, max_pixels)}
     return properties | taken | {"status": "ok"}
@@ -149,7 +165,7 @@ def _size(path: Path, max_pixels: int) -> int:
 
 
 @contextmanager
-def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
+def _opened(path: Path, max_pixels: int, draft: int = 0) -> Iterator[Image.Image]:
     """The decoded first frame, upright, in the mode it is stored in.
 
     Raises:
@@ -167,6 +183,8 @@ def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
                     raise UnusableError(f"too small ({image.width}x{image.height} px)")
                 if isinstance(image, JpegImageFile):
                     _check_scans(image, path)
+                if draft:
+                    image.draft(None, (draft, draft))
                 image.load()
                 turn = _UPRIGHT.get(orientation(image))
                 yield image.transpose(turn) if turn is not None else image

@@ -1,13 +1,16 @@
 """The catalog of a data set: its labels joined with what its photos are, duplicates grouped."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from manihot.catalog.duplicates import duplicate_pairs, group_of
+from manihot.catalog.duplicates import Photos, duplicate_pairs, group_of, opener, summary_of
+from manihot.catalog.fingerprints import gather
 from manihot.core.errors import StudyError
 from manihot.photos.facts import FACTS
 
@@ -27,24 +30,26 @@ def read_properties(path: str | PathLike[str]) -> pd.DataFrame:
 def build_catalog(
     labels: pd.DataFrame,
     tables: Sequence[pd.DataFrame],
-    thumbnails: Sequence[NDArray[np.uint8]],
+    fingerprints: Sequence[NDArray[np.uint8]],
     dataset: str,
+    root: str,
+    max_pixels: int,
     max_set_aside: float,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The catalog (`COLUMNS`, in the order of `labels`), and the pairs of duplicates.
+    progress: Callable[[int, int, str], None],
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """The catalog (`COLUMNS`, in the order of `labels`), the pairs of duplicates, and what the search says of itself.
 
-    `labels` has `image_id,label,name` and some of FACTS; `tables` and `thumbnails` (uint8 [N, 32, 32]) are the
-    shards', in order. Near-duplicates share `copies`, the place of the first of them in the catalog. Photos that
-    stay together share a `group`: near-duplicates joined with the groups that the user gives. The pairs have
-    `image_id_a,image_id_b,label_a,label_b,kind,distance`: kind `exact` or `near`, distance in bits of the
-    hash.
+    `labels` has `image_id,label,name` and some of FACTS; `tables` and `fingerprints` (uint8 [N, 1792]) are the shards',
+    in order; the photos lie below `root`. Duplicates share `copies`, the place of the first of them in the catalog.
+    Photos that stay together share a `group`: duplicates joined with the groups that the user gives. The pairs have
+    `image_id_a,image_id_b,label_a,label_b` and the columns of `duplicates.Found`.
 
     Raises:
         StudyError: more than the share `max_set_aside` of the photos cannot be used, or none can.
     """
     numbered = [table.assign(shard=shard, row=range(len(table))) for shard, table in enumerate(tables)]
     properties = pd.concat(numbered)
-    properties["thumbnail"] = np.arange(len(properties))
+    properties["fingerprint"] = np.arange(len(properties))
     catalog = labels.merge(properties, on="image_id", how="left", validate="one_to_one")
     if catalog["status"].isna().any():
         unknown = catalog.loc[catalog["status"].isna(), "image_id"].iloc[0]
@@ -56,8 +61,10 @@ def build_catalog(
     usable = np.flatnonzero(catalog["status"] == "ok")
     photos = catalog.iloc[usable]
     hashes = np.array([int(code, 16) for code in photos["hash"]], np.uint64)
-    pictures = np.concatenate(thumbnails)[photos["thumbnail"].to_numpy(int)]
-    pairs = duplicate_pairs(photos["sha256"].to_numpy(str), hashes, pictures)
+    prints = gather(fingerprints, photos["fingerprint"].to_numpy(int))
+    show = opener([Path(root) / image_id for image_id in photos["image_id"]], max_pixels)
+    found = duplicate_pairs(Photos(photos["sha256"].to_numpy(str), hashes, prints, show), progress)
+    pairs = found.pairs
     a, b = usable[pairs["a"]], usable[pairs["b"]]
 
     facts = {fact: catalog[fact] if fact in labels else "" for fact in FACTS}
@@ -69,7 +76,8 @@ def build_catalog(
         f"{name}_{side}": catalog[name].to_numpy()[rows]
         for name in ("image_id", "label") for side, rows in (("a", a), ("b", b))
     }  # fmt: skip
-    return catalog[COLUMNS], pd.DataFrame(columns | {name: pairs[name] for name in ("kind", "distance")})
+    told = {name: pairs[name] for name in ("kind", "distance", "angle", "scale")}
+    return catalog[COLUMNS], pd.DataFrame(columns | told), summary_of(found, len(photos))
 
 
 def _in_turn(groups: pd.Series) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

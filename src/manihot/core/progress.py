@@ -13,14 +13,18 @@ class Progress:
     def __init__(self, name: str, terminal: TextIO):
         self.name, self.terminal = name, terminal
         self.start: float | None = None
-        self.first = 0
+        self.first = self.last = 0
         self.last_shown = 0.0
 
     def __call__(self, done: int, total: int, text: str = "") -> None:
-        """Say that `done` of `total` steps are over; `text` is what a reader wants to know beside it."""
+        """Say that `done` of `total` steps are over; `text` is what a reader wants to know beside it.
+
+        Where fewer are over than before, another piece of work has begun: its time left is its own.
+        """
         now = time.monotonic()
-        if self.start is None:
+        if self.start is None or done < self.last:
             self.start, self.first = now, done
+        self.last = done
         live = self.terminal.isatty()
         if done < total and now - self.last_shown < (0.2 if live else 10):
             return

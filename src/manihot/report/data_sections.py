@@ -13,6 +13,7 @@ from manihot.report.thumbnails import Photos, examples
 
 EXAMPLES = 4
 PAIRS_SHOWN = 12
+KINDS = ("exact", "near", "mirrored", "turned", "cropped")
 ROLES = {
     "pool": "training and validation (pool)",
     "test": "test",
@@ -34,13 +35,14 @@ def exploration(results: Results, photos: Photos, dataset: str, source: str, see
         for label in labels[:24]
     ]
     duplicates = results.table(f"catalog/{dataset}/duplicates.csv")
+    search = results.json(f"catalog/{dataset}/duplicates.json") or {}
     overview = {
         "Source": source,
         "Labelled photos": f"{len(catalog):,}",
         "Usable": f"{len(usable):,}",
         "Classes": str(len(labels)),
         "Bytes": f"{usable['bytes'].sum() / 1e6:,.1f} MB",
-        "Duplicate pairs": "–" if duplicates is None else f"{len(duplicates):,}",
+        "Duplicate pairs": "–" if duplicates is None else _by_kind(duplicates),
     }
     return {
         "name": dataset,
@@ -52,6 +54,7 @@ def exploration(results: Results, photos: Photos, dataset: str, source: str, see
         "classes": classes,
         "more_classes": max(0, len(labels) - 24),
         "pairs": [] if duplicates is None else _pairs(photos, dataset, duplicates),
+        "search_remark": search.get("remark", ""),
         "more_pairs": 0 if duplicates is None else max(0, len(duplicates) - PAIRS_SHOWN),
         "conflicts": 0 if duplicates is None else int((duplicates["label_a"] != duplicates["label_b"]).sum()),
     }
@@ -62,6 +65,28 @@ def _examples(photos: Photos, catalog: pd.DataFrame, label: str, seed: int) -> l
     return [photos.show(row.dataset, row.image_id) for row in chosen.itertuples()]
 
 
+def _by_kind(duplicates: pd.DataFrame) -> str:
+    """How many pairs there are, and of which kinds."""
+    counts = duplicates["kind"].value_counts()
+    kinds = ", ".join(f"{counts[kind]:,} {kind}" for kind in KINDS if kind in counts)
+    return f"{len(duplicates):,} ({kinds})" if kinds else "0"
+
+
+def _what(pair: Any) -> str:
+    """What made one photo of a pair of the other, in a few words."""
+    match pair.kind:
+        case "exact":
+            return "same bytes"
+        case "mirrored":
+            turn = "" if min(pair.angle, 360 - pair.angle) < 3 else f", turned by {pair.angle:.0f}°"
+            return f"mirrored{turn}"
+        case "turned":
+            return f"turned by {pair.angle:.0f}°"
+        case "cropped":
+            return f"one shows a part of the other, {max(pair.scale, 1 / pair.scale):.2f} times as large"
+    return f"near, {pair.distance} bits apart"
+
+
 def _pairs(photos: Photos, dataset: str, duplicates: pd.DataFrame) -> list[dict[str, Any]]:
     """Pairs with conflicting labels first."""
     ordered = duplicates.assign(same=duplicates["label_a"] == duplicates["label_b"]).sort_values("same", kind="stable")
@@ -70,8 +95,7 @@ def _pairs(photos: Photos, dataset: str, duplicates: pd.DataFrame) -> list[dict[
         tone = "" if pair.same else "wrong"
         sides = ((pair.image_id_a, pair.label_a), (pair.image_id_b, pair.label_b))
         pictures = [photos.show(dataset, image_id, f"label {label}", tone=tone) for image_id, label in sides]
-        what = "same bytes or pixels" if pair.kind == "exact" else f"near, {pair.distance} bits apart"
-        shown.append({"photos": pictures, "what": what, "same": pair.same})
+        shown.append({"photos": pictures, "what": _what(pair), "same": pair.same})
     return shown
 
 

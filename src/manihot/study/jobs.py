@@ -66,8 +66,8 @@ def build_catalog(plan: Plan) -> Jobs:
     """A data set."""
     for name in plan.datasets:
         places = getattr(plan.study.data[name], "site_from_exif", False)
-        site = {"site_from_exif": places, "root": plan.photo_folder(name)}
-        yield name, {**site, "max_set_aside": plan.study.photos.max_set_aside}
+        looked = {"root": plan.photo_folder(name), "max_pixels": plan.study.photos.max_pixels}
+        yield name, {**looked, "site_from_exif": places, "max_set_aside": plan.study.photos.max_set_aside}
 
 
 @rule

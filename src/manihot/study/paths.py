@@ -130,7 +130,9 @@ class Paths:
         )
         return {
             "catalogs": [
-                f"results/catalog/{dataset}{table}.csv" for dataset in plan.datasets for table in ("", "/duplicates")
+                f"results/catalog/{dataset}{table}"
+                for dataset in plan.datasets
+                for table in (".csv", "/duplicates.csv", "/duplicates.json")
             ],
             "splits": [f"results/splits/{split}.{kind}" for split in plan.splits for kind in ("csv", "json")],
             "models": [record_of(model) for model in plan.models],

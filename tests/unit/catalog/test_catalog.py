@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from manihot.catalog.fingerprints import Describer
 from manihot.catalog.inspect import COLUMNS, UnusableError, catalog_shard, open_photo
 from manihot.catalog.table import build_catalog, read_properties
 from manihot.core import files
@@ -30,11 +31,11 @@ def save(folder, name, image, **options):
     return name
 
 
-def shard(folder, names, limit=LIMIT):
+def shard(folder, names, limit=LIMIT, look=None):
     listing = folder.parent / f"{folder.name}.csv"
     files.write_rows(listing, ("image_id", "bytes", "mtime_ns"), [(name, "", "") for name in names])
     seen = []
-    rows, thumbnails = catalog_shard(listing, folder, limit, lambda *step: seen.append(step[:2]))
+    rows, thumbnails = catalog_shard(listing, folder, limit, lambda *step: seen.append(step[:2]), look)
     assert [row["image_id"] for row in rows] == list(names) and thumbnails.shape == (len(names), 32, 32)
     assert seen == [(done + 1, len(names)) for done in range(len(names))]
     assert all(tuple(row) == COLUMNS for row in rows)
@@ -200,13 +201,16 @@ def test_no_damage_to_a_file_raises(whole_files, tmp_path_factory, data):
 
 def make_catalog(folder, names, shards=2, max_set_aside=0.5, **facts):
     labels = pd.DataFrame({"image_id": names, "label": [str(i % 3) for i in range(len(names))], **facts})
-    tables, thumbnails = [], []
+    tables, fingerprints = [], []
     for index in range(shards):
-        rows, small = shard(folder, [name for i, name in enumerate(names) if i % shards == index])
+        look = Describer()
+        rows, small = shard(folder, [name for i, name in enumerate(names) if i % shards == index], look=look)
         files.write_rows(folder.parent / "properties.csv", COLUMNS, rows)
         tables.append(read_properties(folder.parent / "properties.csv"))
-        thumbnails.append(small)
-    return build_catalog(labels.assign(name=labels["label"]), tables, thumbnails, "leaves", max_set_aside)
+        fingerprints.append(look.packed(small))
+    settings = {"root": str(folder), "max_pixels": LIMIT, "max_set_aside": max_set_aside}
+    labels = labels.assign(name=labels["label"])
+    return build_catalog(labels, tables, fingerprints, "leaves", **settings, progress=lambda *step: None)
 
 
 def test_groups_are_joined_with_near_duplicates(folder):
@@ -214,7 +218,7 @@ def test_groups_are_joined_with_near_duplicates(folder):
     for copy, original in ((6, 1), (7, 2)):
         (folder / names[copy]).write_bytes((folder / names[original]).read_bytes())
     plants = ["x", "y", "x", "", "z", "", "z", ""]
-    catalog, _ = make_catalog(folder, names, given_group=plants, site=["north"] * 8)
+    catalog, *_ = make_catalog(folder, names, given_group=plants, site=["north"] * 8)
     assert catalog["copies"].tolist() == [0, 1, 2, 3, 4, 5, 1, 2]
     # x has 0 and 2, a copy of which is 7; y has 1, a copy of which is 6, which is of z, as 4 is. 3 and 5 are of none.
     assert catalog["group"].tolist() == [0, 1, 0, 3, 1, 5, 1, 0]
@@ -229,7 +233,7 @@ def test_the_catalog_keeps_the_order_of_labels_and_says_where_each_photo_lies(fo
     (folder / names[2]).unlink()
     (folder / names[3]).write_bytes((folder / names[0]).read_bytes())
     save(folder, names[5], picture(96, 96, seed=4))
-    catalog, pairs = make_catalog(folder, names)
+    catalog, pairs, summary = make_catalog(folder, names)
     assert catalog["image_id"].tolist() == names and set(catalog["dataset"]) == {"leaves"}
     assert catalog["shard"].tolist() == [0, 1, 0, 1, 0, 1] and catalog["row"].tolist() == [0, 0, 1, 1, 2, 2]
     assert catalog["status"].tolist() == ["ok", "ok", "missing", "ok", "ok", "ok"]
@@ -239,6 +243,18 @@ def test_the_catalog_keeps_the_order_of_labels_and_says_where_each_photo_lies(fo
         [names[0], names[3], "0", "0", "exact"],
         [names[4], names[5], "1", "2", "near"],
     ]
+    assert summary["pairs"] == {"exact": 1, "near": 1, "mirrored": 0, "turned": 0, "cropped": 0}
+    assert (summary["photos"], summary["crowded"], summary["remark"]) == (5, 0, "")
+
+
+def test_the_catalog_does_not_depend_on_the_shards(folder):
+    names = [f"{i}.png" for i in range(9)]
+    for seed, name in enumerate(names):
+        save(folder, name, picture(64, 64, seed=seed % 6).rotate(90 * (seed // 6)))
+    (one, pairs, summary), (other, *rest) = (make_catalog(folder, names, shards=shards) for shards in (1, 4))
+    pd.testing.assert_frame_equal(one.drop(columns=["shard", "row"]), other.drop(columns=["shard", "row"]))
+    pd.testing.assert_frame_equal(pairs, rest[0])
+    assert summary == rest[1] and pairs["kind"].tolist() == ["turned"] * 3
 
 
 def test_too_many_set_aside_stop_the_run_and_name_the_first(folder):
