@@ -54,13 +54,7 @@ def alike(thumbnails: Array, rows: Array, progress: Step) -> tuple[Array, Array,
     pairs, crowded = _meetings(plain, crossed, rows, progress)
     a, b = pairs >> np.uint64(32), pairs & np.uint64(0xFFFFFFFF)
     a, b = a.astype(np.int64), b.astype(np.int64)
-    bits = np.stack(
-        [np.bitwise_count((crossed if n >= 4 else plain)[a] ^ FLIPS[n % 4] ^ plain[b]) for n in range(8)], axis=1
-    )
-    number = bits.argmin(axis=1)
-    nearest = np.take_along_axis(bits, number[:, None], 1)[:, 0].astype(np.int64)
-    near = np.flatnonzero(nearest <= ALIKE_BITS)
-    a, b, number, nearest = a[near], b[near], number[near], nearest[near]
+    number, nearest = _best_view(plain, crossed, a, b)
     kept, full = capped(a, b, -nearest, len(thumbnails), np.where(crowded, 1, MOST))
     a, b, number = a[kept], b[kept], number[kept]
     same = np.zeros(len(a), bool)
@@ -86,10 +80,22 @@ def _meetings(plain: Array, crossed: Array, rows: Array, progress: Step) -> tupl
         found = [pairs]
         for a, b in _neighbours(codes, rows, table, crowded):
             a, b = np.minimum(a, b), np.maximum(a, b)
+            near = _best_view(plain, crossed, a, b)[1] <= ALIKE_BITS
+            a, b = a[near], b[near]
             found.append((a.astype(np.uint64) << np.uint64(32)) | b.astype(np.uint64))
         pairs = distinct(np.concatenate(found))[0]
         progress(table + 1, TABLES, "tables of thumbnails searched")
     return pairs, crowded
+
+
+def _best_view(plain: Array, crossed: Array, a: Array, b: Array) -> tuple[Array, Array]:
+    """The view of each photo `a` whose code is nearest to that of photo `b`, and in how many bits they differ."""
+    number, nearest = np.zeros(len(a), np.int64), np.full(len(a), 64)
+    for one in range(8):
+        bits = np.bitwise_count((crossed if one >= 4 else plain)[a] ^ FLIPS[one % 4] ^ plain[b])
+        nearer = bits < nearest
+        number[nearer], nearest[nearer] = one, bits[nearer]
+    return number, nearest
 
 
 def _neighbours(codes: Array, rows: Array, table: int, crowded: Array) -> Iterator[tuple[Array, Array]]:
