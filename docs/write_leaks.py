@@ -46,8 +46,8 @@ The report and `duplicates.json` then say of how many photos that is true.
 MADE = """\
 ## How much of it is found
 
-`benchmarks/duplicates.py` makes copies of at most {copies} photos of the cassava sample, a kind of change at a time, and
-looks for them among all 1,500. {machine}
+`benchmarks/duplicates.py` makes copies of at most {copies} photos of the cassava sample, a kind of change at a time,
+and looks for them among all 1,500. {machine}
 
 | change | found | share | made up | named |
 |---|---|---|---|---|
