@@ -86,6 +86,10 @@ TAIL = """
 - Photos without detail are compared by their thumbnails alone.
 
 Two photos of one fixed scene in which less than about a tenth differs count as copies.
+
+The limits were set while looking at these same photos: on others, the shares may be lower. Where a split has a new
+class of another data set, copies between the two data sets are looked for as well, and those of the other set are not
+used.
 """
 
 

@@ -217,6 +217,7 @@ def _split(results: Path, split: str, leaves: pd.DataFrame, new: pd.DataFrame | 
         "given_groups": int(usable["given_group"].nunique()),
         "asked": {"test": 48, "test_as_found": 20},
         "sites": [],
+        "copied": 0 if new is None else 2,
         "leaks": _leaks(table["image_id"].tolist()) if new is None else [],
     }
     files.write_json(results / f"splits/{split}.json", record)

@@ -298,7 +298,7 @@ def shown(results: Path, text: str) -> Page:
     classes = [{"label": name, "name": name} for name in names]
     leak = {"border": "folds", "kind": "groups", "photos": 1, "pairs": [names[:2]], "excluded": False}
     record = {"classes": classes, "new_class": text, "counts": {"test": {}, "test_as_found": {}}, "conflicts": 1}
-    record |= {"folds": 2, "given_groups": 1, "asked": {"test": 1}, "sites": [text, text], "leaks": [leak]}
+    record |= {"folds": 2, "given_groups": 1, "asked": {"test": 1}, "sites": [text, text], "leaks": [leak], "copied": 1}
     files.write_json(results / "splits/main.json", record)
     predicted = split.drop(columns=["group", "role"]).assign(p0=0.4, p1=0.3, p2=0.2, p3=0.1)
     files.write_table(results / "predictions/first/test.csv", predicted)

@@ -41,3 +41,28 @@ rule build_catalog:
         runtime=240,
     script:
         "../scripts/build_catalog.py"
+
+
+rule find_copies:
+    """Find the copies between two data sets that a split mixes."""
+    input:
+        settings=settings_of("find_copies", "{dataset}@{other}"),
+        one="results/catalog/{dataset}.csv",
+        other="results/catalog/{other}.csv",
+        one_fingerprints=expand("results/catalog/{{dataset}}/{shard}.npy", shard=PLAN.shards),
+        other_fingerprints=expand("results/catalog/{{other}}/{shard}.npy", shard=PLAN.shards),
+    output:
+        pairs="results/catalog/{dataset}/copies_of_{other}.csv",
+        cost="results/costs/find_copies/{dataset}@{other}.csv",
+    log:
+        "results/logs/find_copies/{dataset}@{other}.log",
+    wildcard_constraints:
+        other="|".join(PLAN.datasets),
+    conda:
+        "../../envs/catalog.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    script:
+        "../scripts/find_copies.py"

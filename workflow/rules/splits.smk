@@ -3,6 +3,7 @@ rule split_photos:
     input:
         settings=settings_of("split_photos", "{split}"),
         catalogs=lambda wildcards: PATHS.catalogs(wildcards.split),
+        copies=lambda wildcards: PATHS.copies(wildcards.split),
         parent=lambda wildcards: [
             f"results/splits/{parent}.csv" for parent in [PLAN.study.splits[wildcards.split].like] if parent
         ],

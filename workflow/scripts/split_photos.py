@@ -4,7 +4,7 @@ from manihot.core.job import job
 
 with job(snakemake) as run:
     from manihot.core import files
-    from manihot.core.tables import read_catalogs, read_photos
+    from manihot.core.tables import read_catalogs, read_pairs, read_photos
     from manihot.splits import as_given, as_published, folding, roles
     from manihot.splits.demands import check_facts
 
@@ -27,6 +27,7 @@ with job(snakemake) as run:
         strategy,
         new_class=settings["new_class"],
         parent=read_photos(given.parent[0]) if given.parent else None,
+        copies=read_pairs(given.copies[0]) if given.copies else None,
         on_leak=settings["on_leak"] if settings["given_role"] or settings["given_fold"] else None,
     )
     files.write_table(snakemake.output.table, table)

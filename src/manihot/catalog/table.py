@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from manihot.catalog.duplicates import Photos, duplicate_pairs, group_of, opener, summary_of
+from manihot.catalog.duplicates import Photos, duplicate_pairs, group_of, opener, pairs_between, summary_of
 from manihot.catalog.fingerprints import gather
 from manihot.core.errors import StudyError
 from manihot.photos.facts import FACTS
@@ -18,6 +18,8 @@ COLUMNS = [
     "dataset", "image_id", "label", "name", "shard", "row",
     "width", "height", "mode", "bytes", "camera", "taken", "sha256", "hash", "status", "copies", "group", *FACTS,
 ]  # fmt: skip
+# What is told of a pair of photos.
+TOLD = ("kind", "distance", "angle", "scale")
 
 
 def read_properties(path: str | PathLike[str]) -> pd.DataFrame:
@@ -49,7 +51,6 @@ def build_catalog(
     """
     numbered = [table.assign(shard=shard, row=range(len(table))) for shard, table in enumerate(tables)]
     properties = pd.concat(numbered)
-    properties["fingerprint"] = np.arange(len(properties))
     catalog = labels.merge(properties, on="image_id", how="left", validate="one_to_one")
     if catalog["status"].isna().any():
         unknown = catalog.loc[catalog["status"].isna(), "image_id"].iloc[0]
@@ -60,10 +61,7 @@ def build_catalog(
 
     usable = np.flatnonzero(catalog["status"] == "ok")
     photos = catalog.iloc[usable]
-    hashes = np.array([int(code, 16) for code in photos["hash"]], np.uint64)
-    prints = gather(fingerprints, photos["fingerprint"].to_numpy(int))
-    show = opener([Path(root) / image_id for image_id in photos["image_id"]], max_pixels)
-    found = duplicate_pairs(Photos(photos["sha256"].to_numpy(str), hashes, prints, show), progress)
+    found = duplicate_pairs(photos_of(photos, fingerprints, root, max_pixels), progress)
     pairs = found.pairs
     a, b = usable[pairs["a"]], usable[pairs["b"]]
 
@@ -76,8 +74,33 @@ def build_catalog(
         f"{name}_{side}": catalog[name].to_numpy()[rows]
         for name in ("image_id", "label") for side, rows in (("a", a), ("b", b))
     }  # fmt: skip
-    told = {name: pairs[name] for name in ("kind", "distance", "angle", "scale")}
+    told = {name: pairs[name] for name in TOLD}
     return catalog[COLUMNS], pd.DataFrame(columns | told), summary_of(found, len(photos))
+
+
+def photos_of(photos: pd.DataFrame, fingerprints: Sequence[NDArray[np.uint8]], root: str, max_pixels: int) -> Photos:
+    """What the search for copies knows of usable `photos`, rows of a catalog with the `fingerprints` of its shards."""
+    starts = np.cumsum([0, *map(len, fingerprints)])
+    rows = starts[photos["shard"].to_numpy(int)] + photos["row"].to_numpy(int)
+    hashes = np.array([int(code, 16) for code in photos["hash"]], np.uint64)
+    show = opener([Path(root) / image_id for image_id in photos["image_id"]], max_pixels)
+    return Photos(photos["sha256"].to_numpy(str), hashes, gather(fingerprints, rows), show)
+
+
+def copies_between(
+    one: pd.DataFrame, other: pd.DataFrame, photos: tuple[Photos, Photos], progress: Callable[[int, int, str], None]
+) -> pd.DataFrame:
+    """The pairs of a photo of one data set and one of another that show the same picture.
+
+    `one` and `other` are rows of the two catalogs, usable ones, and `photos` what `photos_of` makes of them. The pairs
+    have the columns of duplicates.csv, `a` of `one` and `b` of `other`.
+    """
+    pairs = pairs_between(*photos, progress).pairs
+    columns = {
+        f"{name}_{side}": table[name].to_numpy()[pairs[side]]
+        for name in ("image_id", "label") for side, table in (("a", one), ("b", other))
+    }  # fmt: skip
+    return pd.DataFrame(columns | {name: pairs[name] for name in TOLD})
 
 
 def _in_turn(groups: pd.Series) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -23,6 +23,12 @@ def read_photos(path: str | PathLike[str]) -> pd.DataFrame:
     )
 
 
+def read_pairs(path: str | PathLike[str]) -> pd.DataFrame:
+    """A table of pairs of photos (duplicates, copies between data sets): ids and labels are text."""
+    text = [f"{name}_{side}" for name in ("image_id", "label") for side in "ab"]
+    return pd.read_csv(path, dtype=dict.fromkeys(text, "str"), keep_default_na=False)
+
+
 def read_catalogs(paths: Iterable[str | PathLike[str]]) -> pd.DataFrame:
     """The catalogs of several data sets, one below the other."""
     return pd.concat(map(read_photos, paths), ignore_index=True)

@@ -138,6 +138,7 @@ def split(results: Results, photos: Photos, name: str) -> dict[str, Any]:
         "table": shown,
         "conflicts": record["conflicts"],
         "groups": _groups(record),
+        "copied": record["copied"],
         "leaks": [_leak(photos, table["dataset"].iloc[0], entry) for entry in record["leaks"]],
     }
 

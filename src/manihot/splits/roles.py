@@ -87,6 +87,7 @@ def split_photos(
     *,
     new_class: Mapping[str, Any] | None = None,
     parent: pd.DataFrame | None = None,
+    copies: pd.DataFrame | None = None,
     on_leak: OnLeak | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The role of each photo and the fold of each photo of the pool, and the record of the split.
@@ -100,18 +101,24 @@ def split_photos(
         new_class: dataset, label, photos, test and in_every_fold.
         parent: the table of the split that this one is like: its roles are kept, and its folds come out again
             unless the strategy folds otherwise.
+        copies: the pairs that show one picture: image_id_a of `dataset`, image_id_b of the new class's data set. These
+            photos of the new class's data set are not used.
         on_leak: what is done with photos that share a group with a held-out one across a border that the user gave:
             `exclude`, `report` or `stop`; None where the user gave neither roles nor folds.
 
     Returns the table (columns COLUMNS; fold is Int64, 1..folds, empty where there is none, 0 for "in every
     fold's training part") with the rows of `dataset` first, and the record: classes in the order of their
-    index, new_class, counts by role and label, conflicts (near-duplicates with conflicting labels), folds, what
-    was drawn by whole groups, leaks, and sites in the order of their folds where these are sites.
+    index, new_class, counts by role and label, conflicts (near-duplicates with conflicting labels), folds,
+    given_groups (how many the user gives), asked (photos for each test), leaks, copied (how many photos `copies` ruled
+    out), and sites in the order of their folds where these are sites.
 
     Raises:
         StudyError: the labels cannot give the counts that are asked for, or there is a leak that must not be.
     """
     photos = photos.reset_index(drop=True)
+    if copies is not None:
+        copied = (photos["dataset"] != dataset) & photos["image_id"].isin(copies["image_id_b"])
+        photos = photos[~copied].reset_index(drop=True)
     own = photos[photos["dataset"] == dataset]
     classes = class_order(own["label"].unique())
     if parent is not None:
@@ -137,7 +144,8 @@ def split_photos(
         classes = [*classes, new_class["label"]]
         table = pd.concat([table, _new_class(photos, new_class, strategy)])
     record = _record(table, photos, dataset, classes, strategy)
-    return table[COLUMNS].reset_index(drop=True), record | {"leaks": found}
+    found_copies = 0 if copies is None else copies["image_id_b"].nunique()
+    return table[COLUMNS].reset_index(drop=True), record | {"leaks": found, "copied": found_copies}
 
 
 def _without_leaks(

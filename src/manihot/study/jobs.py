@@ -71,6 +71,15 @@ def build_catalog(plan: Plan) -> Jobs:
 
 
 @rule
+def find_copies(plan: Plan) -> Jobs:
+    """Two data sets that a split mixes: its own, and that of its new class."""
+    mixed = {tuple(plan.datasets_of(name)) for name in plan.splits if plan.study.splits[name].group_duplicates}
+    for one, other in sorted(pair for pair in mixed if len(pair) > 1):
+        roots = {"one": plan.photo_folder(one), "other": plan.photo_folder(other)}
+        yield f"{one}@{other}", {"roots": roots, "max_pixels": plan.study.photos.max_pixels}
+
+
+@rule
 def cache_pixels(plan: Plan) -> Jobs:
     """A data set and size; its shards share the settings."""
     for name in plan.datasets:

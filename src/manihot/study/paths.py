@@ -46,6 +46,12 @@ class Paths:
         """The catalogs of a split's data sets."""
         return [f"results/catalog/{dataset}.csv" for dataset in self.plan.datasets_of(split)]
 
+    def copies(self, split: str) -> list[str]:
+        """The copies between a split's own data set and that of its new class, where the split asks for copies."""
+        entry = self.plan.study.splits[split]
+        mixed = entry.new_class is not None and entry.group_duplicates
+        return [f"results/catalog/{'/copies_of_'.join(self.plan.datasets_of(split))}.csv"] if mixed else []
+
     def pixels(self, split: str, size: int) -> dict[str, list[str]]:
         """A split's photos at a size: `catalogs`, and `manifests` and `arrays`, one a data set and shard."""
         stems = [

@@ -13,7 +13,7 @@ from PIL import Image
 
 from manihot.catalog.fingerprints import Describer
 from manihot.catalog.inspect import COLUMNS, UnusableError, catalog_shard, open_photo
-from manihot.catalog.table import build_catalog, read_properties
+from manihot.catalog.table import build_catalog, copies_between, photos_of, read_properties
 from manihot.core import files
 from manihot.core.errors import StudyError
 
@@ -267,3 +267,25 @@ def test_too_many_set_aside_stop_the_run_and_name_the_first(folder):
     (folder / "a.png").unlink()
     with pytest.raises(StudyError, match="none of its 3 photos"):
         make_catalog(folder, names, max_set_aside=1)
+
+
+def test_copies_between_two_data_sets(folder):
+    """A turned copy, and one of the same bytes, in another folder of another order."""
+    here, there = folder / "here", folder / "there"
+    tables, photos = [], []
+    for place in (here, there):
+        place.mkdir()
+    names = [save(here, f"{seed}.png", picture(320, 240, seed=seed)) for seed in range(6)]
+    others = [save(there, f"{seed}.png", picture(320, 240, seed=seed)) for seed in range(10, 14)]
+    (there / "a.png").write_bytes((here / names[1]).read_bytes())
+    save(there, "b.png", picture(320, 240, seed=4).transpose(Image.Transpose.ROTATE_180))
+    for place, ids in ((here, names), (there, ["b.png", *others, "a.png"])):
+        look = Describer()
+        rows, small = shard(place, ids, limit=100_000, look=look)
+        files.write_rows(folder.parent / "properties.csv", COLUMNS, rows)
+        table = read_properties(folder.parent / "properties.csv").assign(shard=0, row=range(len(ids)), label="x")
+        tables.append(table)
+        photos.append(photos_of(table, [look.packed(small)], str(place), 100_000))
+    pairs = copies_between(*tables, tuple(photos), lambda *step: None)
+    found = pairs[["image_id_a", "image_id_b", "kind"]].to_numpy().tolist()
+    assert found == [["1.png", "a.png", "exact"], ["4.png", "b.png", "turned"]]

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from label_tables import NEW, OPTIONS, few, label_table, needles, split, tables, written
+from label_tables import NEW, OPTIONS, few, label_table, needles, split, strategy, tables, written
 
 from manihot.core.classes import class_order
 from manihot.core.errors import StudyError
+from manihot.splits import roles
 
 
 @few
@@ -146,3 +147,20 @@ def test_other_folds_on_the_same_roles():
     plain, record = split(leaves, parent=parent, fold_kind="plain", test=30)
     assert written(plain.drop(columns="fold")) == written(parent.drop(columns="fold"))
     assert (plain["fold"] != parent["fold"]).any() and record["counts"]["test"]["0"] == 4
+
+
+def test_photos_of_the_new_class_that_the_data_set_has_too_are_not_used():
+    photos, other = label_table([60, 60]), needles()
+    pine = other.loc[other["label"] == "pine", "image_id"].tolist()
+    # An id of one data set may also be an id of the other.
+    copies = pd.DataFrame({"image_id_a": photos["image_id"][:3], "image_id_b": [pine[0], pine[4], pine[0]]})
+    both = pd.concat([photos, other])
+    options = OPTIONS | {"test": 10}
+    table, record = roles.split_photos(both, "leaves", strategy(options), new_class=NEW, copies=copies)
+    assert record["copied"] == 2
+    new = table[table["dataset"] == "needles"]
+    assert not set(new["image_id"]) & {pine[0], pine[4]} and len(new[new["role"] != "unused"]) == NEW["photos"]
+    assert set(table.loc[table["dataset"] == "leaves", "image_id"]) == set(photos["image_id"])
+    many = pd.DataFrame({"image_id_a": "x", "image_id_b": pine[:10]})
+    with pytest.raises(StudyError, match="new_class.photos: pine of needles has 10 photos"):
+        roles.split_photos(both, "leaves", strategy(options), new_class=NEW, copies=many)
