@@ -1,5 +1,8 @@
 """Who is tested on what under the corrected protocol."""
 
+import hashlib
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -164,3 +167,14 @@ def test_photos_of_the_new_class_that_the_data_set_has_too_are_not_used():
     many = pd.DataFrame({"image_id_a": "x", "image_id_b": pine[:10]})
     with pytest.raises(StudyError, match="new_class.photos: pine of needles has 10 photos"):
         roles.split_photos(both, "leaves", strategy(options), new_class=NEW, copies=many)
+
+
+def test_studies_without_groups_have_the_splits_that_they_had():
+    """The digest is that of these tables before photos could have groups, sites, roles and folds of the user's."""
+    digest = hashlib.sha256()
+    for seed, kind, grouped in itertools.product(range(3), ("stratified", "plain"), (True, False)):
+        photos = label_table([30, 45, 200], duplicates=15, conflicts=1, seed=seed)
+        options = {"fold_kind": kind, "group_duplicates": grouped, "seed": seed}
+        for table, _ in (split(photos, **options), split(pd.concat([photos, needles(seed=seed)]), NEW, **options)):
+            digest.update(written(table).encode())
+    assert digest.hexdigest() == "fbdc41213072e13d74b1f5a96eb67e34e303c8f3c4658245326c7ad82c4e8694"
