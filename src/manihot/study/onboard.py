@@ -240,6 +240,8 @@ def study_text(name: str, source: Source, found: Found) -> str:
     # As found, the smallest class must still have a few photos in each fold. All, where that is nearly all:
     # duplicates of tested photos, known later, leave fewer.
     natural, left = max(2000, 4 * folds * total // smallest), total - each * len(counts) - as_found
+    if "test" in given:
+        left = total - sum(label.given_role == "test" for label in source.labels)
     size = max(32, min(128, found.side // 32 * 32))
     unusable = sum(map(len, found.problems.values())) / len(source.labels)
     values = {

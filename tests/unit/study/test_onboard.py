@@ -195,3 +195,14 @@ def test_columns_that_say_more_than_the_label(tmp_path: Path) -> None:
     study = load(tmp_path / "more.yaml")
     assert (study.data["set"].fold_column, study.data["set"].role_column) == ("fold", None)
     assert study.splits["main"].folds == 4 and study.splits["main"].test
+
+
+def test_no_more_photos_are_asked_for_than_a_given_test_leaves() -> None:
+    roles = ["train"] * 1500 + ["test"] * 10_500
+    labels = [Label(f"{n}.jpg", "ab"[n % 2], "", given_role=role) for n, role in enumerate(roles)]
+    found = onboard.Found({"a": 6000, "b": 6000}, {}, 128, "")
+    text = onboard.study_text("mine", onboard.Source({"source": "csv"}, Path("x"), labels), found)
+    assert "train_photos: null" in text and "test:" not in text and "on_leak: exclude" in text
+    drawn = [label._replace(given_role="") for label in labels]
+    text = onboard.study_text("mine", onboard.Source({"source": "csv"}, Path("x"), drawn), found)
+    assert "train_photos: 2000" in text and "test: 400" in text
