@@ -149,7 +149,7 @@ def test_an_edit_of_the_code_reruns_what_uses_it(finished_copy, edit, jobs):
 MODULES = {
     "networks/augment.py": ({"train_fold", "predict_fold", "extract_features", "fit_head"}, {"catalog_shard", "split_photos", "cache_pixels"}),
     "catalog/inspect.py": ({"catalog_shard", "cache_pixels"}, {"list_photos", "fetch_weights"}),
-    "catalog/fingerprints.py": ({"catalog_shard", "build_catalog"}, {"cache_pixels", "list_photos", "fetch_weights"}),
+    "catalog/fingerprints.py": ({"catalog_shard", "build_catalog", "find_copies"}, {"list_photos", "fetch_weights"}),
     "catalog/duplicates.py": ({"build_catalog", "find_copies"}, {"catalog_shard", "cache_pixels", "list_photos", "fetch_weights"}),
     "pixels/cache.py": ({"cache_pixels"}, {"catalog_shard", "build_catalog", "split_photos", "sample_photos"}),
     "splits/roles.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "extract_features"}),

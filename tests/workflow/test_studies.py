@@ -100,7 +100,7 @@ def test_finished_work_is_emitted_again_when_results_are_lost(finished_copy):
     for name in ("models", "pixels", "features", "predictions", "costs"):
         shutil.rmtree(folder / name)
     done = finished_copy.run(
-        "--", *(f"results/{path}" for path in before if path.startswith(("models", "predictions")))
+        "--", *(f"results/{path}" for path in before if path.startswith(("models", "features", "predictions")))
     )
     assert results(finished_copy, *kept) == before
     costs = pd.concat(map(pd.read_csv, (finished_copy.folder / "results/costs/train_fold").rglob("*.csv")))
