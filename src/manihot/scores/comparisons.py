@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse, stats
+from scipy import sparse, special
 
 from manihot.scores import intervals
 from manihot.scores.score import Classes, Outcomes, metrics, outcomes
@@ -146,8 +146,8 @@ def _over_seeds(
         return difference, difference, float(abs(difference) < 1e-10)
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts if degrees)
     error = np.sqrt(variance)
-    half = stats.t.ppf(0.975, freedom) * error
-    return difference - half, difference + half, float(2 * stats.t.sf(abs(difference) / error, freedom))
+    half = special.stdtrit(freedom, 0.975) * error
+    return difference - half, difference + half, float(2 * special.stdtr(freedom, -abs(difference) / error))
 
 
 def _swap_p_values(
