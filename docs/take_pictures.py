@@ -17,8 +17,8 @@ WIDTH, TALLEST = 1100, 900
 SCROLL = "arguments[0].scrollIntoView({behavior: 'instant'}); return arguments[0].clientHeight"
 # Sections of the page, by their ids; the README shows the first screen.
 SECTIONS = (
-    "summary", "data", "set-aside", "splits", "cheat", "models", "comparisons", "augmentation", "each", "overfit", "backbones",
-    "boosting", "new-class", "costs", "repeat",
+    "summary", "data", "set-aside", "splits", "cheat", "models", "comparisons", "augmentation", "each", "overfit",
+    "backbones", "boosting", "new-class", "costs", "repeat",
 )  # fmt: skip
 
 
