@@ -301,6 +301,9 @@ def test_the_bootstrap_resamples_within_classes():
     strata = scored.strata()
     assert strata[0] == 3 and strata.tolist()[1:] == [0, *[1] * 8, *[2] * 8, 0, 1]
     totals = intervals.bootstrap(scored.sums(), seed=1, resamples=50, strata=strata)
+    drawn = scores.metrics(intervals.bootstrap(scored.sums(), seed=1, resamples=200, strata=strata))["macro_f1"]
+    measured = scores.score(table, catalog, CLASSES, seed=1, resamples=200)["metrics"]["macro_f1"]
+    assert [measured["low"], measured["high"]] == pytest.approx(intervals.percentile_interval(drawn))
     # Each resample has as many photos of each class as the table.
     assert (totals[:, 3:6] == scored.sums().sum(axis=0)[3:6]).all()
     assert len(np.unique(totals[:, 9])) > 40

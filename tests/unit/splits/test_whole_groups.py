@@ -84,6 +84,12 @@ def test_a_count_misses_by_at_most_half_a_group(sizes, target):
         assert abs(has.sum() - target) <= max(counts) / 2 or has.sum() == sum(counts) < target
 
 
+def test_of_two_counts_as_near_the_smaller_one_is_taken():
+    photos = plants([[2] * 10, [2] * 10])
+    whole = WholeGroups(photos, photos["given_group"], photos, labels=["0", "1"], keep_photos=0, keep_groups=0)
+    assert len(whole.draw([3, 5])) == 1 + 2
+
+
 def test_groups_of_one_photo_are_drawn_as_photos_without_groups_are():
     photos = label_table([40, 60], duplicates=4)
     alone = photos.assign(given_group=photos["group"].astype(str))
@@ -92,8 +98,9 @@ def test_groups_of_one_photo_are_drawn_as_photos_without_groups_are():
 
 def test_the_classes_that_remain_keep_their_photos_and_groups():
     photos = plants([[10] * 5, [2] * 30])
-    table, record = split(photos, test=40, test_as_found=0, folds=3)
-    assert record["counts"]["test"] == {"0": 20, "1": 20}
+    # 40 of each class would take four of the five groups of class 0, and leave one for three folds.
+    table, record = split(photos, test=80, test_as_found=0, folds=3)
+    assert record["counts"]["test"] == {"0": 20, "1": 40}
     assert table.loc[(table["role"] == "pool") & (table["label"] == "0"), "group"].nunique() == 3
 
 
