@@ -1,4 +1,7 @@
-"""A small split, its record and a sample of it, as files: labels and ids that look like numbers and missing values."""
+"""A small split, its record and a sample of it, as files: labels and ids that look like numbers and missing values.
+
+Also what a stored feature says of its backbone.
+"""
 
 from pathlib import Path
 
@@ -7,6 +10,11 @@ import pandas as pd
 from manihot.core import files
 
 CLASSES = [{"label": "007", "name": "bond"}, {"label": "NA", "name": "none"}]
+# What a frozen network says of itself beside its features.
+BACKBONE = {
+    "network": "net", "input": {"size": 32, "decode": "exact", "mean": [0.0] * 3, "std": [1.0] * 3},
+    "parameters": 1000, "precision": "float32", "weights": {"path": "net.safetensors", "sha256": "0" * 64},
+}  # fmt: skip
 SPLIT = """dataset,image_id,label,group,role,fold
 leaves,1.jpg,007,0,pool,1
 leaves,2.jpg,NA,1,pool,1

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from manihot.core.errors import StudyError
 from manihot.splits.folding import Folding, fold_photos
 
 
@@ -33,8 +34,14 @@ class AsGiven:
         return photos.assign(role=given.map({"train": "pool", "validation": "pool", "test": "test"}))
 
     def new_class_roles(self, photos: pd.DataFrame, new_class: Mapping[str, Any]) -> pd.DataFrame:
-        """A new class has no given roles: the study's checks refuse it."""
-        raise NotImplementedError
+        """Nothing: nobody gave roles to the photos of another data set.
+
+        Raises:
+            StudyError: always. The study's checks say it before a run.
+        """
+        raise StudyError(
+            f"new_class: the photos of {new_class['dataset']} have no given role; take new_class out, or the roles"
+        )
 
     def with_folds(self, rows: pd.DataFrame) -> pd.DataFrame:
         """`rows` with a column `fold`, which the pool alone has.

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from photo_tables import BACKBONE
 from torch import nn
 
 from manihot.core import files
@@ -18,10 +19,6 @@ from manihot.splits.folds import Fold
 WIDTH, LABELS = 6, ["a", "b", "c"]
 CLASSES = [{"label": label, "name": label.upper()} for label in LABELS]
 RECIPE = heads.Recipe(views=["identity"], epochs=4, batch_size=16, learning_rate=1e-2, weight_decay=0.0, seed=7)
-BACKBONE = {
-    "network": "net", "input": {"size": 32, "decode": "exact", "mean": [0.0] * 3, "std": [1.0] * 3},
-    "parameters": 1000, "precision": "float32", "weights": {"path": "net.safetensors", "sha256": "0" * 64},
-}  # fmt: skip
 
 
 @pytest.fixture

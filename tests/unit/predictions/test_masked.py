@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from photo_tables import BACKBONE
 
 from manihot.core.errors import StudyError
 from manihot.features import heads
@@ -16,10 +17,6 @@ from manihot.splits.folds import Fold
 LABELS = ["a", "b"]
 CLASSES = [{"label": label, "name": label} for label in LABELS]
 RECIPE = heads.Recipe(["identity"], epochs=30, batch_size=16, learning_rate=5e-2, weight_decay=0.0, seed=7)
-BACKBONE = {
-    "network": "net", "input": {"size": 32, "decode": "exact", "mean": [0.0] * 3, "std": [1.0] * 3},
-    "parameters": 1000, "precision": "float32", "weights": {"path": "net.safetensors", "sha256": "0" * 64},
-}  # fmt: skip
 
 
 @pytest.fixture

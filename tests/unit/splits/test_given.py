@@ -1,6 +1,7 @@
 """Roles and folds that the user gives, and what leaks across their borders."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,3 +163,11 @@ def test_a_class_that_a_model_would_not_know():
     photos.loc[photos.index[photos["given_role"] == "test"][0], "group"] = 500
     with pytest.raises(StudyError, match="class 1 has photos to train on in 1 of the folds"):
         as_given(photos)
+
+
+def test_the_new_class_has_no_given_role():
+    photos, new = benchmark(), {"dataset": "needles", "label": "pine", "photos": 9, "test": 3, "in_every_fold": False}
+    other = label_table([20], dataset="needles").assign(label="pine")
+    strategy = AsGiven(Folding(1, "given", True, 7))
+    with pytest.raises(StudyError, match="new_class: the photos of needles have no given role"):
+        roles.split_photos(pd.concat([photos, other]), "leaves", strategy, new_class=new)
