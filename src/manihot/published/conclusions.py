@@ -12,7 +12,7 @@ from manihot.core import files
 from manihot.published import paper
 from manihot.published.numbers import Estimate, difference, mean, share
 from manihot.scores import comparisons
-from manihot.scores.score import Classes
+from manihot.scores.outcomes import Classes
 from manihot.scores.switches import differing
 
 Settings: TypeAlias = Mapping[str, Any]

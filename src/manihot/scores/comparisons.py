@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse, special
 
 from manihot.scores import intervals
-from manihot.scores.score import Classes, Outcomes, metrics, outcomes
+from manihot.scores.outcomes import Classes, Outcomes, metrics, outcomes
 
 METRICS = ("accuracy", "balanced_accuracy", "log_loss")
 COLUMNS = [
@@ -41,7 +41,7 @@ def compare(
     outcomes a group at a time. With several repeats it is the settings: see `_over_seeds`.
 
     Raises:
-        StudyError: see `scores.outcomes`.
+        StudyError: see `outcomes.outcomes`.
     """
     sides = [
         _on_common_photos([*a, *b], catalogs, classes)[start:stop] for start, stop in ((0, len(a)), (len(a), None))

@@ -11,7 +11,8 @@ import pandas as pd
 from manihot.core.classes import full_title
 from manihot.pixels.middle import area
 from manihot.scores import comparisons, fact_model, facts, information, intervals
-from manihot.scores.score import Classes, score
+from manihot.scores.outcomes import Classes
+from manihot.scores.score import score
 from manihot.splits.folds import targets
 
 # A fact whose p is above the first, or that tells less than the second of the label, has no sentence.

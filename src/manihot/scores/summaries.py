@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from manihot.core.names import PARTS
-from manihot.scores.score import METRICS
+from manihot.scores.outcomes import METRICS
 
 COLUMNS = [
     "model", "kind", "part", "n", "accuracy", "accuracy_low", "accuracy_high",

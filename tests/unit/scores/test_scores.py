@@ -11,7 +11,7 @@ from sklearn import metrics as reference
 
 from manihot.core.errors import StudyError
 from manihot.core.names import PARTS
-from manihot.scores import intervals, summaries
+from manihot.scores import intervals, outcomes, summaries
 from manihot.scores import score as scores
 
 CLASSES = [{"label": label, "name": f"leaf {label}"} for label in "abc"]
@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_intervals():
 
 def test_bootstrap_totals_are_those_of_drawn_groups():
     table, catalog = predictions(60, duplicates=3)
-    sums = scores.outcomes(table, catalog, CLASSES).sums()
+    sums = outcomes.outcomes(table, catalog, CLASSES).sums()
     assert sums.shape == (20, 11)
     totals = intervals.bootstrap(sums, seed=5, resamples=7)
     drawn = np.random.default_rng(5).integers(0, 20, size=(7, 20), dtype=np.int32)
@@ -233,7 +233,7 @@ def test_each_site_is_scored_apart_the_worst_first():
         there = (catalog["site"] == row["site"]).to_numpy()
         alone = scores.score(table[there], catalog, CLASSES, seed=1, resamples=100)
         assert row == {"site": row["site"], "n": 40, "groups": 20} | {
-            key: alone["metrics"][key] for key in scores.METRICS
+            key: alone["metrics"][key] for key in outcomes.METRICS
         }
     assert {row["site"] for row in record["sites"]} == {"north", "south"}
 
@@ -297,11 +297,11 @@ def test_the_bootstrap_resamples_within_classes():
     table, catalog = predictions(60, duplicates=3)
     table["label"] = np.repeat(list("aabbbbbbbbccccccccab"), 3)
     table.loc[0, "label"] = "b"
-    scored = scores.outcomes(table, catalog, CLASSES)
+    scored = outcomes.outcomes(table, catalog, CLASSES)
     strata = scored.strata()
     assert strata[0] == 3 and strata.tolist()[1:] == [0, *[1] * 8, *[2] * 8, 0, 1]
     totals = intervals.bootstrap(scored.sums(), seed=1, resamples=50, strata=strata)
-    drawn = scores.metrics(intervals.bootstrap(scored.sums(), seed=1, resamples=200, strata=strata))["macro_f1"]
+    drawn = outcomes.metrics(intervals.bootstrap(scored.sums(), seed=1, resamples=200, strata=strata))["macro_f1"]
     measured = scores.score(table, catalog, CLASSES, seed=1, resamples=200)["metrics"]["macro_f1"]
     assert [measured["low"], measured["high"]] == pytest.approx(intervals.percentile_interval(drawn))
     # Each resample has as many photos of each class as the table.
