@@ -318,7 +318,8 @@ def _published(results: Path) -> None:
     catalogs = read_catalogs([results / f"catalog/{name}.csv" for name in DATASETS])
     classes = {name: files.read_json(results / f"splits/{name}.json")["classes"] for name in ("main", "with_new")}
     evidence = Evidence(
-        models=models, experiments=asked["experiments"], backbones=asked["backbones"], splits=asked["splits"],
+        models=models, experiments=asked["experiments"], backbones=asked["backbones"],
+        boosting=asked["boosting"], splits=asked["splits"],
         checks=study["overfit"], scores=records,
         overfit={"small_cnn": pd.read_csv(results / "training/overfit/small_cnn/history.csv")}, compared=compared,
         paired=conclusions.paired(pairs, tables, catalogs, classes, seed=1, resamples=100),

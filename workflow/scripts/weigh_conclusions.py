@@ -25,7 +25,7 @@ with job(snakemake) as run:
         overfit=dict(zip(names["overfit"], map(pd.read_csv, given.overfit), strict=True)),
         compared=pd.read_csv(given.comparisons, dtype={"model": "str", "based_on": "str"}),
         paired=conclusions.paired(settings["pairs"], tables, catalogs, classes, **drawn),
-        **{key: settings[key] for key in ("experiments", "backbones", "splits", "checks")},
+        **{key: settings[key] for key in ("experiments", "backbones", "boosting", "splits", "checks")},
     )
     weighed = {"conclusions": conclusions.weigh(evidence), "balancing": conclusions.balancing(evidence)}
     files.write_json(snakemake.output.conclusions, weighed)

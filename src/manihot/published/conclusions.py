@@ -28,6 +28,9 @@ from manihot.scores import comparisons
 from manihot.scores.outcomes import Classes
 from manihot.scores.switches import differing
 
+# What else may tell the features of two models apart, and their heads or trees.
+SEEN = ("split", "network", "weights", "normalisation", "draw", "train_photos", "per_class", "leak")
+FITTED = ("epochs", "batch_size", "learning_rate", "weight_decay", "views", "n_estimators", "max_depth")
 STATEMENTS = {
     1: "Smaller networks can overfit faster than larger ones, and want smaller batches and learning rates.",
     # 2 is about memory, which is no result but a cost: `memory.py` weighs it for the report.
@@ -199,5 +202,15 @@ def _sizes(evidence: Evidence, name: str, based_on: str) -> tuple[int, int]:
     if set(changed) == {"size"}:
         before, after = changed["size"]
         return before, after
-    backbones = [evidence.backbones.get(evidence.models[model]["backbone"] or "", {}) for model in (based_on, name)]
-    return backbones[0].get("size", 0), backbones[1].get("size", 0)
+    models = [evidence.models[model] for model in (based_on, name)]
+    kinds = {model["kind"] for model in models}
+    if kinds not in ({"head"}, {"boosting"}):
+        return 0, 0
+    before, after = (evidence.backbones[model["backbone"]] for model in models)
+    fits = [before["head"], after["head"]]
+    if kinds == {"boosting"}:  # a refit has no entry of its own
+        fits = [evidence.boosting.get(model["name"].removesuffix("_refit"), {}) for model in models]
+    alike = all(before[key] == after[key] for key in SEEN) and all(
+        fits[0].get(key) == fits[1].get(key) for key in FITTED
+    )
+    return (before["size"], after["size"]) if alike else (0, 0)

@@ -90,6 +90,7 @@ class Evidence:
     models: Mapping[str, Settings]
     experiments: Mapping[str, Settings]
     backbones: Mapping[str, Settings]
+    boosting: Mapping[str, Settings]
     splits: Mapping[str, Settings]
     checks: Mapping[str, Settings]
     scores: Mapping[tuple[str, str], Settings]

@@ -1,5 +1,6 @@
 """The paper's conclusions on overfitting: networks, frozen backbones, batches and schedules by their gaps."""
 
+import re
 from itertools import combinations
 
 from manihot.published import paper
@@ -67,15 +68,25 @@ def frozen_backbones(evidence: Evidence) -> Weighed:
     frozen = [
         name
         for name, model in evidence.models.items()
-        if model["split"] == split
-        and (model["kind"] == "head" or (model["kind"] == "network" and evidence.experiments[name].get("frozen")))
+        if model["split"] == split and _frozen_and_pretrained(evidence, name)
     ]
     pairs = [pair for name in frozen if (pair := evidence.gap_difference(scratch, name)).folds]
     if not pairs:
-        return missing(f"heads on frozen backbones, and a network trained from scratch ({scratch}) on the same folds")
+        return missing(
+            f"heads on frozen pretrained backbones, and a network trained from scratch ({scratch}) on the same folds"
+        )
     said = "; ".join(pair.words() for pair in pairs)
-    said = f"{GAP} {scratch}, trained from scratch, beside each frozen backbone on the same folds: {said}."
+    said = f"{GAP} {scratch}, trained from scratch, beside each frozen pretrained backbone on the same folds: {said}."
     return together([pair.verdict for pair in pairs]), f"{said} {TRAINED}", [pair.value() for pair in pairs]
+
+
+def _frozen_and_pretrained(evidence: Evidence, name: str) -> bool:
+    """Whether a model is a layer fitted on a frozen network that learned from other photos than these."""
+    model = evidence.models[name]
+    entry = evidence.backbones[model["backbone"]] if model["kind"] == "head" else evidence.experiments.get(name, {})
+    frozen = model["kind"] == "head" or entry.get("frozen")
+    # `{experiment}/fold{n}` is a network of this study, and `none` random weights.
+    return bool(frozen) and entry["weights"] != "none" and not re.fullmatch(r"[^/]+/fold\d+", entry["weights"])
 
 
 def batches(evidence: Evidence) -> Weighed:

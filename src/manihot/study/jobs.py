@@ -244,7 +244,7 @@ def compare_published(plan: Plan) -> Jobs:
 def weigh_conclusions(plan: Plan) -> Jobs:
     """One job, where the study names published tables."""
     if plan.study.published:
-        asked = _entries(plan, "experiments", "backbones", "splits")
+        asked = _entries(plan, "experiments", "backbones", "boosting", "splits")
         checks = _entries(plan, "overfit")["overfit"]
         pairs = paper.weighed_pairs(plan.models.values())
         names = {

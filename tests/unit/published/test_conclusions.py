@@ -56,7 +56,9 @@ def paired(what: str, *ends: tuple[float, float, float]) -> pd.DataFrame:
 
 def evidence(**changes: Any) -> Evidence:
     """Nothing measured, but for `changes`; models follow from the experiments."""
-    nothing: dict[str, Any] = dict.fromkeys(("models", "experiments", "backbones", "checks", "scores", "overfit"), {})
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("models", "experiments", "backbones", "boosting", "checks", "scores", "overfit"), {}
+    )
     made = Evidence(**nothing | {"splits": SPLITS, "compared": on_the_test(), "paired": EMPTY} | changes)
     models = {name: network(name, entry.get("based_on"), entry["split"]) for name, entry in made.experiments.items()}
     models |= dict(made.models)
@@ -148,7 +150,7 @@ def test_overfit_checks_are_told_where_only_the_network_differs() -> None:
     assert "knows" not in said(1, experiments=SMALL_AND_LARGE, scores=scores, checks=other, overfit=overfit)
 
 
-BACKBONES = {name: {"head": {"epochs": 10, "batch_size": 32}} for name in "ab"}
+BACKBONES = {name: {"weights": "imagenet", "head": {"epochs": 10, "batch_size": 32}} for name in "ab"}
 
 
 def with_heads(heads: list[list[float]], **changes: Any) -> dict[str, Any]:
@@ -182,9 +184,23 @@ def test_a_frozen_backbone_of_other_folds_or_steps_tells_nothing() -> None:
     elsewhere = {"a": head("a"), "b": head("b", split="other")}
     (entry,) = [e for e in weigh(evidence(**with_heads([WIDE, LOW], models=elsewhere))) if e["number"] == 3]
     assert entry["verdict"] == "cannot tell" and len(entry["values"]) == 1
-    longer = {name: {"head": {"epochs": 20, "batch_size": 32}} for name in "ab"}
+    longer = {name: entry | {"head": {"epochs": 20, "batch_size": 32}} for name, entry in BACKBONES.items()}
     assert verdict(3, **with_heads([LOW, LOW], backbones=longer)) == "cannot tell"
     assert "(balanced 100 steps, a 200 steps)" in said(3, **with_heads([LOW, LOW], backbones=longer))
+
+
+@pytest.mark.parametrize("weights", ["balanced/fold1", "none"])
+def test_a_backbone_that_learned_here_or_nowhere_is_not_pretrained(weights: str) -> None:
+    backbones = BACKBONES | {"b": BACKBONES["b"] | {"weights": weights}}
+    (entry,) = [e for e in weigh(evidence(**with_heads([WIDE, LOW], backbones=backbones))) if e["number"] == 3]
+    assert entry["verdict"] == "cannot tell"
+    assert [value["what"] for value in entry["values"]] == ["gap of balanced minus gap of a"]
+
+
+def test_a_frozen_network_is_paired_as_a_head_is() -> None:
+    frozen = {"balanced": ENTRY, "thawed": ENTRY, "frozen": ENTRY | {"frozen": True, "weights": "imagenet"}}
+    scores = scored([0.25, 0.26, 0.24], "balanced") | scored(LOW, "frozen") | scored(HIGH, "thawed")
+    assert verdict(3, experiments=frozen, scores=scores) == "for"
 
 
 def test_other_training_photos_are_said() -> None:
@@ -320,9 +336,19 @@ def test_more_pixels_by_all_pairs_that_differ_in_size(
     experiments["both"] = ENTRY | {"based_on": "a", "size": 448, "batch_size": 64}
     trees = {"kind": "boosting", "experiment": None}
     models = {f"trees_{n}": network(f"trees_{n}") | trees | {"backbone": f"b{n}"} for n in (1, 2)}
-    backbones = {"b1": {"size": 224}, "b2": {"size": 448}}
+    seen = dict.fromkeys(("split", "network", "weights", "normalisation", "draw", "train_photos", "per_class", "leak"))
+    backbones = {"b1": seen | {"size": 224, "head": None}, "b2": seen | {"size": 448, "head": None}}
+    boosting = {f"trees_{n}": {"n_estimators": 100} for n in (1, 2)}
     compared = on_the_test(("larger", "a", first), ("both", "a", REVERSED), ("trees_2", "trees_1", second))
-    assert verdict(10, experiments=experiments, models=models, backbones=backbones, compared=compared) == expected
+    measured = {"experiments": experiments, "models": models, "compared": compared}
+    assert verdict(10, **measured, backbones=backbones, boosting=boosting) == expected
+    # Trees on another network's features, or more of them, say nothing of pixels.
+    for other in (
+        {"backbones": {"b1": backbones["b1"], "b2": backbones["b2"] | {"network": "resnet18"}}},
+        {"boosting": boosting | {"trees_2": {"n_estimators": 50}}},
+    ):
+        text = said(10, **measured | {"backbones": backbones, "boosting": boosting} | other)
+        assert "larger (448 px) against a (224 px)" in text and "trees_2" not in text
 
 
 def test_balancing_says_what_else_differs() -> None:
