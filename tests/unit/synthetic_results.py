@@ -82,7 +82,8 @@ def settings(results: Path) -> dict[str, Any]:
             },
             "backbones": {
                 "efficientnet_b0": {
-                    "network": "efficientnet_b0", "weights": "none", "size": 96, "batch_size": 32,
+                    "network": "efficientnet_b0", "weights": "none", "size": 96, "batch_size": 32, "split": "main",
+                    "normalisation": "weights", "draw": "balanced", "train_photos": None, "per_class": None, "leak": False,
                     "head": {"epochs": 6, "batch_size": 32, "learning_rate": 1e-3},
                 }
             },
