@@ -152,7 +152,7 @@ def schedules(evidence: Evidence) -> Weighed:
     if not names:
         return missing("experiments with schedule: one_cycle")
     found = [_out_of_fold(evidence, name) for name in names]
-    settings = count(len(names), "setting")
+    settings = "setting" if len(names) == 1 else f"{len(names)} settings"
     spread = f"The {settings} with a one-cycle schedule reach{'es' if len(names) == 1 else ''} "
     spread += f"{100 * min(found):.1f} to {100 * max(found):.1f} %" if len(names) > 1 else f"{100 * found[0]:.1f} %"
     spread += " (balanced accuracy on held-out photos)."

@@ -27,7 +27,9 @@ Settings: TypeAlias = Mapping[str, Any]
 def differing(a: Settings, b: Settings, splits: Mapping[str, Settings]) -> dict[str, tuple[Any, Any]]:
     """The settings in which experiment `a` is not as `b`, those of their splits among them: key -> (b's, a's)."""
     sides = [{**_split(splits[x["split"]]), **{k: v for k, v in x.items() if k not in BESIDES}} for x in (b, a)]
-    return {key: (sides[0].get(key), sides[1].get(key)) for key in sides[1] if sides[0].get(key) != sides[1].get(key)}
+    # A split without a new class lacks its keys: those of either side count.
+    keys = {**sides[1], **sides[0]}
+    return {key: (sides[0].get(key), sides[1].get(key)) for key in keys if sides[0].get(key) != sides[1].get(key)}
 
 
 def _split(split: Settings) -> dict[str, Any]:

@@ -89,6 +89,15 @@ def test_only_pairs_that_differ_in_switches_alone_are_weighed() -> None:
     assert table.set_index("model").loc["leak", "switch"] == "leak: off → on"
 
 
+def test_a_new_class_of_either_side_is_a_difference() -> None:
+    new = {"dataset": "e", "label": "new", "photos": 10, "test": 2, "in_every_fold": False}
+    splits = SPLITS | {"more": SPLITS["main"] | {"new_class": new}}
+    without, having = PLAIN, PLAIN | {"split": "more"}
+    there, back = switches.differing(having, without, splits), switches.differing(without, having, splits)
+    assert set(there) == set(back) == {"in_every_fold", *(f"new_class_{key}" for key in new if key != "in_every_fold")}
+    assert there["new_class_label"] == (None, "new") and back["new_class_label"] == ("new", None)
+
+
 def test_a_refit_is_set_beside_single_folds_not_beside_their_ensemble() -> None:
     # Averaged, the two folds are right on 90 or 80 % of the photos; what one model of them is right on is 85 %.
     of_the_ensemble = comparison("trees_refit", "test", 0.02, 0.2, based_on="trees")
