@@ -18,6 +18,7 @@ from manihot.core.tables import history_columns, read_catalogs, read_photos
 from manihot.photos.facts import FACTS
 from manihot.predictions import calibration
 from manihot.published import conclusions, numbers, paper
+from manihot.published.evidence import Evidence
 from manihot.scores import comparisons, probes, summaries, switches
 from manihot.scores import score as scores
 from manihot.scores.answers import score_answers
@@ -83,7 +84,8 @@ def settings(results: Path) -> dict[str, Any]:
             },
             "backbones": {
                 "efficientnet_b0": {
-                    "network": "efficientnet_b0", "weights": "none", "size": 96, "batch_size": 32,
+                    "network": "efficientnet_b0", "weights": "none", "size": 96, "batch_size": 32, "split": "main",
+                    "normalisation": "weights", "draw": "balanced", "train_photos": None, "per_class": None, "leak": False,
                     "head": {"epochs": 6, "batch_size": 32, "learning_rate": 1e-3},
                 }
             },
@@ -331,16 +333,28 @@ def _published(results: Path) -> None:
     }
     catalogs = read_catalogs([results / f"catalog/{name}.csv" for name in DATASETS])
     classes = {name: files.read_json(results / f"splits/{name}.json")["classes"] for name in ("main", "with_new")}
-    evidence = conclusions.Evidence(
-        models=models, experiments=asked["experiments"], backbones=asked["backbones"], splits=asked["splits"],
-        checks=study["overfit"], scores=records, histories=histories,
+    evidence = Evidence(
+        models=models, experiments=asked["experiments"], backbones=asked["backbones"],
+        boosting=asked["boosting"], splits=asked["splits"],
+        checks=study["overfit"], scores=records,
         overfit={"small_cnn": pd.read_csv(results / "training/overfit/small_cnn/history.csv")}, compared=compared,
         paired=conclusions.paired(pairs, tables, catalogs, classes, seed=1, resamples=100),
     )  # fmt: skip
     weighed = {"conclusions": conclusions.weigh(evidence), "balancing": conclusions.balancing(evidence)}
     files.write_json(results / "published/conclusions.json", weighed)
     roles = {name: read_photos(results / f"splits/{name}.csv") for name in ("main", "with_new")}
-    worth = switches.weigh(compared, described(), asked["experiments"], asked["splits"], roles, {})
+    sides = {
+        "model": "xgboost_8_refit", "models": ["xgboost_8_refit"],
+        "based_on": "xgboost_8", "based_on_models": [f"xgboost_8/fold{fold}" for fold in FOLDS],
+    }  # fmt: skip
+    refitted = [{**sides, "split": "main", "part": part} for part in ("test", "test_as_found")]
+    fitted = {
+        (name, part): read_photos(results / f"predictions/{name}/{part}.csv")
+        for part in ("test", "test_as_found")
+        for name in (*sides["models"], *sides["based_on_models"])
+    }
+    refits = switches.beside_single_folds(refitted, fitted, catalogs, classes, seed=1, resamples=100)
+    worth = switches.weigh(compared, described(), asked["experiments"], asked["splits"], roles, {}, refits)
     files.write_table(results / "scores/switches.csv", worth)
 
 

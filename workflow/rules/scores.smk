@@ -77,6 +77,9 @@ rule weigh_switches:
         samples=[
             f"results/splits/{entry.split}/{experiment}.csv" for experiment, entry in PLAN.study.experiments.items()
         ],
+        predictions=[f"results/predictions/{name}/{part}.csv" for name, part in PLAN.refit_predictions],
+        records=rules.compare_models.input.records,
+        catalogs=rules.compare_models.input.catalogs,
     output:
         switches="results/scores/switches.csv",
         cost="results/costs/weigh_switches/all.csv",
@@ -86,7 +89,7 @@ rule weigh_switches:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=3000,
         runtime=30,
     script:
         "../scripts/weigh_switches.py"

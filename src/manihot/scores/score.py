@@ -15,6 +15,8 @@ from manihot.scores.shares import shares
 
 # The share of the user's groups that must have one label each for groups to be taken for single things.
 SINGLE = 0.9
+# The share of all photos that are answered with a class, and its interval.
+ANSWERED = ("answered", "answered_low", "answered_high")
 
 
 def score(
@@ -139,6 +141,9 @@ def per_class(scored: Outcomes, classes: Classes) -> list[dict[str, Any]]:
         name: shares(right, scored.groups, strata, scored.classes)
         for name, strata in (("precision", scored.predicted), ("recall", scored.true))
     }
+    every = np.zeros_like(scored.true)  # one stratum: all photos, whatever their class
+    taken = [shares(scored.predicted == index, scored.groups, every, 1) for index in range(scored.classes)]
+    answered = [(share.value[0], *share.intervals()[:, 0]) for share in taken]
     ends = {name: share.intervals() for name, share in found.items()}
     return [
         {"label": entry["label"], "name": entry["name"], "n": int(found["recall"].photos[index])}
@@ -148,6 +153,7 @@ def per_class(scored: Outcomes, classes: Classes) -> list[dict[str, Any]]:
             for name in found
             for side, end in enumerate(("low", "high"))
         }
+        | {key: number(each) for key, each in zip(ANSWERED, answered[index], strict=True)}
         for index, entry in enumerate(classes)
     ]
 

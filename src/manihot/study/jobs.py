@@ -244,11 +244,10 @@ def compare_published(plan: Plan) -> Jobs:
 def weigh_conclusions(plan: Plan) -> Jobs:
     """One job, where the study names published tables."""
     if plan.study.published:
-        asked = _entries(plan, "experiments", "backbones", "splits")
+        asked = _entries(plan, "experiments", "backbones", "boosting", "splits")
         checks = _entries(plan, "overfit")["overfit"]
         pairs = paper.weighed_pairs(plan.models.values())
         names = {
-            "histories": plan.fitted("network", "head"),
             "overfit": list(plan.study.overfit),
             "predictions": paper.predictions_of(pairs),
             "records": plan.splits,
@@ -261,8 +260,13 @@ def weigh_conclusions(plan: Plan) -> Jobs:
 def weigh_switches(plan: Plan) -> Jobs:
     """One job, where models differ in a switch."""
     if plan.ablates:
-        names = {"roles": plan.splits, "samples": list(plan.study.experiments)}
-        yield "all", {"models": _described(plan), **_entries(plan, "experiments", "splits"), "names": names}
+        names = {
+            "splits": plan.splits,
+            "samples": list(plan.study.experiments),
+            "predictions": plan.refit_predictions,
+        }
+        asked = {"models": _described(plan), **_entries(plan, "experiments", "splits"), "refits": plan.refits}
+        yield "all", {**asked, "names": names, **_scoring(plan)}
 
 
 # Probes

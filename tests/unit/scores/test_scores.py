@@ -315,3 +315,29 @@ def test_the_bootstrap_resamples_within_classes():
     # Each resample has as many photos of each class as the table.
     assert (totals[:, 3:6] == scored.sums().sum(axis=0)[3:6]).all()
     assert len(np.unique(totals[:, 9])) > 40
+
+
+def test_the_share_answered_with_a_class_has_an_interval_that_knows_groups():
+    table, catalog = predictions(40)
+    taken = (table[["p0", "p1", "p2"]].to_numpy().argmax(axis=1) == 1).mean()
+    often = pd.concat([table.assign(image_id=f"{copy}" + table["image_id"]) for copy in range(4)])
+    alone = pd.concat([catalog.assign(image_id=f"{copy}" + catalog["image_id"]) for copy in range(4)])
+    width = {}
+    for name, groups in (("grouped", alone), ("ignored", alone.assign(group=np.arange(len(alone))))):
+        entry = scores.score(often, groups, CLASSES, seed=1, resamples=20)["per_class"][1]
+        assert entry["answered"] == pytest.approx(taken)
+        assert entry["answered_low"] < taken < entry["answered_high"]
+        width[name] = entry["answered_high"] - entry["answered_low"]
+    assert width["grouped"] / width["ignored"] == pytest.approx(2, rel=0.1)
+
+
+def test_the_shares_answered_are_of_all_photos_and_sum_to_1():
+    table, catalog = predictions(50)
+    entries = scores.score(table, catalog, CLASSES, seed=1, resamples=20)["per_class"]
+    assert sum(entry["answered"] for entry in entries) == pytest.approx(1)
+    (never,) = [
+        e
+        for e in scores.score(table.drop(columns="p2"), catalog, CLASSES, seed=1, resamples=20)["per_class"]
+        if e["label"] == "c"
+    ]
+    assert never["answered"] == never["answered_low"] == 0 < never["answered_high"] < 0.2

@@ -216,6 +216,20 @@ def test_fits_are_named_fold_by_fold():
     assert plan.fitted("boosting")[-1] == ("trees_refit", 0)
 
 
+def test_a_refit_is_paired_with_the_single_models_of_its_folds():
+    plan = Plan(
+        changed(boosting={"trees": {"run_folds": [2, 3]}, "other": {"backbone": "frozen", "refit": False}}), ROOT
+    )
+    assert [(pair["model"], pair["based_on"], pair["split"], pair["part"]) for pair in plan.refits] == [
+        ("trees_refit", "trees", "main", part) for part in ("test", "test_as_found")
+    ]
+    assert all(pair["models"] == ["trees_refit"] for pair in plan.refits)
+    assert all(pair["based_on_models"] == ["trees/fold2", "trees/fold3"] for pair in plan.refits)
+    assert plan.refit_predictions == [
+        (name, part) for part in ("test", "test_as_found") for name in ("trees_refit", "trees/fold2", "trees/fold3")
+    ]
+
+
 @pytest.mark.parametrize(
     ("found", "study", "jobs"),
     [(4, {"gpu_slots": 2}, 8), (4, {}, 4), (0, {"gpu_slots": 3}, 3), (4, {"device": "cpu"}, 1)],
