@@ -17,7 +17,7 @@ from manihot.core.names import PARTS
 from manihot.core.tables import history_columns, read_catalogs, read_photos
 from manihot.photos.facts import FACTS
 from manihot.published import conclusions, numbers, paper
-from manihot.scores import comparisons, probes, summaries, switches
+from manihot.scores import choice, comparisons, probes, summaries, switches
 from manihot.scores import score as scores
 
 CLASSES = {
@@ -351,7 +351,7 @@ def _costs(results: Path, rng: np.random.Generator) -> None:
 
 
 def _scores(results: Path) -> None:
-    """Scores, summary, selection and comparisons, made by the project's own functions."""
+    """Scores, summary, choices and comparisons, made by the project's own functions."""
     catalogs = pd.concat([read_photos(results / f"catalog/{name}.csv") for name in ("leaves", "needles")])
     records: dict[tuple[str, str], dict[str, Any]] = {}
     for model in described():
@@ -368,7 +368,13 @@ def _scores(results: Path) -> None:
             )  # fmt: skip
             files.write_json(results / f"scores/{name}/{part}.json", records[name, part])
     files.write_table(results / "summary.csv", summaries.summarise(records, described()))
-    files.write_json(results / "scores/selection.json", summaries.select(records, described()))
+    for split in ("main", "with_new"):
+        made = choice.choose(
+            [model for model in described() if model["split"] == split], records,
+            lambda name: read_photos(results / f"predictions/{name}/validation.csv"), catalogs,
+            files.read_json(results / f"splits/{split}.json")["classes"], seed=1, resamples=100,
+        )  # fmt: skip
+        files.write_json(results / f"scores/choice/{split}.json", made)
     compared = []
     for model in described():
         for part in PARTS[1:] if model["based_on"] else ():
