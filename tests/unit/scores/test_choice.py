@@ -123,6 +123,14 @@ def test_repeats_and_models_of_some_folds_are_not_chosen():
     assert of(made, "chosen_share")["strong"] is None
 
 
+@pytest.mark.parametrize(("partial", "comparable"), [("bc", "ad"), ("bcd", "bcd")])
+def test_those_validated_on_the_same_photos_as_most_are_compared_or_on_more_photos(partial, comparable):
+    study = Study(b=0.4, a=0.5, c=0.6, d=0.3)
+    for name in partial:
+        study.records[name, "validation"] = {**study.records[name, "validation"], "photos": "some", "n": 60}
+    assert {name for name, fair in of(study.choose(), "comparable").items() if fair} == set(comparable)
+
+
 def test_the_order_of_the_photos_and_models_without_out_of_fold_predictions_change_nothing():
     study = Study(one=1.0, two=1.1, refit=9.0)
     study.records["refit", "validation"] = {"n": 0}
