@@ -91,8 +91,10 @@ def _sure(choice: Choice) -> str:
         return ""
     share = next(each["chosen_share"] for each in fair if each["model"] == choice["chosen"])
     other = next(each for each in fair if each["model"] != choice["chosen"])
-    text = f"{_percent(share)} of resamples of these photos choose it again"
-    return f"{text}, {_percent(other['chosen_share'])} {other['model']}." if other["chosen_share"] else f"{text}."
+    text = f"{_percent(share)} of resamples of the out-of-fold photos choose it again"
+    if other["chosen_share"]:
+        text += f", {_percent(other['chosen_share'])} choose {other['model']}"
+    return f"{text}."
 
 
 def _corrected(choice: Choice) -> str:

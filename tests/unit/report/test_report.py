@@ -278,8 +278,8 @@ def test_how_sure_the_choice_was_is_said(results: Path, page: str) -> None:
     made = files.read_json(results / "scores/choice/main.json")
     first, second = sorted(made["candidates"], key=lambda each: -each["chosen_share"])[:2]
     [main, _] = headlines(results)
-    sure = f"{100 * first['chosen_share']:.0f} % of resamples of these photos choose it again"
-    assert main["sure"] == f"{sure}, {100 * second['chosen_share']:.0f} % {second['model']}."
+    sure = f"{100 * first['chosen_share']:.0f} % of resamples of the out-of-fold photos choose it again"
+    assert main["sure"] == f"{sure}, {100 * second['chosen_share']:.0f} % choose {second['model']}."
     assert main["sure"] in page and main["corrected"] in page
 
 
