@@ -19,7 +19,7 @@ from manihot.photos.facts import FACTS
 from manihot.predictions import calibration
 from manihot.published import conclusions, numbers, paper
 from manihot.published.evidence import Evidence
-from manihot.scores import comparisons, probes, summaries, switches
+from manihot.scores import choice, comparisons, probes, summaries, switches
 from manihot.scores import score as scores
 from manihot.scores.answers import score_answers
 
@@ -380,7 +380,7 @@ def _costs(results: Path, rng: np.random.Generator) -> None:
 
 
 def _scores(results: Path) -> None:
-    """Scores, summary, selection and comparisons, made by the project's own functions."""
+    """Scores, summary, choices and comparisons, made by the project's own functions."""
     catalogs = pd.concat([read_photos(results / f"catalog/{name}.csv") for name in ("leaves", "needles")])
     records: dict[tuple[str, str], dict[str, Any]] = {}
     for model in described():
@@ -403,7 +403,13 @@ def _scores(results: Path) -> None:
                 )
             files.write_json(results / f"scores/{name}/{part}.json", records[name, part])
     files.write_table(results / "summary.csv", summaries.summarise(records, described()))
-    files.write_json(results / "scores/selection.json", summaries.select(records, described()))
+    for split in ("main", "with_new"):
+        made = choice.choose(
+            [model for model in described() if model["split"] == split], records,
+            lambda name: read_photos(results / f"predictions/{name}/calibrated/validation.csv"), catalogs,
+            files.read_json(results / f"splits/{split}.json")["classes"], seed=1, resamples=100,
+        )  # fmt: skip
+        files.write_json(results / f"scores/choice/{split}.json", made)
     compared = []
     for model in described():
         for part in PARTS[1:] if model["based_on"] else ():

@@ -1,4 +1,4 @@
-"""Set all models side by side, and choose among them."""
+"""Set all models side by side."""
 
 from manihot.core.job import job
 
@@ -10,4 +10,3 @@ with job(snakemake) as run:
     names = [(model["name"], part) for model in models for part in summaries.PARTS]
     scores = {name: files.read_json(path) for name, path in zip(names, snakemake.input.scores, strict=True)}
     files.write_table(snakemake.output.summary, summaries.summarise(scores, models))
-    files.write_json(snakemake.output.selection, summaries.select(scores, models))

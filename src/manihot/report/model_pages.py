@@ -15,7 +15,7 @@ from manihot.report.thumbnails import Photos, ranked
 PHOTOS_SHOWN = 6
 
 
-def page(results: Results, photos: Photos, scores: Scores, model: Model, chosen: Mapping[str, str]) -> dict[str, Any]:
+def page(results: Results, photos: Photos, scores: Scores, model: Model, badges: Mapping[str, str]) -> dict[str, Any]:
     """Scores, curves, confusion, classes and telling photos of a model; what is missing is named."""
     name, record = model["name"], results.split_record(model["split"])
     curves = results.curves(model)
@@ -25,7 +25,7 @@ def page(results: Results, photos: Photos, scores: Scores, model: Model, chosen:
     missing += ["its learning curves"] if curves is None and model["kind"] != "tta" else []
     return {
         "name": name,
-        "chosen": name in chosen.values(),
+        "badge": badges.get(name),
         "kind": KINDS[model["kind"]],
         "model": model,
         "scores": _parts(results, scores, name),

@@ -63,8 +63,8 @@ class Scores:
         return any(name == model for name, _ in self._rows)
 
 
-def all_models(scores: Scores, models: Iterable[Model], chosen: Mapping[str, str]) -> Table:
-    """One row a model (folds and baselines too): out of fold, both tests, overfit, parameters."""
+def all_models(scores: Scores, models: Iterable[Model], badges: Mapping[str, str]) -> Table:
+    """One row a model (folds and baselines too): out of fold, both tests, overfit, parameters; `badges` by model."""
     known = {model["name"]: model for model in models}
     shown = Table("models", "All models")
     shown.columns = [
@@ -86,9 +86,9 @@ def all_models(scores: Scores, models: Iterable[Model], chosen: Mapping[str, str
         kind = rows["kind"].iloc[0]
         model = known.get(name) or known.get(name.split("/")[0], {})
         family = "" if kind == "baseline" else model.get("family", "")
-        star = name in chosen.values()
+        badge = badges.get(name)
         shown.add(
-            Cell(name, link=f"model-{name}" if name in known else None, badge="chosen" if star else None),
+            Cell(name, link=f"model-{name}" if name in known else None, badge=badge),
             KINDS.get(kind, kind),
             family,
             number(scores.value(name, "validation", "balanced_accuracy")),
@@ -99,7 +99,7 @@ def all_models(scores: Scores, models: Iterable[Model], chosen: Mapping[str, str
             number(scores.value(name, "test_as_found", "balanced_accuracy")),
             signed(_overfit(scores, name, model.get("folds", ()))),
             count(scores.value(name, "test", "parameters")),
-            tags=" ".join([*(["chosen"] if star else []), kind]),
+            tags=f"chosen {kind}" if badge == "chosen" else kind,
         )
     return shown
 
@@ -114,12 +114,6 @@ def _overfit(scores: Scores, name: str, folds: Sequence[int]) -> float | None:
             return None
         gaps.append(train - held_out)
     return sum(gaps) / len(gaps)
-
-
-def chosen(results: Results) -> dict[str, str]:
-    """The chosen model of each family."""
-    selection = results.json("scores/selection.json") or {}
-    return {family: entry["chosen"] for family, entry in selection.items()}
 
 
 def models_chart(results: Results) -> dict[str, Any] | None:

@@ -226,6 +226,15 @@ def summarise_scores(plan: Plan) -> Jobs:
 
 
 @rule
+def choose_model(plan: Plan) -> Jobs:
+    """A split that models are fitted on."""
+    for split in plan.tried:
+        models = [plan.models[name] for name in plan.models_of(split)]
+        told = [{key: getattr(model, key) for key in ("name", "family", "repeat", "leak")} for model in models]
+        yield split, {"models": told, **_scoring(plan)}
+
+
+@rule
 def compare_models(plan: Plan) -> Jobs:
     """One job, of all pairs."""
     sides = {"pairs": plan.pairs(), "models": plan.compared, "splits": plan.splits}

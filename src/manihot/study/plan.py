@@ -197,6 +197,10 @@ class Plan:
         """The splits that models are fitted on: what facts that are no plant tell is asked of each."""
         return list(dict.fromkeys(model.split for model in self.models.values()))
 
+    def models_of(self, split: str) -> list[str]:
+        """The names of the models that are fitted on a split."""
+        return [name for name, model in self.models.items() if model.split == split]
+
     @property
     def masked(self) -> dict[str, str]:
         """For each split whose photos are also tried without their middle, the head that is: that of its first

@@ -11,7 +11,15 @@ import synthetic_results
 from PIL import Image
 
 from manihot.core import files
-from manihot.report import model_sections, probe_sections, published_sections, run_sections, tables, thumbnails
+from manihot.report import (
+    choice_sections,
+    model_sections,
+    probe_sections,
+    published_sections,
+    run_sections,
+    tables,
+    thumbnails,
+)
 from manihot.report import page as report_page
 from manihot.report.results import Results
 
@@ -86,7 +94,7 @@ def test_a_partial_study_says_what_is_missing(results: Path, tmp_path: Path) -> 
     for path in (
         *(f"models/balanced/fold{fold}/history.csv" for fold in synthetic_results.FOLDS),
         "summary.csv",
-        "scores/selection.json",
+        "scores/choice/main.json",
         "catalog/needles.csv",
     ):
         (partial / path).unlink()
@@ -94,7 +102,7 @@ def test_a_partial_study_says_what_is_missing(results: Path, tmp_path: Path) -> 
     for text in (
         "its learning curves",
         "the catalog of needles has not been built",
-        "no model of the family small_cnn",
+        "no model of the split main has been chosen and tested",
     ):
         assert text in page
 
@@ -247,12 +255,62 @@ def test_what_a_study_does_not_show_depends_on_what_was_run(results: Path) -> No
     assert "no test as found" in published and "no test as found" not in corrected
 
 
-def test_the_headline_is_the_chosen_model_beside_the_majority_class(results: Path) -> None:
-    said = run_sections.headlines(Results(results), synthetic_results.described())
-    chosen = files.read_json(results / "scores/selection.json")
-    assert {entry["family"]: entry["model"] for entry in said} == {f: entry["chosen"] for f, entry in chosen.items()}
-    head = next(entry for entry in said if entry["family"] == "backbones")
-    assert head["baseline"] == 0.25 and head["beside"] == "clearly above"
+def headlines(results: Path) -> list[dict[str, Any]]:
+    models = synthetic_results.described()
+    return choice_sections.headlines(Results(results), models, choice_sections.choices(Results(results), models))
+
+
+def test_the_headline_is_the_chosen_model_of_each_split_beside_the_majority_class(results: Path) -> None:
+    said = headlines(results)
+    choices = {split: files.read_json(results / f"scores/choice/{split}.json") for split in ("main", "with_new")}
+    assert {entry["split"]: entry["model"] for entry in said} == {s: c["chosen"] for s, c in choices.items()}
+    main, other = said
+    assert main["model"] == synthetic_results.HEAD and main["baseline"] == 0.25 and main["beside"] == "clearly above"
+    found = choices["main"]["out_of_fold"]
+    corrected = found["corrected"]["balanced_accuracy"]["value"]
+    assert f" {corrected:.3f} [" in main["corrected"]
+    points = 100 * (found["own"]["balanced_accuracy"] - corrected)
+    assert points > 0 and f"made it look better by {points:.1f} points" in main["corrected"]
+    assert other["sure"] == other["corrected"] == "" and "nothing was chosen" in other["chosen_how"]
+
+
+def test_how_sure_the_choice_was_is_said(results: Path, page: str) -> None:
+    made = files.read_json(results / "scores/choice/main.json")
+    first, second = sorted(made["candidates"], key=lambda each: -each["chosen_share"])[:2]
+    [main, _] = headlines(results)
+    sure = f"{100 * first['chosen_share']:.0f} % of resamples of the out-of-fold photos choose it again"
+    assert main["sure"] == f"{sure}, {100 * second['chosen_share']:.0f} % choose {second['model']}."
+    assert main["sure"] in page and main["corrected"] in page
+
+
+def test_candidates_stand_in_a_table_with_why_some_could_not_be_chosen(results: Path) -> None:
+    made = files.read_json(results / "scores/choice/main.json")
+    made["candidates"][0] |= {"comparable": False, "why_not": "leak", "chosen_share": None}
+    scores = model_sections.Scores(Results(results).table("summary.csv"))
+    [entry] = choice_sections.tables({"main": made, "empty": None}, scores)
+    rows = {cells[0].text: cells for _, cells in entry["candidates"].rows}
+    assert [cells[0].text for _, cells in entry["candidates"].rows][::5] == [made["chosen"], "imbalanced"]
+    assert rows[made["chosen"]][0].badge == "chosen" and rows[made["chosen"]][5].text == "yes"
+    assert rows["imbalanced"][5].text == "no: trained on tested photos" and rows["imbalanced"][4].text == "–"
+    quoted = {cells[1].text: cells[4].text for _, cells in entry["families"].rows}
+    assert quoted == {synthetic_results.HEAD: "yes", "balanced_tta": "no", "xgboost_8": "no"}
+
+
+def test_a_split_without_a_fair_model_has_no_headline(results: Path) -> None:
+    leaking = [{**model, "leak": True} for model in synthetic_results.described()]
+    none = {"chosen": None, "candidates": [], "families": {}, "out_of_fold": None, "estimate": {}}
+    [said] = choice_sections.headlines(Results(results), leaking, {"main": none})
+    assert said["missing"].endswith("all of them were trained on tested photos (leak)")
+
+
+def test_one_model_a_split_is_called_chosen(results: Path, page: str) -> None:
+    models = synthetic_results.described()
+    badges = choice_sections.badges(choice_sections.choices(Results(results), models))
+    best = choice_sections.BEST_OF_FAMILY
+    assert badges == {
+        synthetic_results.HEAD: "chosen", "new_class": "chosen", "balanced_tta": best, "xgboost_8": best,
+    }  # fmt: skip
+    assert len(re.findall(r'<details class="model"[^>]* open>', page)) == 2
 
 
 def test_groups_leaks_and_sites_are_told(results: Path, page: str) -> None:
@@ -273,7 +331,7 @@ def test_groups_leaks_and_sites_are_told(results: Path, page: str) -> None:
 
 def test_few_groups_and_sites_are_limits(results: Path) -> None:
     settings = synthetic_results.settings(results)
-    said = run_sections.headlines(Results(results), synthetic_results.described())
+    said = headlines(results)
     texts = " ".join(run_sections.limits(settings, said))
     assert "One number hides the sites: on the test " in texts
     assert "groups (plants, plots)" not in texts

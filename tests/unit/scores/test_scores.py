@@ -187,49 +187,6 @@ def test_the_summary_has_a_row_a_model_and_part():
     assert not table.duplicated(["model", "part"]).any()
 
 
-def test_the_choice_is_made_out_of_fold_and_only_it_is_estimated():
-    recorded, models = study(weak=0.5, strong=2.0, twin=2.0)
-    recorded["weak", "test"] = recorded["strong", "test"]
-    family = summaries.select(recorded, models)["networks"]
-    assert family["chosen"] == "strong" and list(family["estimate"]) == ["test"]
-    assert family["estimate"]["test"]["accuracy"] == recorded["strong", "test"]["metrics"]["accuracy"]
-    twin = recorded["twin", "validation"]["metrics"]["log_loss"]
-    recorded["twin", "validation"]["metrics"]["log_loss"] = {**twin, "value": twin["value"] - 0.01}
-    assert summaries.select(recorded, models)["networks"]["chosen"] == "twin"
-
-
-def test_a_model_that_was_trained_on_tested_photos_is_not_chosen():
-    recorded, models = study(weak=0.5, strong=2.0)
-    models[1]["leak"] = True
-    family = summaries.select(recorded, models)["networks"]
-    assert family["chosen"] == "weak" and [c["comparable"] for c in family["candidates"]] == [True, False]
-    models[0]["leak"] = True
-    assert summaries.select(recorded, models) == {}
-
-
-def test_repeats_count_in_the_mean():
-    recorded, models = study(one=1.0, two=1.2, two_seed2=-1.0, two_tta=0.9, two_seed2_tta=1.9)
-    for model in models:
-        model["repeat"] = int("seed2" in model["name"])
-    family = summaries.select(recorded, models)["networks"]
-    assert {c["model"]: c["seeds"] for c in family["candidates"]} == {"one": 1, "two": 2, "two_tta": 2}
-    assert family["chosen"] == "two_tta"
-    value = {name: recorded[name, "validation"]["metrics"]["balanced_accuracy"]["value"] for name, _ in recorded}
-    assert family["candidates"][1]["mean_balanced_accuracy"] == (value["two"] + value["two_seed2"]) / 2
-    assert value["two"] > value["one"] > (value["two"] + value["two_seed2"]) / 2
-
-
-def test_repeats_and_models_of_some_folds_are_not_chosen():
-    recorded, models = study(weak=0.5, weaker=0.4, strong=2.0, weak_seed2=3.0)
-    models[3]["repeat"] = 1
-    recorded["strong", "validation"] = {**recorded["strong", "validation"], "photos": "some", "n": 60}
-    family = summaries.select(recorded, models)["networks"]
-    assert family["chosen"] == "weak"
-    assert [(c["model"], c["comparable"]) for c in family["candidates"]] == [
-        ("weak", True), ("weaker", True), ("strong", False),
-    ]  # fmt: skip
-
-
 def test_each_site_is_scored_apart_the_worst_first():
     table, catalog = predictions(120, duplicates=2)
     catalog["site"] = np.repeat(["north", "south", ""], 40)
