@@ -157,7 +157,7 @@ def _families(split: str, choice: Choice, scores: Scores) -> Table:
             family,
             Cell(name, link=f"model-{name}"),
             number(known[name]["balanced_accuracy"]),
-            scores.accuracy(name, "test"),
+            scores.accuracy(f"{name}/calibrated", "test"),
             "yes" if name == choice["chosen"] else "no",
             tags=CHOSEN if name == choice["chosen"] else "",
         )
