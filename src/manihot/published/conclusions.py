@@ -64,9 +64,14 @@ def weigh(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def balancing(evidence: Evidence) -> list[dict[str, Any]]:
-    """What balanced training photos give and cost on each test: the pairs so called, and what else they differ in."""
+    """What balanced training photos give and cost on each test: the pairs so called, and what else they differ in.
+
+    `answers` says which answers are compared: the models' `own`, or those `corrected` for the class shares of training.
+    """
     rows = evidence.paired[evidence.paired["what"] == "balancing"].to_dict("records")
     for row in rows:
+        row["answers"] = "corrected" if row["model"].endswith("/corrected") else "own"
+        row |= {key: row[key].removesuffix("/corrected") for key in ("model", "based_on")}
         balanced, as_found = (evidence.experiments[row[key]] for key in ("model", "based_on"))
         changed = differing(balanced, as_found, evidence.splits)
         row["besides"] = [
@@ -116,8 +121,8 @@ def _majority(evidence: Evidence) -> Weighed:
     majority = on.index(max(on))
     n, has = record["n"], sum(record["confusion"][majority]) / record["n"]
 
-    def answered(name: str) -> Estimate:
-        entry = evidence.scores[name, "test"]["per_class"][majority]
+    def answered(name: str, scored: Settings | None = None) -> Estimate:
+        entry = (scored or evidence.scores[name, "test"])["per_class"][majority]
         return Estimate(entry["answered"], entry["answered_low"], entry["answered_high"])
 
     own, label = answered(paper.IMBALANCED), record["per_class"][majority]["label"]
@@ -126,6 +131,9 @@ def _majority(evidence: Evidence) -> Weighed:
     said += f"photos, on {percent(own)} of the {n:,} test photos, where {100 * has:.1f} % are of it. It is right on "
     said += f"{percent(Estimate(**record['metrics']['accuracy']))} of them."
     values = [value(f"share of class {label} among the answers of {paper.IMBALANCED}", own)]
+    after = answered(paper.IMBALANCED, record["answers"]["corrected"])
+    values.append(value(f"share of class {label} among the corrected answers of {paper.IMBALANCED}", after))
+    said += f" Corrected for the class shares of its training photos, it answers class {label} on {percent(after)}."
     if paper.BALANCED in evidence.experiments and evidence.scores[paper.BALANCED, "test"]["n"] == n:
         other = answered(paper.BALANCED)
         values.append(value(f"share of class {label} among the answers of {paper.BALANCED}", other))

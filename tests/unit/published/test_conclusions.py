@@ -293,9 +293,13 @@ def test_the_majority_s_share_among_the_answers(ends: tuple[float, float], expec
         "n": 100, "per_class": [{"label": "0"}, {"label": "1", **answered}], "confusion": [[25, 25], [25, 25]],
         "metrics": {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}},
     }  # fmt: skip
+    after = {"answered": 0.31, "answered_low": 0.2, "answered_high": 0.4}
+    score |= {"answers": {"corrected": {"per_class": [{"label": "0"}, {"label": "1", **after}]}}}
     # What it was trained on says which class that is, not the pool of the split, which a protocol may have capped.
     scores = {("imbalanced", "test"): score, ("imbalanced", "train"): {"per_class": [{"n": 30}, {"n": 61}]}}
     assert verdict(7, experiments={"imbalanced": ENTRY}, scores=scores) == expected
+    corrected = "Corrected for the class shares of its training photos, it answers class 1 on 31.0 % (20.0 to 40.0)."
+    assert corrected in said(7, experiments={"imbalanced": ENTRY}, scores=scores)
 
 
 @pytest.mark.parametrize(
@@ -349,6 +353,16 @@ def test_more_pixels_by_all_pairs_that_differ_in_size(
     ):
         text = said(10, **measured | {"backbones": backbones, "boosting": boosting} | other)
         assert "larger (448 px) against a (224 px)" in text and "trees_2" not in text
+
+
+def test_balancing_is_shown_before_and_after_the_correction() -> None:
+    rows = paired("balancing", CLEAR, OPEN)
+    rows.loc[1, ["model", "based_on"]] = "balanced/corrected", "imbalanced/corrected"
+    experiments = {"imbalanced": ENTRY | {"draw": "as_found"}, "balanced": ENTRY}
+    rows.loc[0, ["model", "based_on"]] = "balanced", "imbalanced"
+    shown = conclusions.balancing(evidence(experiments=experiments, paired=rows))
+    assert [row["answers"] for row in shown] == ["own", "corrected"]
+    assert [(row["model"], row["based_on"]) for row in shown] == [("balanced", "imbalanced")] * 2
 
 
 def test_balancing_says_what_else_differs() -> None:

@@ -64,7 +64,10 @@ def test_the_choice_is_made_out_of_fold_and_only_it_is_estimated():
     study.records["weak", "test"] = study.records["strong", "test"]
     made = study.choose()
     assert made["chosen"] == "strong" and list(made["estimate"]) == ["test"]
-    assert made["estimate"]["test"]["accuracy"] == study.records["strong", "test"]["answers"]["calibrated"]["metrics"]["accuracy"]
+    assert (
+        made["estimate"]["test"]["accuracy"]
+        == study.records["strong", "test"]["answers"]["calibrated"]["metrics"]["accuracy"]
+    )
     assert of(made, "chosen_share") == {"weak": 0, "strong": 1, "twin": 0}
     json.dumps(made, allow_nan=False)
 
