@@ -149,12 +149,12 @@ def test_the_table_has_a_row_a_metric_and_adjusts_within_family_part_and_metric(
     family = {"family": "networks", "based_on": "first", "part": "test"}
     compared = [({**family, "model": "better"}, better), ({**family, "model": "worse"}, worse)]
     compared += [({**family, "model": "none", "part": "validation"}, {"n": 0})]
-    table = comparisons.tabulate(compared)
+    table = comparisons.tabulate(compared, 2.0)
     assert ",".join(table.columns) == (
         "family,model,based_on,part,metric,n,groups,model_value,based_on_value,difference,low,high,p,p_holm,"
-        "only_model_right,only_based_on_right,seeds"
+        "only_model_right,only_based_on_right,seeds,folds,equivalent"
     )
     assert len(table) == 6
     accuracy = table[table["metric"] == "accuracy"]
     assert accuracy["p_holm"].to_list() == comparisons.holm(accuracy["p"].to_list()).tolist()
-    assert comparisons.tabulate([]).empty
+    assert comparisons.tabulate([], 2.0).empty
