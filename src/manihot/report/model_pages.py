@@ -7,9 +7,10 @@ from manihot.core.classes import class_title, full_title
 from manihot.core.names import PART_TITLES, PARTS
 from manihot.figures import plots
 from manihot.figures.answering import risk_coverage
+from manihot.report.answer_sections import answers
 from manihot.report.model_sections import KINDS, Model, Scores, matrix
 from manihot.report.results import Results, chart
-from manihot.report.tables import ABSENT, Cell, Table, columns, count, interval, number
+from manihot.report.tables import ABSENT, Cell, Table, columns, count, interval, metric, number
 from manihot.report.thumbnails import Photos, ranked
 
 PHOTOS_SHOWN = 6
@@ -31,6 +32,7 @@ def page(results: Results, photos: Photos, scores: Scores, model: Model, chosen:
         "scores": _parts(results, scores, name),
         "figures": [entry for entry in (curves, confusion, *_sureness(results, name)) if entry],
         "classes": _classes(results, record, name),
+        "answers": answers(results, name, model["split"]),
         "sites": _sites(results, name),
         "things": _things(results, name),
         # A repeat with another seed has no photos of its own: they would only make the page heavier.
@@ -61,12 +63,6 @@ def _parts(results: Results, scores: Scores, name: str) -> Table:
     return shown
 
 
-def metric(score: Mapping[str, Any], measure: str) -> Cell:
-    """A measure with its interval, from a file of scores."""
-    value = score[measure]
-    return interval(value["value"], value["low"], value["high"])
-
-
 def _sureness(results: Results, name: str) -> list[dict[str, Any]]:
     """Whether the model is right as often as it says, and how right it is where it is surest, on the test."""
     score = results.score(name, "test")
@@ -92,11 +88,8 @@ def mistakes(
             cells = [cell for score in scores.values() for cell in _paid(score)]
             shown.add(Cell(model["name"], link=f"model-{model['name']}"), *cells)
         record = results.split_record(model["split"])
-        names |= (
-            {entry["label"]: class_title(entry["label"], entry["name"]) for entry in record["classes"]}
-            if record
-            else {}
-        )
+        for entry in record["classes"] if record else ():
+            names[entry["label"]] = class_title(entry["label"], entry["name"])
     said = [
         f"{names.get(true, true)} answered as {names.get(answer, answer)} costs {cost:g}"
         for true, answers in costs.items()

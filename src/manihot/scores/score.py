@@ -13,7 +13,7 @@ from manihot.core.tables import locate, probabilities, probability_columns
 from manihot.scores.answering import answering
 from manihot.scores.calibration import calibration
 from manihot.scores.costs import Costs, cost_matrix, expected_costs, mean_cost
-from manihot.scores.outcomes import METRICS, Classes, Outcomes, measure, number, outcomes
+from manihot.scores.outcomes import METRICS, Classes, Outcomes, measure, metrics, number, outcomes, share_intervals
 from manihot.scores.shares import shares
 
 # The share of the user's groups that must have one label each for groups to be taken for single things.
@@ -61,27 +61,27 @@ def score(
     scored = outcomes(table, catalogs, classes)
     known = locate(table, catalogs, ["given_group", "site"])
     drawn: dict[str, Any] = {"seed": seed, "resamples": resamples}
-    measured = measure(scored, **drawn)
+    (measured,) = measure(scored, **drawn)
     record: dict[str, Any] = {
         "n": len(table),
         "photos": files.content_key(sorted(zip(table["dataset"], table["image_id"], strict=True))),
         "groups": int(scored.groups.max()) + 1,
         "metrics": measured,
         "baseline": None,
-        "per_class": _per_class(scored, classes),
-        "confusion": _confusion(scored.true, scored.predicted, len(labels)),
-        "calibration": calibration(scored.confidence, scored.true == scored.predicted, seed=seed),
-        "answering": answering(scored.confidence, scored.true == scored.predicted, scored.groups),
+        "per_class": per_class(scored, classes),
+        "confusion": confusion(scored.true, scored.predicted, len(labels)),
+        "calibration": calibration(scored.confidence, scored.right, seed=seed),
+        "answering": answering(scored.confidence, scored.right, scored.groups),
         "cost": expected_costs(scored, probabilities(table, len(labels)), matrix, measured["accuracy"], **drawn),
         "sites": _by_site(scored, known["site"], **drawn),
         "one_answer": _one_answer(table, known["given_group"], catalogs, classes, **drawn),
         "old_classes": None,
         "new_class": None,
-        "folds": [_fold(fold, catalogs, classes, matrix, **drawn) for fold in folds if not fold.empty],
+        "folds": [_fold(fold, catalogs, classes, matrix) for fold in folds if not fold.empty],
     }
     if marked.majority is not None:
         always = scored.always(labels.index(marked.majority))
-        baseline = measure(always, **drawn)
+        (baseline,) = measure(always, **drawn)
         del baseline["log_loss"], baseline["brier"]
         cost = mean_cost(always.true, always.predicted, matrix)
         record["baseline"] = {"label": marked.majority, **baseline, "cost": cost}
@@ -91,7 +91,7 @@ def score(
         record["new_class"] = of_new | {"low": of_new["recall_low"], "high": of_new["recall_high"]}
         old = scored.only(scored.true != new)
         among = [index for index in range(len(labels)) if index != new]
-        metrics_of_old = measure(old, **drawn, among=among) if len(old.true) else {}
+        metrics_of_old = measure(old, **drawn, among=among)[0] if len(old.true) else {}
         record["old_classes"] = {"n": len(old.true), **metrics_of_old}
     return record
 
@@ -107,7 +107,7 @@ def _by_site(scored: Outcomes, sites: pd.Series, *, seed: int, resamples: int) -
     rows = []
     for site in sorted(set(sites) - {""}):
         there = scored.only((sites == site).to_numpy())
-        measured = measure(there, seed=seed, resamples=resamples)
+        (measured,) = measure(there, seed=seed, resamples=resamples)
         rows.append({"site": site, "n": len(there.true), "groups": int(there.groups.max()) + 1, **measured})
     return sorted(rows, key=lambda row: row["accuracy"]["value"])
 
@@ -140,12 +140,12 @@ def _one_answer(
         "n": len(answers),
         "photos": len(same),
         "left_out": len(things) - len(answers),
-        **measure(outcomes(answers, catalogs, classes), **drawn),
-        "each": measure(outcomes(same, catalogs, classes), **drawn),
+        **measure(outcomes(answers, catalogs, classes), **drawn)[0],
+        "each": measure(outcomes(same, catalogs, classes), **drawn)[0],
     }
 
 
-def _confusion(true: NDArray[np.intp], predicted: NDArray[np.intp], classes: int) -> list[list[int]]:
+def confusion(true: NDArray[np.intp], predicted: NDArray[np.intp], classes: int) -> list[list[int]]:
     """Photos of each true class (rows) and predicted class (columns)."""
     counts: list[list[int]] = (
         np.bincount(true * classes + predicted, minlength=classes**2).reshape(classes, -1).tolist()
@@ -153,7 +153,7 @@ def _confusion(true: NDArray[np.intp], predicted: NDArray[np.intp], classes: int
     return counts
 
 
-def _per_class(scored: Outcomes, classes: Classes) -> list[dict[str, Any]]:
+def per_class(scored: Outcomes, classes: Classes) -> list[dict[str, Any]]:
     right = scored.true == scored.predicted
     found = {
         name: shares(right, scored.groups, strata, scored.classes)
@@ -172,18 +172,11 @@ def _per_class(scored: Outcomes, classes: Classes) -> list[dict[str, Any]]:
     ]
 
 
-def _fold(
-    table: pd.DataFrame,
-    catalogs: pd.DataFrame,
-    classes: Classes,
-    matrix: NDArray[np.float64],
-    *,
-    seed: int,
-    resamples: int,
-) -> dict[str, Any]:
+def _fold(table: pd.DataFrame, catalogs: pd.DataFrame, classes: Classes, matrix: NDArray[np.float64]) -> dict[str, Any]:
     scored = outcomes(table, catalogs, classes)
-    measured = measure(scored, seed=seed, resamples=resamples)
-    interval = {f"accuracy_{end}": measured["accuracy"][end] for end in ("low", "high")}
-    values = {name: measured[name]["value"] for name in METRICS}
+    found = metrics(scored.sums().sum(axis=0))
+    values = {name: number(found[name]) for name in METRICS}
+    low, high = share_intervals(scored)["accuracy"]
+    interval = {"accuracy_low": number(low), "accuracy_high": number(high)}
     cost = mean_cost(scored.true, scored.predicted, matrix)
     return {"fold": int(table["fold"].iloc[0]), "n": len(table), **values, **interval, "cost": cost}
