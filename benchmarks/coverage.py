@@ -1,11 +1,13 @@
 """How often the 95 % intervals of `scores/shares.py` hold the true share: simulated photos, with and without groups.
 
-    python benchmarks/coverage.py [--draws 4000]
+    python benchmarks/coverage.py [--draws 4000] [--only differences_out_of_fold]
 
-Writes benchmarks/results/coverage.json and the tables of docs/statistics.md. About twenty minutes on one core.
+Writes benchmarks/results/coverage.json and the tables of docs/statistics.md. About twenty minutes on one core; --only
+does one part of it, and takes the others from the file.
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
@@ -34,6 +36,10 @@ A_CLASS = (15, 30, 60, 200)
 # Two settings, and how far the seeds of one lie apart, as log odds of a photo being right.
 SKILLS = (1.0, 0.8)
 SEED_SPREAD = 0.15
+# A small learner: two classes this far from 0 in one direction of so many features, with this added to variances.
+SHIFT, FEATURES, RIDGE = 0.5, 20, 0.1
+# Photos and folds of what it predicts out of fold.
+OUT_OF_FOLD = ((100, 5), (300, 3), (300, 5), (300, 10), (1000, 5))
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,47 @@ def covered_seeds(photos: int, seeds: int, draws: int) -> dict[str, Any]:
     return {"photos": photos, "seeds": seeds, "covered": inside / draws, "width": widths / draws}
 
 
+def covered_folds(photos: int, folds: int, draws: int) -> dict[str, Any]:
+    """How often the intervals of an out-of-fold difference hold it: that of the photos, and that of the folds.
+
+    The two settings see different features of the photos, which are alike in all: so the difference is 0. Each fold's
+    model is fitted on the photos of the other folds, new ones in each draw.
+    """
+    generator = np.random.default_rng([photos, folds, 3])
+    true, fold = np.arange(photos) % 2, np.arange(photos) // 2 % folds + 1
+    keys = pd.DataFrame(
+        {"dataset": "d", "image_id": [str(n) for n in range(photos)], "label": np.array(["a", "b"])[true]}
+    )
+    catalog = keys[["dataset", "image_id"]].assign(group=np.arange(photos))
+    classes = [{"label": "a", "name": "a"}, {"label": "b", "name": "b"}]
+    found = {way: {"covered": 0, "width": 0.0} for way in ("photos", "folds")}
+    for draw in range(draws):
+        seen = generator.normal(size=(2, photos, FEATURES))
+        seen[..., 0] += np.where(true, SHIFT, -SHIFT)
+        sides = [keys.assign(p0=1.0 - answers, p1=answers) for answers in (_out_of_fold(x, true, fold) for x in seen)]
+        for way, known in (("photos", {}), ("folds", {"fold": fold})):
+            a, b = ([side.assign(**known)] for side in sides)
+            compared = comparisons.compare(a, b, catalog, classes, seed=draw, resamples=200, permutations=1)
+            accuracy = compared["metrics"]["accuracy"]
+            found[way]["covered"] += (accuracy["low"] <= 0 <= accuracy["high"]) / draws
+            found[way]["width"] += (accuracy["high"] - accuracy["low"]) / draws
+    flat = {f"{key}_by_{way}": value for way, entry in found.items() for key, value in entry.items()}
+    return {"photos": photos, "folds": folds, **flat}
+
+
+def _out_of_fold(seen: NDArray[Any], true: NDArray[Any], fold: NDArray[Any]) -> NDArray[Any]:
+    """Which photos get the second class, float [n], by linear discriminant analysis on the other folds."""
+    answers = np.empty(len(true))
+    for number in np.unique(fold):
+        held_out = fold == number
+        x, y = seen[~held_out], true[~held_out]
+        middles = np.stack([x[y == 0].mean(axis=0), x[y == 1].mean(axis=0)])
+        spread = np.cov((x - middles[y]).T) + RIDGE * np.eye(x.shape[1])
+        direction = np.linalg.solve(spread, middles[1] - middles[0])
+        answers[held_out] = (seen[held_out] - middles.mean(axis=0)) @ direction > 0
+    return answers
+
+
 def expected(skill: float) -> float:
     """The share right of a setting, over seeds and photos."""
     spread = np.sqrt(1 + SEED_SPREAD**2)
@@ -155,21 +202,27 @@ def main() -> None:
     """Simulate, write the results and the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=4000, help="drawn sets of photos for each number")
-    draws = parser.parse_args().draws
-    one = [covered(kind, n, p, draws) for kind, n, p in product(KINDS, PHOTOS, TRUE)]
-    means = [covered_means(kind, n, name, draws // 4) for kind, n, name in product(KINDS, A_CLASS, RECALLS)]
-    before = [{"photos": n, "true": p, "percentiles": covered_by_percentiles(n, p)} for n, p in product(PHOTOS, TRUE)]
-    seeds = [covered_seeds(n, count, draws // 16) for n, count in product((300, 1200), (2, 3, 5, 10))]
-    files.write_json(
-        ROOT / "benchmarks/results/coverage.json",
-        {
-            "draws": draws,
-            "shares": one,
-            "balanced_accuracy": means,
-            "percentile_bootstrap": before,
-            "differences_over_seeds": seeds,
-        },
-    )
+    parts: dict[str, Callable[[int], list[dict[str, Any]]]] = {
+        "shares": lambda draws: [covered(kind, n, p, draws) for kind, n, p in product(KINDS, PHOTOS, TRUE)],
+        "balanced_accuracy": lambda draws: [
+            covered_means(kind, n, name, draws // 4) for kind, n, name in product(KINDS, A_CLASS, RECALLS)
+        ],
+        "percentile_bootstrap": lambda draws: [
+            {"photos": n, "true": p, "percentiles": covered_by_percentiles(n, p)} for n, p in product(PHOTOS, TRUE)
+        ],
+        "differences_over_seeds": lambda draws: [
+            covered_seeds(n, count, draws // 16) for n, count in product((300, 1200), (2, 3, 5, 10))
+        ],
+        "differences_out_of_fold": lambda draws: [covered_folds(n, folds, draws // 8) for n, folds in OUT_OF_FOLD],
+    }
+    parser.add_argument("--only", choices=list(parts), help="the one part that is simulated anew")
+    given = parser.parse_args()
+    draws, path = given.draws, ROOT / "benchmarks/results/coverage.json"
+    measured = files.read_json(path) if given.only else {}
+    for name in [given.only] if given.only else parts:
+        measured[name] = parts[name](draws)
+    files.write_json(path, {"draws": draws, **{name: measured[name] for name in parts}})
+    one, means, before, seeds, folds = (measured[name] for name in parts)
     worst = min(before, key=lambda row: row["percentiles"])
     mean = np.mean([row["percentiles"] for row in before])
     text = [
@@ -181,7 +234,16 @@ def main() -> None:
         *table(means, "photos a class, recalls"), "",
         f"Differences of two settings with several seeds each, {draws // 16:,} draws each:", "",
         "| photos | seeds | coverage | mean width |", "|---|---|---|---|",
-        *(f"| {row['photos']:,} | {row['seeds']} | {row['covered']:.3f} | {row['width']:.3f} |" for row in seeds),
+        *(f"| {row['photos']:,} | {row['seeds']} | {row['covered']:.3f} | {row['width']:.3f} |" for row in seeds), "",
+        "Out-of-fold differences of two settings that are equally good (a linear learner, new photos in each draw), "
+        f"{draws // 8:,} draws each:", "",
+        "| photos | folds | coverage by photos | by folds | mean width by photos | by folds |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row['photos']:,} | {row['folds']} | {row['covered_by_photos']:.3f} | {row['covered_by_folds']:.3f} "
+            f"| {row['width_by_photos']:.3f} | {row['width_by_folds']:.3f} |"
+            for row in folds
+        ),
     ]  # fmt: skip
     page = ROOT / "docs/statistics.md"
     start, end = "<!-- coverage: benchmarks/coverage.py writes this -->\n", "<!-- end of coverage -->"

@@ -11,7 +11,15 @@ import synthetic_results
 from PIL import Image
 
 from manihot.core import files
-from manihot.report import model_sections, probe_sections, published_sections, run_sections, tables, thumbnails
+from manihot.report import (
+    model_pages,
+    model_sections,
+    probe_sections,
+    published_sections,
+    run_sections,
+    tables,
+    thumbnails,
+)
 from manihot.report import page as report_page
 from manihot.report.results import Results
 
@@ -379,3 +387,28 @@ def test_overfitting_is_measured_fold_model_by_fold_model() -> None:
     assert model_sections._overfit(scores, "m/fold1", [1, 2]) == pytest.approx(0.3)
     assert model_sections._overfit(scores, "m", [1]) == pytest.approx(0.79)
     assert model_sections._overfit(scores, "other", [1, 2]) is None
+
+
+def test_what_mistakes_cost_stands_beside_the_models_where_the_study_says_it(results: Path, page: str) -> None:
+    costs = synthetic_results.COSTS
+    shown = model_pages.mistakes(Results(results), synthetic_results.described(), costs)
+    assert shown is not None and [cells[0].text for _, cells in shown["table"].rows] == list(synthetic_results.MODELS)
+    assert shown["said"] == ["3 CMD answered as 0 CBB costs 8", "0 CBB answered as 1 CBSD costs 0.5"]
+    paid = files.read_json(results / "scores/balanced/test.json")["cost"]
+    (row,) = (cells for _, cells in shown["table"].rows if cells[0].text == "balanced")
+    assert [row[1].sort, row[2].sort] == [paid["answer"]["value"], paid["least"]["value"]]
+    assert "What a mistake costs" in page
+    study = synthetic_results.settings(results)["study"] | {"costs": {}}
+    assert model_pages.mistakes(Results(results), synthetic_results.described(), {}) is None
+    assert "What a mistake costs" not in build(results, study=study)
+
+
+def test_each_model_says_how_right_it_is_where_it_is_surest(results: Path, page: str) -> None:
+    assert page.count("answered (those it is surest of)") == 2 * len(synthetic_results.MODELS)  # the label, the caption
+    assert "Answering some of the photos: balanced." in page
+
+
+def test_the_page_says_what_the_family_is(page: str) -> None:
+    [section] = re.findall(r'<section id="comparisons".*?</section>', page, re.DOTALL)
+    assert "as many comparisons as the table has rows of the same family" in section
+    assert "±2 points" in section
