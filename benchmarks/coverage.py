@@ -162,7 +162,7 @@ def covered_folds(photos: int, folds: int, draws: int) -> dict[str, Any]:
             accuracy = compared["metrics"]["accuracy"]
             found[way]["covered"] += (accuracy["low"] <= 0 <= accuracy["high"]) / draws
             found[way]["width"] += (accuracy["high"] - accuracy["low"]) / draws
-    flat = {f"{key}_by_{way}": value for way, entry in found.items() for key, value in entry.items()}
+    flat = {f"{key}_by_{way}": round(value, 6) for way, entry in found.items() for key, value in entry.items()}
     return {"photos": photos, "folds": folds, **flat}
 
 

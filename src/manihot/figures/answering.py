@@ -40,8 +40,8 @@ def risk_coverage(measured: Mapping[str, Any], model: str) -> str:
         return render(
             figure,
             f"Answering some of the photos: {model}",
-            f"{best}; {said}. It gives its answer to those at least {first['threshold']:.2f}. Area under the curve of "
-            f"errors: {measured['area']:.3f}.",
+            f"{best}; {said}. Those are the answers of probability {first['threshold']:.2f} or more. Area under the "
+            f"curve of errors: {measured['area']:.3f}.",
         )
 
 
