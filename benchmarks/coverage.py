@@ -1,6 +1,6 @@
 """How often the 95 % intervals of `scores/shares.py` hold the true share: simulated photos, with and without groups.
 
-    python benchmarks/coverage.py [--draws 4000] [--only choice_of_a_model]
+    python benchmarks/coverage.py [--draws 4000] [--only PART]
 
 Writes benchmarks/results/coverage.json and the tables of docs/statistics.md. About twenty minutes on one core. With
 --only one part is simulated again, the others are those of the file.
@@ -39,6 +39,10 @@ SEED_SPREAD = 0.15
 ACCURACIES = {"equal": (0.8, 0.8), "0.75 to 0.80": (0.75, 0.8)}
 ALIKE = 0.5
 CLASSES, TESTED = 5, 15
+# A small learner: two classes this far from 0 in one direction of so many features, with this added to variances.
+SHIFT, FEATURES, RIDGE = 0.5, 20, 0.1
+# Photos and folds of what it predicts out of fold.
+OUT_OF_FOLD = ((100, 5), (300, 3), (300, 5), (300, 10), (1000, 5))
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,47 @@ def _answers(generator: np.random.Generator, truth: NDArray[Any], photos: int) -
     return (drawn < stats.norm.ppf(truth)).astype(float)
 
 
+def covered_folds(photos: int, folds: int, draws: int) -> dict[str, Any]:
+    """How often the intervals of an out-of-fold difference hold it: that of the photos, and that of the folds.
+
+    The two settings see different features of the photos, which are alike in all: so the difference is 0. Each fold's
+    model is fitted on the photos of the other folds, new ones in each draw.
+    """
+    generator = np.random.default_rng([photos, folds, 3])
+    true, fold = np.arange(photos) % 2, np.arange(photos) // 2 % folds + 1
+    keys = pd.DataFrame(
+        {"dataset": "d", "image_id": [str(n) for n in range(photos)], "label": np.array(["a", "b"])[true]}
+    )
+    catalog = keys[["dataset", "image_id"]].assign(group=np.arange(photos))
+    classes = [{"label": "a", "name": "a"}, {"label": "b", "name": "b"}]
+    found = {way: {"covered": 0, "width": 0.0} for way in ("photos", "folds")}
+    for draw in range(draws):
+        seen = generator.normal(size=(2, photos, FEATURES))
+        seen[..., 0] += np.where(true, SHIFT, -SHIFT)
+        sides = [keys.assign(p0=1.0 - answers, p1=answers) for answers in (_out_of_fold(x, true, fold) for x in seen)]
+        for way, known in (("photos", {}), ("folds", {"fold": fold})):
+            a, b = ([side.assign(**known)] for side in sides)
+            compared = comparisons.compare(a, b, catalog, classes, seed=draw, resamples=200, permutations=1)
+            accuracy = compared["metrics"]["accuracy"]
+            found[way]["covered"] += (accuracy["low"] <= 0 <= accuracy["high"]) / draws
+            found[way]["width"] += (accuracy["high"] - accuracy["low"]) / draws
+    flat = {f"{key}_by_{way}": round(value, 6) for way, entry in found.items() for key, value in entry.items()}
+    return {"photos": photos, "folds": folds, **flat}
+
+
+def _out_of_fold(seen: NDArray[Any], true: NDArray[Any], fold: NDArray[Any]) -> NDArray[Any]:
+    """Which photos get the second class, float [n], by linear discriminant analysis on the other folds."""
+    answers = np.empty(len(true))
+    for number in np.unique(fold):
+        held_out = fold == number
+        x, y = seen[~held_out], true[~held_out]
+        middles = np.stack([x[y == 0].mean(axis=0), x[y == 1].mean(axis=0)])
+        spread = np.cov((x - middles[y]).T) + RIDGE * np.eye(x.shape[1])
+        direction = np.linalg.solve(spread, middles[1] - middles[0])
+        answers[held_out] = (seen[held_out] - middles.mean(axis=0)) @ direction > 0
+    return answers
+
+
 def expected(skill: float) -> float:
     """The share right of a setting, over seeds and photos."""
     spread = np.sqrt(1 + SEED_SPREAD**2)
@@ -217,10 +262,22 @@ def simulate(name: str, draws: int) -> list[dict[str, Any]]:
         return [{"photos": n, "true": p, "percentiles": covered_by_percentiles(n, p)} for n, p in product(PHOTOS, TRUE)]
     if name == "differences_over_seeds":
         return [covered_seeds(n, count, draws // 16) for n, count in product((300, 1200), (2, 3, 5, 10))]
+    if name == "differences_out_of_fold":
+        return [covered_folds(n, folds, draws // 8) for n, folds in OUT_OF_FOLD]
     return [choosing(*case, draws // 4) for case in product((4, 16), ACCURACIES, (15, 60))]
 
 
-PARTS = ("shares", "balanced_accuracy", "percentile_bootstrap", "differences_over_seeds", "choice_of_a_model")
+PARTS = (
+    "shares", "balanced_accuracy", "percentile_bootstrap", "differences_over_seeds", "differences_out_of_fold",
+    "choice_of_a_model",
+)  # fmt: skip
+    "shares",
+    "balanced_accuracy",
+    "percentile_bootstrap",
+    "differences_over_seeds",
+    "differences_out_of_fold",
+    "choice_of_a_model",
+)
 
 
 def main() -> None:
@@ -252,7 +309,16 @@ def main() -> None:
         ), "",
         "The choice of a model: mean points by which a score is above the true accuracy of its model, "
         f"{draws // 4:,} draws each, {CLASSES * TESTED} photos in the test:", "",
-        *choices_table(found["choice_of_a_model"]),
+        *choices_table(found["choice_of_a_model"]), "",
+        "Out-of-fold differences of two settings that are equally good (a linear learner, new photos in each draw), "
+        f"{draws // 8:,} draws each:", "",
+        "| photos | folds | coverage by photos | by folds | mean width by photos | by folds |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row['photos']:,} | {row['folds']} | {row['covered_by_photos']:.3f} | {row['covered_by_folds']:.3f} "
+            f"| {row['width_by_photos']:.3f} | {row['width_by_folds']:.3f} |"
+            for row in found["differences_out_of_fold"]
+        ),
     ]  # fmt: skip
     page = ROOT / "docs/statistics.md"
     start, end = "<!-- coverage: benchmarks/coverage.py writes this -->\n", "<!-- end of coverage -->"

@@ -59,14 +59,16 @@ def bootstrap_and_rest(
     return np.concatenate(drawn), np.concatenate(rest)
 
 
-def percentile_interval(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The 95 % percentile interval (low, high), [2, ...], of resampled values [resamples, ...].
+def percentile_interval(
+    values: NDArray[np.float64], percentiles: tuple[float, float] = (2.5, 97.5)
+) -> NDArray[np.float64]:
+    """The percentile interval (low, high), by default of 95 %, [2, ...], of resampled values [resamples, ...].
 
     Resamples in which a value is not defined (a class without a photo) are left out; NaN where none is left.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        return np.nanpercentile(values, [2.5, 97.5], axis=0)
+        return np.nanpercentile(values, percentiles, axis=0)
 
 
 def swap_p_values(differences: NDArray[np.float64], *, seed: int, permutations: int) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from manihot.scores.outcomes import METRICS
 
 COLUMNS = [
     "model", "kind", "part", "n", "accuracy", "accuracy_low", "accuracy_high",
-    "balanced_accuracy", "macro_f1", "log_loss", "parameters",
+    "balanced_accuracy", "macro_f1", "log_loss", "cost", "parameters",
 ]  # fmt: skip
 Scores: TypeAlias = Mapping[tuple[str, str], Mapping[str, Any]]
 
@@ -38,6 +38,7 @@ def summarise(scores: Scores, models: Sequence[Mapping[str, Any]]) -> pd.DataFra
                     "n": record["n"],
                     **common,
                     **_flat(record["metrics"]),
+                    "cost": record["cost"]["answer"]["value"],
                 }
             )
             rows += [
@@ -60,6 +61,11 @@ def summarise(scores: Scores, models: Sequence[Mapping[str, Any]]) -> pd.DataFra
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64", "parameters": "Int64"})
 
 
+def labels(scores: Scores) -> set[str]:
+    """The labels of the classes of all scored models."""
+    return {entry["label"] for record in scores.values() if record["n"] for entry in record["per_class"]}
+
+
 def _flat(measured: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     interval = {f"accuracy_{end}": measured["accuracy"][end] for end in ("low", "high")}
     return {name: measured[name]["value"] for name in METRICS if name in measured} | interval
@@ -74,7 +80,7 @@ def _baselines(scores: Scores, models: Sequence[Mapping[str, Any]]) -> list[dict
             # Any model of the split will do, but a model of some folds has not all of the validation.
             record = max((scores[m["name"], part] for m in models if m["split"] == split), key=lambda r: r["n"])
             if record["n"]:
-                measured = {key: value for key, value in record["baseline"].items() if key != "label"}
+                baseline = record["baseline"]
                 common = {"kind": "baseline", "part": part, "n": record["n"], "parameters": 0}
-                rows.append({"model": name, **common, **_flat(measured)})
+                rows.append({"model": name, **common, **_flat(baseline), "cost": baseline["cost"]})
     return rows

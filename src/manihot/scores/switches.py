@@ -175,7 +175,8 @@ def _shown(row: Settings, refitted: bool) -> list[str]:
     elif row["low"] <= 0 <= row["high"]:
         worst, best = 100 * row["low"], 100 * row["high"]
         said.append(f"cannot tell: from {worst:+.1f} to {best:+.1f} points would fit".replace("-", "−"))
-    if row["seeds"] < ENOUGH_SEEDS and not refitted:
+    # Out of fold it is the settings that are compared, whatever the seeds.
+    if row["seeds"] < ENOUGH_SEEDS and not refitted and not row["folds"]:
         said.append(
             f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}: of these trained models, not of the setting"
         )

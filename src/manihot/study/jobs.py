@@ -216,13 +216,13 @@ def ensemble_folds(plan: Plan) -> Jobs:
 def score_model(plan: Plan) -> Jobs:
     """A model."""
     for name, model in plan.models.items():
-        yield name, {"kind": model.kind, "folds": list(model.folds), **_scoring(plan)}
+        yield name, {"kind": model.kind, "folds": list(model.folds), "costs": plan.study.costs, **_scoring(plan)}
 
 
 @rule
 def summarise_scores(plan: Plan) -> Jobs:
     """One job, of all models."""
-    yield "all", {"models": _described(plan)}
+    yield "all", {"models": _described(plan), "costs": plan.study.costs}
 
 
 @rule
@@ -238,7 +238,7 @@ def choose_model(plan: Plan) -> Jobs:
 def compare_models(plan: Plan) -> Jobs:
     """One job, of all pairs."""
     sides = {"pairs": plan.pairs(), "models": plan.compared, "splits": plan.splits}
-    yield "all", {**sides, **_scoring(plan)}
+    yield "all", {**sides, "equivalence_margin": plan.study.equivalence_margin, **_scoring(plan)}
 
 
 @rule

@@ -13,6 +13,7 @@ from PIL import Image
 from manihot.core import files
 from manihot.report import (
     choice_sections,
+    model_pages,
     model_sections,
     probe_sections,
     published_sections,
@@ -342,30 +343,43 @@ def test_few_groups_and_sites_are_limits(results: Path) -> None:
     assert "The test holds only" not in " ".join(run_sections.limits(settings, unnamed))
 
 
+# A row of comparisons.csv on 500 photos with one seed a side, and what a case changes in it.
+COMPARED = {"n": 500, "p": 0.001, "p_holm": 0.01, "seeds": 1, "folds": 0, "equivalent": 0.0}
+ENDS = ("difference", "low", "high")
+
+
 @pytest.mark.parametrize(
-    ("difference", "low", "high", "p", "p_holm", "seeds", "words"),
+    ("ends", "changed", "words"),
     [
-        (0.10, 0.05, 0.15, 0.001, 0.01, 3, "10.0 points better; chance would rarely do that"),
-        (-0.10, -0.15, -0.05, 0.001, 0.01, 2, "10.0 points worse; chance would rarely do that"),
-        (-0.10, -0.15, -0.05, 0.001, 0.01, 1, "10.0 points worse: these two trained models"),
-        (0.02, -0.01, 0.05, 0.30, 0.30, 1, "cannot tell: from 1.0 points worse to 5.0 better"),
+        ((0.10, 0.05, 0.15), {"seeds": 3}, "10.0 points better; chance would rarely do that"),
+        ((-0.10, -0.15, -0.05), {"seeds": 2}, "10.0 points worse; chance would rarely do that"),
+        ((-0.10, -0.15, -0.05), {}, "10.0 points worse: these two trained models"),
+        ((0.10, 0.05, 0.15), {"folds": 5}, "10.0 points better: these settings, at this number of training photos"),
+        ((0.02, -0.01, 0.05), {"p": 0.3, "p_holm": 0.3}, "cannot tell: from 1.0 points worse to 5.0 better"),
         (
-            0.04,
-            0.01,
-            0.07,
-            0.03,
-            0.09,
-            1,
-            "4.0 points better, but among so many comparisons of the family chance may do that",
+            (0.04, 0.01, 0.07),
+            {"p": 0.03, "p_holm": 0.09},
+            "4.0 points better, but chance may, among all of the family's comparisons",
         ),
-        (0.04, 0.01, 0.07, 0.08, 0.09, 1, "4.0 points better, but chance may do that (p = 0.08)"),
+        ((0.04, 0.01, 0.07), {"p": 0.08, "p_holm": 0.09}, "4.0 points better, but chance may do that (p = 0.08)"),
+        ((0.01, 0.001, 0.019), {"equivalent": 1.0}, "no difference that matters: inside ±2.5 points"),
+        ((0.0, 0.0, 0.0), {"equivalent": 1.0, "p": 1.0}, "no difference that matters: inside ±2.5 points"),
+        (
+            (0.0, 0.0, 0.0),
+            {"n": 15, "p": 1.0, "p_holm": 1.0},
+            "cannot tell: right on the same photos, but 15 are too few to say more",
+        ),
     ],
 )
-def test_a_comparison_in_words(
-    difference: float, low: float, high: float, p: float, p_holm: float, seeds: int, words: str
-) -> None:
-    row = {"difference": difference, "low": low, "high": high, "p": p, "p_holm": p_holm, "seeds": seeds}
-    assert model_sections.in_words(row) == words
+def test_a_comparison_in_words(ends: tuple[float, ...], changed: dict[str, float], words: str) -> None:
+    assert model_sections.in_words(COMPARED | dict(zip(ENDS, ends, strict=True)) | changed, 2.5) == words
+
+
+def test_the_family_is_blamed_only_where_the_pair_alone_would_be_clear() -> None:
+    for p in (0.001, 0.02, 0.049, 0.05, 0.0501, 0.2, 1.0):
+        for p_holm in (p, min(1.0, 3 * p), 1.0):
+            row = COMPARED | {"difference": 0.04, "low": 0.01, "high": 0.07, "p": p, "p_holm": p_holm}
+            assert ("among all" in model_sections.in_words(row, 2.0)) == (p < 0.05 <= p_holm)
 
 
 def test_telling_photos_are_those_of_the_whole_table() -> None:
@@ -425,3 +439,28 @@ def test_overfitting_is_measured_fold_model_by_fold_model() -> None:
     assert model_sections._overfit(scores, "m/fold1", [1, 2]) == pytest.approx(0.3)
     assert model_sections._overfit(scores, "m", [1]) == pytest.approx(0.79)
     assert model_sections._overfit(scores, "other", [1, 2]) is None
+
+
+def test_what_mistakes_cost_stands_beside_the_models_where_the_study_says_it(results: Path, page: str) -> None:
+    costs = synthetic_results.COSTS
+    shown = model_pages.mistakes(Results(results), synthetic_results.described(), costs)
+    assert shown is not None and [cells[0].text for _, cells in shown["table"].rows] == list(synthetic_results.MODELS)
+    assert shown["said"] == ["3 CMD answered as 0 CBB costs 8", "0 CBB answered as 1 CBSD costs 0.5"]
+    paid = files.read_json(results / "scores/balanced/test.json")["cost"]
+    (row,) = (cells for _, cells in shown["table"].rows if cells[0].text == "balanced")
+    assert [row[1].sort, row[2].sort] == [paid["answer"]["value"], paid["least"]["value"]]
+    assert "What a mistake costs" in page
+    study = synthetic_results.settings(results)["study"] | {"costs": {}}
+    assert model_pages.mistakes(Results(results), synthetic_results.described(), {}) is None
+    assert "What a mistake costs" not in build(results, study=study)
+
+
+def test_each_model_says_how_right_it_is_where_it_is_surest(results: Path, page: str) -> None:
+    assert page.count("answered (those it is surest of)") == 2 * len(synthetic_results.MODELS)  # the label, the caption
+    assert "Answering some of the photos: balanced." in page
+
+
+def test_the_page_says_what_the_family_is(page: str) -> None:
+    [section] = re.findall(r'<section id="comparisons".*?</section>', page, re.DOTALL)
+    assert "as many comparisons as the table has rows of the same family" in section
+    assert "±2 points" in section

@@ -88,7 +88,7 @@ def test_duplicates_widen_the_interval():
 
 def test_old_and_new_classes_are_scored_apart():
     table, catalog = predictions(90)
-    record = scores.score(table, catalog, CLASSES, seed=1, resamples=200, new_class="c", majority="b")
+    record = scores.score(table, catalog, CLASSES, seed=1, resamples=200, marked=scores.Marked("c", "b"))
     old = table[table["label"] != "c"]
     predicted = old[["p0", "p1", "p2"]].to_numpy().argmax(axis=1)
     true = old["label"].map(list("abc").index)
@@ -104,14 +104,14 @@ def test_old_and_new_classes_are_scored_apart():
 
 def test_a_class_that_the_model_never_heard_of():
     table, catalog = predictions(30)
-    record = scores.score(table.drop(columns="p2"), catalog, CLASSES, seed=1, resamples=20, new_class="c")
+    record = scores.score(table.drop(columns="p2"), catalog, CLASSES, seed=1, resamples=20, marked=scores.Marked("c"))
     assert record["new_class"]["recall"] == 0 and record["new_class"]["precision"] is None
     assert record["metrics"]["log_loss"]["value"] > 5
 
 
 def test_a_part_without_new_photos_and_a_part_without_any():
     table, catalog = predictions(30, classes="ab")
-    record = scores.score(table.assign(p2=0.0), catalog, CLASSES, seed=1, resamples=20, new_class="c")
+    record = scores.score(table.assign(p2=0.0), catalog, CLASSES, seed=1, resamples=20, marked=scores.Marked("c"))
     assert record["new_class"]["n"] == 0 and record["new_class"]["recall"] is None
     json.dumps(record, allow_nan=False)
     assert scores.score(table[:0], catalog, CLASSES, seed=1, folds=[table[:0]]) == {"n": 0}
@@ -155,7 +155,7 @@ def study(**skills):
             table, catalog = predictions(n or 1, skill=skill, seed=3)
             table = table[:n]
             record = scores.score(
-                table, catalog, CLASSES, seed=1, resamples=50, majority="a",
+                table, catalog, CLASSES, seed=1, resamples=50, marked=scores.Marked(majority="a"),
                 folds=[table[: n // 2], table[n // 2 :].assign(fold=2)],
             )  # fmt: skip
             kinds = {} if part == "train" else dict.fromkeys(("raw", *ANSWERS), table)
@@ -174,7 +174,7 @@ def test_the_summary_has_a_row_a_model_and_part():
     recorded, models = study(weak=0.5, strong=2.0)
     table = summaries.summarise(recorded, models)
     assert ",".join(table.columns) == (
-        "model,kind,part,n,accuracy,accuracy_low,accuracy_high,balanced_accuracy,macro_f1,log_loss,parameters"
+        "model,kind,part,n,accuracy,accuracy_low,accuracy_high,balanced_accuracy,macro_f1,log_loss,cost,parameters"
     )
     assert table["model"].to_list() == [
         *rows("weak"), *rows("strong"), *["majority_class"] * 2,
@@ -247,7 +247,7 @@ def test_a_plant_that_a_class_is_ruled_out_for_has_an_answer():
 def test_one_number_has_one_interval():
     table, catalog = predictions(90)
     table["label"] = np.tile(list("abc"), 30)
-    metrics = scores.score(table, catalog, CLASSES, seed=1, resamples=50, majority="a")
+    metrics = scores.score(table, catalog, CLASSES, seed=1, resamples=50, marked=scores.Marked(majority="a"))
     assert metrics["metrics"]["accuracy"] == pytest.approx(metrics["metrics"]["balanced_accuracy"])
     always = metrics["baseline"]
     assert always["accuracy"] == pytest.approx(always["balanced_accuracy"])

@@ -43,10 +43,19 @@ def models() -> list[dict[str, Any]]:
 
 
 def comparison(
-    name: str, part: str, low: float, high: float, seeds: int = 3, based_on: str = "plain"
+    name: str, part: str, low: float, high: float, seeds: int = 3, based_on: str = "plain", folds: int = 0
 ) -> dict[str, Any]:
     values = {"model_value": 0.5, "based_on_value": 0.4, "difference": (low + high) / 2, "low": low, "high": high}
-    return {"model": name, "based_on": based_on, "part": part, "metric": "accuracy", "n": 100, "seeds": seeds, **values}
+    return {
+        "model": name,
+        "based_on": based_on,
+        "part": part,
+        "metric": "accuracy",
+        "n": 100,
+        "seeds": seeds,
+        "folds": folds,
+        **values,
+    }
 
 
 NO_REFITS = switches.beside_single_folds([], {}, pd.DataFrame(), {}, seed=1, resamples=100)
@@ -140,6 +149,8 @@ def test_what_a_difference_cannot_show_is_said() -> None:
         "not one photo is answered otherwise",
         "",
     ]
+    (remark,) = weigh(comparison("raw_train", "validation", 0.01, 0.03, 1, folds=5))["remark"]
+    assert remark == "", "out of fold it is the settings that are compared"
 
 
 def test_a_study_without_such_pairs_has_an_empty_table() -> None:
