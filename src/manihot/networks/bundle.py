@@ -101,7 +101,9 @@ def describe(
     Args:
         kind: `network`, `head` or `boosting`.
         fold: the photos that it was fitted on, and the classes.
-        seen: `network`, and `input` with size (pixels), decode, mean and std (of the channels of pixels 0..1).
+        seen: `network`, and `input` with size (pixels), decode, interpolation, mean and std (of the channels of
+            pixels 0..1), and `trained_with` of published weights; where they are known, `initial_weights` (their
+            source), and `cam_layer` and `cam_layout` (`cam.cam_layer`).
         counts: `parameters` and `trainable`, and for boosting `trees`.
         precision: the number format that it was fitted in.
         class_weights: what a photo of each class counted in the loss; None where each counted 1.
@@ -114,6 +116,7 @@ def describe(
         "fold": fold.number,
         "network": seen["network"],
         "input": dict(seen["input"]),
+        **{key: seen[key] for key in ("initial_weights", "cam_layer", "cam_layout") if key in seen},
         "classes": [dict(entry) for entry in fold.classes],
         "class_shares": fold.class_shares(),
         "class_weights": [1.0] * len(fold.classes) if class_weights is None else list(class_weights),
