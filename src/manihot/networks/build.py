@@ -211,7 +211,9 @@ class Features(nn.Module):
         super().__init__()
         self.network = network
         self.has_head = hasattr(network, "forward_head")
-        if not self.has_head:
+        if self.has_head:
+            of_timm.drop_last(network)
+        else:
             network.set_submodule(last_layer(network)[0], nn.Identity())
 
     def forward(self, photos: Tensor) -> Tensor:

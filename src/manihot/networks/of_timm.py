@@ -127,6 +127,11 @@ def replace_last(model: nn.Module, classes: int) -> nn.Module:
     return model
 
 
+def drop_last(model: nn.Module) -> None:
+    """Take the last layer, or the several of a distilled network, away: what `features` needs is left."""
+    cast(Any, model).reset_classifier(0)
+
+
 def features(model: nn.Module, photos: torch.Tensor) -> torch.Tensor:
     """What the last layer takes in, [n, D]: the pooled features, and what the head makes of them."""
     network = cast(Any, model)

@@ -51,10 +51,13 @@ def photos(count: int, size: int) -> torch.Tensor:
 def test_logits_and_the_features_before_them(network: tuple[str, int, nn.Module]) -> None:
     name, size, model = network
     width = FAMILIES[name][1]
-    logits, features = model(photos(2, size)), build.Features(model)(photos(2, size))
+    headless = build.Features(copy.deepcopy(model))
+    logits, features = model(photos(2, size)), headless(photos(2, size))
     assert logits.shape == (2, CLASSES) and features.shape == (2, width)
     assert torch.allclose(build.last_layer(model)[1](features), logits, atol=1e-5)
     assert build.parameter_counts(model)["trainable"] == (width + 1) * CLASSES
+    left = build.parameter_counts(model)["parameters"] - build.parameter_counts(headless)["parameters"]
+    assert left == (width + 1) * CLASSES
     assert any(isinstance(part, nn.Dropout) and part.p == 0.3 for part in model.modules()) or model.drop_rate == 0.3
 
 
