@@ -115,7 +115,7 @@ def last_layer(model: nn.Module) -> tuple[str, nn.Module]:
     """
     layer = cast(Any, model).get_classifier()
     for name, module in model.named_modules():
-        if module is layer and not isinstance(layer, nn.Identity):
+        if module is layer and not isinstance(layer, nn.Identity | nn.ModuleList):
             return name, module
     raise StudyError(f"{type(model).__name__}: it has not one last layer: take another network")
 

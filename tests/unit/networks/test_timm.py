@@ -111,6 +111,7 @@ def test_the_layer_of_a_grad_cam(network: tuple[str, int, nn.Module]) -> None:
         ("timm/vit_tiny_patch16_224", 72, "patches of 16 px, .* 72 px .*: set `size` to 64 or 80"),
         ("timm/vit_small_patch14_dinov2", 224 + 4, "set `size` to 224 or 238"),
         ("timm/deit_tiny_distilled_patch16_224", 224, "has not one last layer"),
+        ("timm/crossvit_tiny_240", 240, "has not one last layer"),
     ],
 )
 def test_bad_names_and_sizes_are_told(network: str, size: int, message: str) -> None:
