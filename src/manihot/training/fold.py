@@ -16,6 +16,7 @@ from manihot.core.tables import history_columns
 from manihot.networks import build, bundle
 from manihot.networks.augment import derive
 from manihot.networks.batches import Photos
+from manihot.networks.cam import cam_layer
 from manihot.networks.device import choose, costs
 from manihot.splits.folds import Fold
 from manihot.training.recipe import Recipe
@@ -56,7 +57,7 @@ def train_fold(
     record = bundle.describe(
         "network",
         fold,
-        recipe.input.record(),
+        recipe.input.record(weights) | cam_layer(trainer.model, recipe.input.size),
         build.parameter_counts(trainer.model),
         str(cost["precision"]),
         None if weighed is None else weighed.tolist(),
