@@ -18,7 +18,7 @@ from manihot.splits.folds import Fold
 
 WIDTH, LABELS = 6, ["a", "b", "c"]
 CLASSES = [{"label": label, "name": label.upper()} for label in LABELS]
-RECIPE = heads.Recipe(views=["identity"], epochs=4, batch_size=16, learning_rate=1e-2, weight_decay=0.0, seed=7)
+RECIPE = heads.Adam(views=["identity"], epochs=4, batch_size=16, learning_rate=1e-2, weight_decay=0.0, seed=7)
 
 
 @pytest.fixture
