@@ -41,7 +41,7 @@ class Recipe:
     """How trees are boosted; all of XGBoost's other settings keep their defaults.
 
     `n_estimators` is the number of rounds, with `early_stopping` the most: boosting ends after so many rounds without a
-    lower log loss on an inner fold. `subsample` is the share of photos that a round sees, `colsample_bynode` the share of
+    lower log loss on an inner fold. `subsample` is the share of photos that a round sees, `colsample_bynode` that of
     features that a node chooses from.
     """
 
@@ -66,8 +66,8 @@ def fit(
     """Fit trees to the classes' softmax; returns what it cost.
 
     Writes to the state's folder: booster.ubj, history.csv (a round a row) and model.json, where
-    `parameters` counts the trees' thresholds and leaf values, and `tuned` has the rounds that early stopping chose. Goes
-    on from the rounds that the state holds.
+    `parameters` counts the trees' thresholds and leaf values, and `tuned` has the rounds that early stopping chose.
+    Goes on from the rounds that the state holds.
 
     Raises:
         StudyError: damaged features, cuda is asked for and there is none, or all training photos are one group.
@@ -83,11 +83,12 @@ def fit(
             _, history = growth.grow("inner", known, [(asked, "validation")], recipe.n_estimators)
             losses = [row[3] for row in history]
             rounds = best_round(losses, recipe.early_stopping)
-            tuned = {"rounds": rounds, "most_rounds": recipe.n_estimators, "inner_log_loss": round(losses[rounds - 1], 6)}
+            lowest = round(losses[rounds - 1], 6)
+            tuned = {"rounds": rounds, "most_rounds": recipe.n_estimators, "inner_log_loss": lowest}
             if rounds == recipe.n_estimators:
                 log.warning("the lowest log loss is that of the last round, %d: set n_estimators higher", rounds)
         train = _matrix(features, fold, training, compute.threads)
-        watched = [(train, "train")]
+        watched: list[tuple[xgboost.DMatrix, str]] = [(train, "train")]
         if len(validation):
             watched.append((_matrix(features, fold, validation, compute.threads, train), "validation"))
         booster, history = growth.grow("rounds", train, watched, rounds)
@@ -118,7 +119,7 @@ class _Growth:
     progress: Callable[[int, int, str], None]
 
     def grow(
-        self, name: str, train: xgboost.DMatrix, watched: list[tuple[xgboost.DMatrix, str]], most: int
+        self, name: str, train: xgboost.DMatrix, watched: Sequence[tuple[xgboost.DMatrix, str]], most: int
     ) -> tuple[xgboost.Booster | None, list[list[Any]]]:
         """The trees of `most` rounds, kept as `name`, and a row of history a round.
 
@@ -132,7 +133,7 @@ class _Growth:
                 self._settings(len(history)),
                 train,
                 rounds,
-                evals=watched,
+                evals=list(watched),
                 evals_result=measured,
                 verbose_eval=False,
                 xgb_model=booster,
@@ -216,9 +217,7 @@ def _rows(measured: dict[str, dict[str, list[float]]], rounds: int, done: int, r
     return [[done + row + 1, *(column[row] for column in columns), rate] for row in range(rounds)]
 
 
-def _save(
-    folder: Path, booster: xgboost.Booster, fold: Fold, backbone: dict[str, Any], tuned: dict[str, Any]
-) -> None:
+def _save(folder: Path, booster: xgboost.Booster, fold: Fold, backbone: dict[str, Any], tuned: dict[str, Any]) -> None:
     trees = booster.get_dump()
     nodes = sum(tree.count("\n") for tree in trees)
     counts = {"parameters": nodes, "trainable": nodes, "trees": len(trees)}

@@ -69,11 +69,12 @@ def fit(
         StudyError: damaged features, or all photos are in one group, so that nothing can be tuned.
     """
     torch.set_num_threads(threads)
-    by_adam = isinstance(recipe, Adam)
-    made = _by_adam(features, fold, recipe, view) if by_adam else _tuned(features, fold, recipe, view)
+    if isinstance(recipe, Adam):
+        made, passes = _by_adam(features, fold, recipe, view), recipe.epochs
+    else:
+        made, passes = _tuned(features, fold, recipe, view), 1
     files.write_table(folder / "history.csv", made.history)
     _save(folder, made, fold, arrays.read_manifest(features[0])["backbone"])
-    passes = recipe.epochs if by_adam else 1
     return {"photos": len(fold.training) * passes, "device": "cpu", "precision": "float32"}
 
 
@@ -93,9 +94,7 @@ def _tuned(features: Sequence[str | PathLike[str]], fold: Fold, recipe: logistic
     balanced = recipe.class_weights == "balanced"
     each = class_weights(target, classes) if balanced else np.ones(classes, np.float32)
     shown = {name: select(features, training, name) for name in {*recipe.views, view}}
-    rows = logistic.Rows(
-        [shown[name] for name in recipe.views], shown[view], target, each.astype(np.float64)[target]
-    )
+    rows = logistic.Rows([shown[name] for name in recipe.views], shown[view], target, each.astype(np.float64)[target])
     found = logistic.fit(rows, inner_folds(fold, logistic.INNER_FOLDS, recipe.seed), classes)
     layer = {"bias": torch.from_numpy(found.bias), "weight": torch.from_numpy(found.weight)}
     history = pd.DataFrame(found.history, columns=logistic.HISTORY)

@@ -11,7 +11,11 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "sampling": {"leak": False},
         "head": {"kind": "logistic"},
         "boosting": {
-            "refit": True, "n_estimators": 1000, "early_stopping": 20, "subsample": 0.7, "colsample_bynode": 0.05,
+            "refit": True,
+            "n_estimators": 1000,
+            "early_stopping": 20,
+            "subsample": 0.7,
+            "colsample_bynode": 0.02,
         },
     },
     "published": {
@@ -21,7 +25,11 @@ PROTOCOLS: dict[str, dict[str, dict[str, Any]]] = {
         "sampling": {"leak": True},
         "head": {"kind": "adam"},
         "boosting": {
-            "refit": False, "n_estimators": 100, "early_stopping": None, "subsample": 1.0, "colsample_bynode": 1.0,
+            "refit": False,
+            "n_estimators": 100,
+            "early_stopping": None,
+            "subsample": 1.0,
+            "colsample_bynode": 1.0,
         },
     },
 }

@@ -153,9 +153,7 @@ def test_early_stopping_looks_at_an_inner_fold_and_never_at_the_fold_that_is_hel
     fold = Fold(1, draw, CLASSES)
     trained = (draw["fold"] != 1).to_numpy()
     held = boosting.inner_folds(fold, boosting.INNER_FOLDS, 7) == 0
-    known, asked = (
-        xgboost.DMatrix(x[trained][rows], label=y[trained][rows]) for rows in (~held, held)
-    )
+    known, asked = (xgboost.DMatrix(x[trained][rows], label=y[trained][rows]) for rows in (~held, held))
     plain = {"early_stopping": 3, "n_estimators": 20}
     settings = boosting.parameters(4, replace(RECIPE, **plain), "cpu", 1) | {"eval_metric": "mlogloss"}
     own = xgboost.train(settings, known, 20, evals=[(asked, "held")], early_stopping_rounds=3, verbose_eval=False)
