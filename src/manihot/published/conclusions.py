@@ -54,10 +54,10 @@ class Evidence:
     def gap(self, model: str) -> pd.Series:
         """How far each fold overfits: training minus validation accuracy in its last epoch, by fold.
 
-        None where the model has no epochs, as a head by logistic regression.
+        No fold where nothing was measured in epochs, as of a head by logistic regression.
         """
         own = {fold: history for (name, fold), history in self.histories.items() if name == model}
-        last = {fold: history.iloc[-1] for fold, history in own.items() if "epoch" in history}
+        last = {fold: history.iloc[-1] for fold, history in own.items() if "train_accuracy" in history}
         gaps = {fold: row["train_accuracy"] - row["validation_accuracy"] for fold, row in last.items()}
         return pd.Series(gaps, dtype=float).dropna()
 

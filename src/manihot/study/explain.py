@@ -53,6 +53,8 @@ def explain(error: ValidationError) -> str:
         return f"{key}: is missing"
     if mistake == "union_tag_not_found":
         return f"{key}.source: is missing; it must be csv, folder, demo, archive or kaggle"
+    if mistake == "union_tag_invalid" and "head" in place:
+        return f"{key}.kind: is {first['ctx']['tag']}; it must be logistic or adam"
     wanted = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return f"{key}: should be {wanted}, not {kind(value)}" if mistake != "value_error" else f"{key}: {wanted}"
 
