@@ -4,7 +4,7 @@
     python benchmarks/tuning.py FOLDER [--ways heads trees] [--sets ...] [--seeds 3]
 
 Every way fits the same five folds, whole groups, on the same photos, one thread each. Answers that were fitted on
-photos as found are also given for equal classes, by dividing by the classes' shares. Adds to
+photos as found are also given for equal classes, by dividing by what each class counted in the fit. Adds to
 benchmarks/results/tuning.json.
 """
 
@@ -82,8 +82,8 @@ class Sample:
         return [Fold(number, kept, self.classes) for number in range(1, FOLDS + 1)]
 
 
-def answers(sample: Sample, fold: Fold, recipe: Recipe) -> tuple[np.ndarray, float]:
-    """Probabilities of the fold's held-out photos, and the seconds of the fit."""
+def answers(sample: Sample, fold: Fold, recipe: Recipe) -> tuple[np.ndarray, np.ndarray, float]:
+    """Probabilities of the fold's held-out photos, those that the fit gave for equal classes, and its seconds."""
     with tempfile.TemporaryDirectory() as folder, State(folder, "tuning", {}, "", "") as state:
         start = time.perf_counter()
         if isinstance(recipe, boosting.Recipe):
@@ -92,15 +92,17 @@ def answers(sample: Sample, fold: Fold, recipe: Recipe) -> tuple[np.ndarray, flo
             heads.fit(state.folder, sample.features, fold, recipe, threads=1)
         seconds, fitted = time.perf_counter() - start, bundle.read(state.folder / "model.json")
         predict = boosting.predict if isinstance(recipe, boosting.Recipe) else heads.predict
-        return predict(fitted, sample.features, fold.validation, 1).astype(np.float64), seconds
+        said = predict(fitted, sample.features, fold.validation, 1).astype(np.float64)
+        prior = np.multiply(fitted.record["class_shares"], fitted.record["class_weights"])
+        return said, said / prior, seconds
 
 
 def measure(sample: Sample, fold: Fold, recipe: Recipe) -> dict[str, float]:
     """What one fit is worth on its held-out photos."""
-    said, seconds = answers(sample, fold, recipe)
-    true, shares = fold.targets(fold.validation), np.array(fold.class_shares())
+    said, equal, seconds = answers(sample, fold, recipe)
+    true = fold.targets(fold.validation)
     found = {"seconds": seconds, "log_loss": float(-np.log(np.maximum(said[np.arange(len(true)), true], 1e-12)).mean())}
-    for name, given in {"accuracy_of_equal_classes": said / shares, "balanced_accuracy": said}.items():
+    for name, given in {"accuracy_of_equal_classes": equal, "balanced_accuracy": said}.items():
         right = given.argmax(axis=1) == true
         found[name] = float(np.mean([right[true == index].mean() for index in np.unique(true)]))
     return found

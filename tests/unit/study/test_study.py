@@ -178,7 +178,12 @@ def test_a_protocol_sets_the_switches_and_a_key_wins():
 
 def test_the_published_study_grows_its_trees_and_fits_its_heads_as_it_did():
     """Under either protocol, and on the sample: what is tuned by default is not in it."""
-    for file in ("config/cassava", "config/cassava-published", "tests/studies/cassava", "tests/studies/cassava-published"):
+    for file in (
+        "config/cassava",
+        "config/cassava-published",
+        "tests/studies/cassava",
+        "tests/studies/cassava-published",
+    ):
         study = load(ROOT / f"{file}.yaml")
         assert {backbone.head.kind for backbone in study.backbones.values() if backbone.head} <= {"adam"}
         for booster in study.boosting.values():
