@@ -31,6 +31,9 @@ from manihot.splits.folding import Folding, fold_photos
 from manihot.splits.folds import Fold
 
 FOLDS = 5
+METRICS = ("balanced_accuracy", "accuracy_of_equal_classes", "log_loss")
+PAGE = ROOT / "docs/accuracy.md"
+START, END = "<!-- tuning: benchmarks/tuning.py writes this -->", "<!-- end of tuning -->"
 BOTH = ["identity", "hflip"]
 GROWN = {"max_depth": 4, "learning_rate": 0.1, "seed": 42}
 SAMPLED = {"n_estimators": 1000, "early_stopping": 20, "subsample": 0.7}
@@ -127,12 +130,46 @@ def compared(rows: list[dict[str, Any]], family: str) -> list[dict[str, Any]]:
     for way, own in table.groupby("way", sort=False):
         base = table[table["way"] == first]
         told: dict[str, Any] = {"way": way, "fits": len(own), "seconds": float(own["seconds"].median())}
-        for metric in ("balanced_accuracy", "accuracy_of_equal_classes", "log_loss"):
+        for metric in METRICS:
             told[metric] = {"mean": float(own[metric].mean())}
             if way != first and len(base):
                 told[metric] |= paired((own[metric] - base[metric]).dropna().to_numpy())
         found.append(told)
     return found
+
+
+def page(record: dict[str, Any]) -> str:
+    """The tables of docs/accuracy.md."""
+    lines = []
+    for name, families in record["sets"].items():
+        for family, told in families.items():
+            lines += [
+                f"{family.capitalize()}, {name} ({told['photos']:,} photos, {told['seeds']} draws of {FOLDS} folds):",
+                "",
+                "| way | balanced accuracy | accuracy of equal classes | log loss | seconds a fit |",
+                "|---|---|---|---|---|",
+            ]
+            for way in told["ways"]:
+                cells = [way["way"], *(_cell(way[metric]) for metric in METRICS), f"{way['seconds']:.1f}"]
+                lines.append(f"| {' | '.join(cells)} |")
+            lines.append("")
+    return "\n".join(lines)
+
+
+def _cell(measured: dict[str, float]) -> str:
+    """A mean, and its difference from the first way's with its interval."""
+    if "low" not in measured:
+        return f"{measured['mean']:.3f}"
+    low, difference, high = (measured[key] for key in ("low", "difference", "high"))
+    text = f"{measured['mean']:.3f} ({difference:+.3f}, {low:+.3f} to {high:+.3f})"
+    return f"**{text}**" if low > 0 or high < 0 else text
+
+
+def write_page(record: dict[str, Any]) -> None:
+    """Put the tables between the marks of docs/accuracy.md."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(START, 1)
+    files.write_bytes(PAGE, f"{before}{START}\n\n{page(record)}\n{END}{rest.split(END, 1)[1]}".encode())
 
 
 def main() -> None:
@@ -160,6 +197,7 @@ def main() -> None:
                 told = {"photos": len(sample.photos), "seeds": seed + 1, "ways": compared(rows, family)}
                 record["sets"].setdefault(name, {})[family] = told
                 files.write_json(given.out, {"machine": machine(), **record})
+                write_page(record)
                 print(name, family, *(f"\n  {entry}" for entry in told["ways"]), flush=True)
 
 
