@@ -62,7 +62,7 @@ def test_the_tiny_study_gives_every_kind_of_result(finished):
     for path in (
         "report.html",
         "scores/comparisons.csv",
-        "scores/selection.json",
+        "scores/choice/main.json",
         "training/overfit/small_cnn_overfit/result.json",
     ):
         assert (finished.folder / "results" / path).stat().st_size > 0
