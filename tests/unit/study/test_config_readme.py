@@ -83,7 +83,7 @@ def test_every_model_of_the_study_file_has_a_table() -> None:
 
 
 def test_the_protocols_are_as_they_are_set() -> None:
-    cells = re.findall(r"^\| `(?:new_class\.)?(\w+)`.*? \| `(\w+)` \| `(\w+)` \|$", README, re.MULTILINE)
+    cells = re.findall(r"^\| `(?:new_class\.)?(\w+)`.*? \| `([\w.]+)` \| `([\w.]+)` \|$", README, re.MULTILINE)
     said = {key: (yaml.safe_load(corrected), yaml.safe_load(published)) for key, corrected, published in cells}
     presets = [
         {key: setting for section in preset.values() for key, setting in section.items()}
