@@ -128,7 +128,7 @@ def headed(side: str, folder: Path, manifest: Path) -> float:
             drawn_weights.cache_clear()
             stored = extracted(Path(own), HEAD, manifest, HEAD_PHOTOS)
             fold = Fold(0, photos.cataloged(HEAD_PHOTOS), CLASSES)
-            recipe = heads.Recipe(["identity"], HEAD_EPOCHS, BATCH, learning_rate=1e-3, weight_decay=0.0, seed=0)
+            recipe = heads.Adam(["identity"], HEAD_EPOCHS, BATCH, learning_rate=1e-3, weight_decay=0.0, seed=0)
             heads.fit(Path(own), [stored], fold, recipe, torch.get_num_threads())
 
     return seconds(our_way)

@@ -115,7 +115,7 @@ STUDY_EDITS = {
     "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED),
     "the title": (swap("title: Tiny", "title: Small"), REPORT),
     "the overfit check": (swap("epochs: 4, learning_rate: 1e-3", "epochs: 5, learning_rate: 1e-3"), OVERFIT | REPORT),
-    "a head's epochs": (swap("head: {epochs: 2", "head: {epochs: 3"), fitted(**HEADS) | MASKED_HEAD),
+    "a head's epochs": (swap("head: {kind: adam, epochs: 2", "head: {kind: adam, epochs: 3"), fitted(**HEADS) | MASKED_HEAD),
     "a head's views, which the probe's heads have not": (swap("views: [identity, hflip]}}", "views: [identity]}}"), fitted(**HEADS)),
     "no photos without their middle": (swap("photos: {shards: 2}\n", "photos: {shards: 2}\nprobes: {masked: false}\n"), REPORT),
     "a booster's trees": (swap("n_estimators: 4", "n_estimators: 5"), fitted(**BOOSTERS)),

@@ -50,9 +50,8 @@ rule fit_head:
     """Fit the last layer of a frozen backbone on a fold."""
     input:
         unpack(lambda wildcards: features_of(wildcards.model, PLAN.head_views(wildcards.model))),
+        unpack(lambda wildcards: PATHS.sampled(wildcards.model)),
         settings=settings_of("fit_head", "{model}"),
-        sample=lambda wildcards: PATHS.sampled(wildcards.model)["sample"],
-        record=lambda wildcards: PATHS.sampled(wildcards.model)["record"],
     output:
         weights=fitted_files("head", "{model}").weights,
         history=fitted_files("head", "{model}").history,
@@ -76,9 +75,8 @@ rule fit_booster:
     """Fit XGBoost's trees on a backbone's features of a fold."""
     input:
         unpack(lambda wildcards: features_of(wildcards.model, ["identity"])),
+        unpack(lambda wildcards: PATHS.sampled(wildcards.model)),
         settings=settings_of("fit_booster", "{model}"),
-        sample=lambda wildcards: PATHS.sampled(wildcards.model)["sample"],
-        record=lambda wildcards: PATHS.sampled(wildcards.model)["record"],
     output:
         weights=fitted_files("boosting", "{model}").weights,
         history=fitted_files("boosting", "{model}").history,

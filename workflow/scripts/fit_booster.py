@@ -11,11 +11,11 @@ with job(snakemake) as run:
     from manihot.splits.folds import Fold
 
     given, outputs = snakemake.input, snakemake.output
-    fold = Fold.read(snakemake.wildcards.fold, given.sample, given.record)
+    fold = Fold.read(snakemake.wildcards.fold, given.sample, given.record, given.split)
     recipe, compute = boosting.Recipe(**run.settings["recipe"]), Compute(**run.settings["compute"])
     run.once(
         {"booster.ubj": outputs.weights, "history.csv": outputs.history, "model.json": outputs.model},
-        [digest(given.features), files.sha256(given.sample), fold.labels],
+        [digest(given.features), files.sha256(given.sample), fold.labels, fold.sample["group"].tolist()],
         lambda state: boosting.fit(state, given.features, fold, recipe, compute, run.progress),
         fold=fold.number,
     )

@@ -12,9 +12,9 @@ with job(snakemake) as run:
     given, settings = snakemake.input, run.settings
     tables = out_of_fold(
         given.features,
-        [Fold.read(number, given.sample, given.record) for number in settings["folds"]],
+        [Fold.read(number, given.sample, given.record, given.split) for number in settings["folds"]],
         read_photos(given.split),
-        heads.Recipe(**settings["recipe"]),
+        heads.recipe(settings["recipe"]),
         settings["threads"],
     )
     for name, table in tables.items():

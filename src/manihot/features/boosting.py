@@ -1,5 +1,10 @@
-"""Gradient-boosted trees (XGBoost) on stored features."""
+"""Gradient-boosted trees (XGBoost) on stored features.
 
+How many rounds are boosted can be chosen by early stopping on an inner fold of the training photos, never on those that
+the fold holds out; the trees are then grown anew on all training photos.
+"""
+
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +22,7 @@ from manihot.core.errors import StudyError
 from manihot.core.gpus import Compute
 from manihot.core.state import State
 from manihot.core.tables import history_columns
+from manihot.features.inner import inner_folds
 from manihot.features.table import select
 from manihot.networks import bundle
 from manihot.networks.bundle import Bundle
@@ -24,16 +30,29 @@ from manihot.splits.folds import Fold
 
 # A round of five trees on 1,280 features takes some 0.2 s on two cores: a kill loses a few seconds.
 ROUNDS_A_CHECKPOINT = 25
+# One of them is what early stopping looks at.
+INNER_FOLDS = 5
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How trees are boosted; all of XGBoost's other settings keep their defaults."""
+    """How trees are boosted; all of XGBoost's other settings keep their defaults.
+
+    `n_estimators` is the number of rounds, with `early_stopping` the most: boosting ends after so many rounds without a
+    lower log loss on an inner fold. `subsample` is the share of photos that a round sees, `colsample_bynode` that of
+    features that a node chooses from.
+    """
 
     n_estimators: int
     max_depth: int
     learning_rate: float
     seed: int
+    early_stopping: int | None = None
+    subsample: float = 1.0
+    colsample_bynode: float = 1.0
+    min_child_weight: float = 1.0
 
 
 def fit(
@@ -47,39 +66,103 @@ def fit(
     """Fit trees to the classes' softmax; returns what it cost.
 
     Writes to the state's folder: booster.ubj, history.csv (a round a row) and model.json, where
-    `parameters` counts the trees' thresholds and leaf values. Goes on from the rounds that the state holds.
+    `parameters` counts the trees' thresholds and leaf values, and `tuned` has the rounds that early stopping chose.
+    Goes on from the rounds that the state holds.
 
     Raises:
-        StudyError: damaged features, or cuda is asked for and there is none.
+        StudyError: damaged features, cuda is asked for and there is none, or all training photos are one group.
     """
     training, validation = fold.training, fold.validation
     with _device(compute) as device:
-        settings = parameters(len(fold.classes), recipe, device, compute.threads)
+        growth = _Growth(state, parameters(len(fold.classes), recipe, device, compute.threads), recipe, progress)
+        rounds, tuned = recipe.n_estimators, {}
+        if recipe.early_stopping is not None:
+            held = inner_folds(fold, INNER_FOLDS, recipe.seed) == 0
+            known = _matrix(features, fold, training[~held], compute.threads)
+            asked = _matrix(features, fold, training[held], compute.threads, known)
+            _, history = growth.grow("inner", known, [(asked, "validation")], recipe.n_estimators)
+            losses = [row[3] for row in history]
+            rounds = best_round(losses, recipe.early_stopping)
+            lowest = round(losses[rounds - 1], 6)
+            tuned = {"rounds": rounds, "most_rounds": recipe.n_estimators, "inner_log_loss": lowest}
+            if rounds == recipe.n_estimators:
+                log.warning("the lowest log loss is that of the last round, %d: set n_estimators higher", rounds)
         train = _matrix(features, fold, training, compute.threads)
-        watched = [(train, "train")]
+        watched: list[tuple[xgboost.DMatrix, str]] = [(train, "train")]
         if len(validation):
             watched.append((_matrix(features, fold, validation, compute.threads, train), "validation"))
-        booster, history = _kept(state, settings)
-        while len(history) < recipe.n_estimators:
-            rounds = min(ROUNDS_A_CHECKPOINT, recipe.n_estimators - len(history))
+        booster, history = growth.grow("rounds", train, watched, rounds)
+    assert booster is not None
+    files.write_table(state.folder / "history.csv", pd.DataFrame(history, columns=history_columns("round")))
+    _save(state.folder, booster, fold, arrays.read_manifest(features[0])["backbone"], tuned)
+    return {"photos": len(training), "device": device, "precision": "float32"}
+
+
+def best_round(losses: Sequence[float], patience: int) -> int:
+    """The round (from 1 on) of the lowest loss before `patience` rounds in a row that brought none lower."""
+    best = 0
+    for place, loss in enumerate(losses):
+        if loss < losses[best]:
+            best = place
+        elif place - best >= patience:
+            break
+    return best + 1
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """Trees that grow, and what is kept of them after every few rounds."""
+
+    state: State
+    settings: dict[str, Any]
+    recipe: Recipe
+    progress: Callable[[int, int, str], None]
+
+    def grow(
+        self, name: str, train: xgboost.DMatrix, watched: Sequence[tuple[xgboost.DMatrix, str]], most: int
+    ) -> tuple[xgboost.Booster | None, list[list[Any]]]:
+        """The trees of `most` rounds, kept as `name`, and a row of history a round.
+
+        The trees called inner end where early stopping has seen enough.
+        """
+        booster, history = self._kept(name)
+        while len(history) < most and not (name == "inner" and self._stopped(history)):
+            rounds = min(ROUNDS_A_CHECKPOINT, most - len(history))
             measured: dict[str, dict[str, list[float]]] = {}
             booster = xgboost.train(
-                settings,
+                self._settings(len(history)),
                 train,
                 rounds,
-                evals=watched,
+                evals=list(watched),
                 evals_result=measured,
                 verbose_eval=False,
                 xgb_model=booster,
             )
-            history += _rows(measured, rounds, len(history), recipe.learning_rate)
-            state.save("rounds.ubj", bytes(booster.save_raw("ubj")))
-            state.save_json("history.json", history)
-            progress(len(history), recipe.n_estimators, f"train accuracy {history[-1][2]:.3f}")
-    assert booster is not None
-    files.write_table(state.folder / "history.csv", pd.DataFrame(history, columns=history_columns("round")))
-    _save(state.folder, booster, fold, arrays.read_manifest(features[0])["backbone"])
-    return {"photos": len(training), "device": device, "precision": "float32"}
+            history += _rows(measured, rounds, len(history), self.recipe.learning_rate)
+            self.state.save(f"{name}.ubj", bytes(booster.save_raw("ubj")))
+            self.state.save_json(f"{name}.json", history)
+            accuracy, part = (history[-1][4], "inner") if name == "inner" else (history[-1][2], "train")
+            self.progress(len(history), most, f"{part} accuracy {accuracy:.3f}")
+        return booster, history
+
+    def _stopped(self, history: list[list[Any]]) -> bool:
+        patience = self.recipe.early_stopping
+        assert patience is not None
+        return len(history) - best_round([row[3] for row in history], patience) >= patience
+
+    def _settings(self, done: int) -> dict[str, Any]:
+        """Random numbers start again at every saving, so that a fit that was killed draws those of one that was not."""
+        drawn = min(self.recipe.subsample, self.recipe.colsample_bynode) < 1
+        return self.settings | ({"seed": self.recipe.seed + done} if drawn else {})
+
+    def _kept(self, name: str) -> tuple[xgboost.Booster | None, list[list[Any]]]:
+        """The rounds that an interrupted fit kept, if any."""
+        content, history = self.state.load(f"{name}.ubj"), self.state.load_json(f"{name}.json")
+        if content is None or history is None:
+            return None, []
+        booster = xgboost.Booster(self.settings, model_file=bytearray(content))
+        # A kill between the two writes leaves the history a checkpoint behind: those rounds are made again.
+        return booster[: len(history)] if history else None, history
 
 
 @contextmanager
@@ -104,6 +187,9 @@ def parameters(classes: int, recipe: Recipe, device: str, threads: int) -> dict[
         "tree_method": "hist",
         "max_depth": recipe.max_depth,
         "learning_rate": recipe.learning_rate,
+        "subsample": recipe.subsample,
+        "colsample_bynode": recipe.colsample_bynode,
+        "min_child_weight": recipe.min_child_weight,
         "seed": recipe.seed,
         "device": device,
         "nthread": threads,
@@ -131,22 +217,12 @@ def _rows(measured: dict[str, dict[str, list[float]]], rounds: int, done: int, r
     return [[done + row + 1, *(column[row] for column in columns), rate] for row in range(rounds)]
 
 
-def _kept(state: State, settings: dict[str, Any]) -> tuple[xgboost.Booster | None, list[list[Any]]]:
-    """The rounds that an interrupted fit kept, if any."""
-    content, history = state.load("rounds.ubj"), state.load_json("history.json")
-    if content is None or history is None:
-        return None, []
-    booster = xgboost.Booster(settings, model_file=bytearray(content))
-    # A kill between the two writes leaves the history a checkpoint behind: those rounds are made again.
-    return booster[: len(history)] if history else None, history
-
-
-def _save(folder: Path, booster: xgboost.Booster, fold: Fold, backbone: dict[str, Any]) -> None:
+def _save(folder: Path, booster: xgboost.Booster, fold: Fold, backbone: dict[str, Any], tuned: dict[str, Any]) -> None:
     trees = booster.get_dump()
     nodes = sum(tree.count("\n") for tree in trees)
     counts = {"parameters": nodes, "trainable": nodes, "trees": len(trees)}
     record = bundle.describe("boosting", fold, backbone, counts, "float32", backbone=backbone)
-    bundle.save(folder, record, bytes(booster.save_raw("ubj")))
+    bundle.save(folder, record | ({"tuned": tuned} if tuned else {}), bytes(booster.save_raw("ubj")))
 
 
 def predict(

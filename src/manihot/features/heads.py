@@ -1,8 +1,11 @@
-"""Linear heads: the last layer of a frozen backbone, fitted on its stored features."""
+"""Linear heads: the last layer of a frozen backbone, fitted on its stored features.
+
+By logistic regression whose penalty is chosen within the training photos (`logistic.py`), or by Adam.
+"""
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,15 +20,18 @@ from torch.nn import functional
 
 from manihot.core import arrays, files
 from manihot.core.tables import history_columns
+from manihot.features import logistic
+from manihot.features.inner import inner_folds
 from manihot.features.table import select
 from manihot.networks import augment, bundle
 from manihot.networks.bundle import Bundle
+from manihot.networks.losses import class_weights
 from manihot.splits.folds import Fold
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a head is fitted: by Adam on photos in one of `views`, drawn anew for each photo and epoch."""
+class Adam:
+    """How a head is fitted by Adam: on photos in one of `views`, drawn anew for each photo and epoch."""
 
     views: Sequence[str]
     epochs: int
@@ -33,6 +39,15 @@ class Recipe:
     learning_rate: float
     weight_decay: float
     seed: int
+
+
+Recipe = Adam | logistic.Recipe
+
+
+def recipe(settings: Mapping[str, Any]) -> Recipe:
+    """The recipe of a study's settings: `kind`, and the fields of that kind's recipe."""
+    said = {key: value for key, value in settings.items() if key != "kind"}
+    return logistic.Recipe(**said) if settings["kind"] == "logistic" else Adam(**said)
 
 
 def fit(
@@ -43,16 +58,50 @@ def fit(
     threads: int,
     view: str = "identity",
 ) -> dict[str, Any]:
-    """Fit the last layer of the features' network by Adam and cross-entropy; returns what it cost.
+    """Fit the last layer of the features' network to cross-entropy; returns what it cost.
 
-    Writes to `folder`: weights.safetensors (`weight` [K, D] and `bias` [K], float32), history.csv (an epoch
-    a row) and model.json. Each epoch takes each photo in one of the recipe's views (random flips: identity and
-    hflip); validation is in one `view`, the photo as it is.
+    Writes to `folder`: weights.safetensors (`weight` [K, D] and `bias` [K], float32), history.csv and model.json. By
+    Adam, history has an epoch a row: each takes each photo in one of the recipe's views (random flips: identity and
+    hflip). By logistic regression it has a row a value of C that was tried, and model.json says which was `tuned`.
+    Photos are held out in one `view`, the photo as it is.
 
     Raises:
-        StudyError: damaged features.
+        StudyError: damaged features, or all photos are in one group, so that nothing can be tuned.
     """
     torch.set_num_threads(threads)
+    if isinstance(recipe, Adam):
+        made, passes = _by_adam(features, fold, recipe, view), recipe.epochs
+    else:
+        made, passes = _tuned(features, fold, recipe, view), 1
+    files.write_table(folder / "history.csv", made.history)
+    _save(folder, made, fold, arrays.read_manifest(features[0])["backbone"])
+    return {"photos": len(fold.training) * passes, "device": "cpu", "precision": "float32"}
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A fitted layer, its history, what each class counted in its loss, and what its record has besides."""
+
+    layer: dict[str, Tensor]
+    history: pd.DataFrame
+    class_weights: list[float] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _tuned(features: Sequence[str | PathLike[str]], fold: Fold, recipe: logistic.Recipe, view: str) -> _Made:
+    training, classes = fold.training, len(fold.classes)
+    target = fold.targets(training)
+    balanced = recipe.class_weights == "balanced"
+    each = class_weights(target, classes) if balanced else np.ones(classes, np.float32)
+    shown = {name: select(features, training, name) for name in {*recipe.views, view}}
+    rows = logistic.Rows([shown[name] for name in recipe.views], shown[view], target, each.astype(np.float64)[target])
+    found = logistic.fit(rows, inner_folds(fold, logistic.INNER_FOLDS, recipe.seed), classes)
+    layer = {"bias": torch.from_numpy(found.bias), "weight": torch.from_numpy(found.weight)}
+    history = pd.DataFrame(found.history, columns=logistic.HISTORY)
+    return _Made(layer, history, each.tolist(), {"tuned": found.tuned})
+
+
+def _by_adam(features: Sequence[str | PathLike[str]], fold: Fold, recipe: Adam, view: str) -> _Made:
     training, validation = fold.training, fold.validation
     x = torch.stack([_tensor(features, training, view) for view in recipe.views], dim=1)
     y = torch.from_numpy(fold.targets(training))
@@ -72,9 +121,8 @@ def fit(
             sums += _measure(logits, y[batch])
         measured = (sums / len(y)).tolist() + _validate(layer, *held_out)
         history.append([epoch, *measured, recipe.learning_rate])
-    files.write_table(folder / "history.csv", pd.DataFrame(history, columns=history_columns("epoch")))
-    _save(folder, layer, fold, arrays.read_manifest(features[0])["backbone"])
-    return {"photos": len(training) * recipe.epochs, "device": "cpu", "precision": "float32"}
+    values = {name: value.detach() for name, value in sorted(layer.state_dict().items())}
+    return _Made(values, pd.DataFrame(history, columns=history_columns("epoch")))
 
 
 def _tensor(features: Sequence[str | PathLike[str]], photos: pd.DataFrame, view: str = "identity") -> Tensor:
@@ -105,12 +153,11 @@ def _validate(layer: nn.Linear, x: Tensor, y: Tensor) -> list[float | None]:
     return (_measure(layer(x), y) / len(y)).tolist() if len(y) else [None, None]
 
 
-def _save(folder: Path, layer: nn.Linear, fold: Fold, backbone: dict[str, Any]) -> None:
-    trainable = sum(parameter.numel() for parameter in layer.parameters())
+def _save(folder: Path, made: _Made, fold: Fold, backbone: dict[str, Any]) -> None:
+    trainable = sum(value.numel() for value in made.layer.values())
     counts = {"parameters": backbone["parameters"] + trainable, "trainable": trainable}
-    record = bundle.describe("head", fold, backbone, counts, backbone["precision"], backbone=backbone)
-    content = save({name: value.detach() for name, value in sorted(layer.state_dict().items())})
-    bundle.save(folder, record, content)
+    record = bundle.describe("head", fold, backbone, counts, backbone["precision"], made.class_weights, backbone)
+    bundle.save(folder, {**record, **made.facts}, save(made.layer))
 
 
 def predict(

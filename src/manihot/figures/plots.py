@@ -90,43 +90,6 @@ def sizes(catalog: pd.DataFrame, dataset: str) -> str:
         )
 
 
-def curves(histories: Mapping[int, pd.DataFrame], experiment: str) -> str:
-    """Loss and accuracy by epoch (or round) of every fold, training against validation; means are bold."""
-    steps = next(iter(histories.values())).columns[0]
-    series = {"training": "train", "validation": "validation"}
-    with canvas(2.7) as figure:
-        panels = figure.subplots(1, 2)
-        for axes, measure in zip(panels, ("loss", "accuracy"), strict=True):
-            for (title, prefix), color in zip(series.items(), (PALETTE["first"], PALETTE["second"]), strict=True):
-                column = f"{prefix}_{measure}"
-                tables = [table.dropna(subset=[column]) for table in histories.values() if column in table]
-                for table in tables:
-                    axes.plot(table[steps], table[column], color=color, lw=0.7, alpha=0.45)
-                if any(len(table) for table in tables):
-                    mean = pd.concat(tables).groupby(steps)[column].mean()
-                    axes.plot(mean.index, mean, color=color, lw=1.8, label=title)
-            axes.set(
-                xlabel=steps,
-                ylabel=f"{measure}{' (cross-entropy, nats)' if measure == 'loss' else ' (share right)'}",
-            )
-            axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-            axes.grid(True)
-            axes.set_ylim(0, 1.02) if measure == "accuracy" else axes.set_ylim(bottom=0)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-        last = pd.concat([table.tail(1) for table in histories.values()]).mean(numeric_only=True)
-        ends = ", ".join(
-            f"{title} loss {last[f'{prefix}_loss']:.3f} and accuracy {last[f'{prefix}_accuracy']:.3f}"
-            for title, prefix in series.items()
-            if pd.notna(last.get(f"{prefix}_loss"))
-        )
-        folds = f"{len(histories)} folds (thin) and their mean (bold). " if len(histories) > 1 else ""
-        return render(
-            figure,
-            f"Learning curves: {experiment}",
-            f"{folds}After the last {steps} ({int(last[steps])}): {ends}.",
-        )
-
-
 def confusion(scores: Mapping[str, Mapping[str, Any]], model: str) -> str:
     """Counts and row shares side by side, a row of panels a part; rows are true classes.
 

@@ -116,6 +116,8 @@ class Evidence:
         elif entry["kind"] == "head":
             recipe = self.backbones[entry["backbone"]]["head"]
         else:
+            recipe = {}
+        if "epochs" not in recipe:  # trees, and heads that are not trained in batches
             return pd.Series(dtype=float)
         each = {
             fold: recipe["epochs"] * math.ceil(record["n"] / recipe["batch_size"])

@@ -327,7 +327,8 @@ def _booster_settings(name: str, row: Settings, measured: Measured) -> list[str]
         "test photos": measured.photos(name, "test"),
     }
     keys = ("n_estimators", "max_depth", "learning_rate")
-    theirs = {"network": "efficientnet_b0", "size": row["image_size"], **{key: row[key] for key in keys}}
+    whole = {"early_stopping": None, "subsample": 1.0, "colsample_bynode": 1.0}
+    theirs = {"network": "efficientnet_b0", "size": row["image_size"], **whole, **{key: row[key] for key in keys}}
     return _other_settings({**theirs, "test photos": TESTED}, ours)
 
 

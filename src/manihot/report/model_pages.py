@@ -5,7 +5,7 @@ from typing import Any
 
 from manihot.core.classes import class_title, full_title
 from manihot.core.names import PART_TITLES, PARTS
-from manihot.figures import plots
+from manihot.figures import fitting, plots
 from manihot.figures.answering import risk_coverage
 from manihot.report.answer_sections import answers
 from manihot.report.model_sections import KINDS, Model, Scores, matrix
@@ -230,7 +230,7 @@ def overfit(results: Results, checks: Mapping[str, Mapping[str, Any]]) -> dict[s
             number(history["train_accuracy"].iloc[-1]),
             count(whole.iloc[0]) if len(whole) else Cell("not reached", 1e9),
         )
-        charts.append(chart(plots.curves({1: history}, f"overfit check {name}")))
+        charts.append(chart(fitting.curves({1: history}, f"overfit check {name}")))
     return {"table": shown, "figures": charts, "missing": missing}
 
 

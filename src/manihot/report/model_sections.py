@@ -297,6 +297,16 @@ def backbones(results: Results, scores: Scores, models: Iterable[Model], study: 
     return shown
 
 
+def _rounds(results: Results, model: Model, entry: Mapping[str, Any]) -> str | Cell:
+    """How many rounds the folds of a booster have: as many as it was told, or the fewest and the most."""
+    records = (results.json(f"models/{model['name']}/fold{fold}/model.json") for fold in model["folds"])
+    chosen = [record["tuned"]["rounds"] for record in records if record and "tuned" in record]
+    if not chosen:
+        return count(entry.get("n_estimators"))
+    low, high = min(chosen), max(chosen)
+    return count(low) if low == high else f"{low:,} to {high:,}"
+
+
 def _run_time(results: Results, study: Mapping[str, Any], model: Model, entry: Mapping[str, Any]) -> list[Cell]:
     """Time to decode the photos, to run the backbone over them, and to fit (an experiment runs it in every epoch)."""
     dataset = study.get("splits", {}).get(model["split"], {}).get("dataset")
@@ -363,7 +373,7 @@ def boosters(
             Cell(name, link=f"model-{name}"),
             model["backbone"] or ABSENT,
             _fitted_on(model["folds"]),
-            count(entry.get("n_estimators")),
+            _rounds(results, model, entry),
             count(entry.get("max_depth")),
             Cell(f"{entry.get('learning_rate', ABSENT)}"),
             number(scores.value(name, "train", "accuracy")),

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from manihot.core import files
 from manihot.core.tables import read_photos
-from manihot.figures import plots, svg
+from manihot.figures import fitting, plots, svg
 
 TEXT = ("dataset", "image_id", "label", "name", "model", "kind", "part", "family", "based_on", "stage")
 
@@ -47,14 +47,19 @@ class Results:
         return chart(text)
 
     def curves(self, model: Mapping[str, Any]) -> dict[str, Any] | None:
-        """A model's learning curves; None where no fold has been fitted, or it has the fits of another model."""
+        """A model's learning curves, or the losses by which its penalty was chosen.
+
+        None where no fold has been fitted, or it has the fits of another model.
+        """
         if model["kind"] == "tta":
             return None
         paths = {fold: f"models/{model['name']}/fold{fold}/history.csv" for fold in model["folds"]}
         histories = {fold: table for fold, path in paths.items() if (table := self.table(path)) is not None}
         if not histories:
             return None
-        return self.figure(f"curves/{model['name']}.svg", plots.curves(histories, model["name"]))
+        tuned = all("C" in history for history in histories.values())
+        draw = fitting.penalties if tuned else fitting.curves
+        return self.figure(f"curves/{model['name']}.svg", draw(histories, model["name"]))
 
     def confusion(self, model: str) -> dict[str, Any] | None:
         """A model's confusion matrices on the test and out of fold; None where it has not been scored on both."""

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from manihot.core import files
 from manihot.core.errors import StudyError
-from manihot.core.tables import read_photos
+from manihot.core.tables import locate, read_photos
 
 
 @dataclass(frozen=True)
 class Fold:
     """A fold of sampled photos (dataset, image_id, label, fold); number 0 stands for a fit on all of them.
 
-    `classes` are those of the split (label, name) in the order of their index.
+    `classes` are those of the split (label, name) in the order of their index. Where something is tuned within the
+    fold, the photos have a `group` too: a number for those that stay together.
     """
 
     number: int
@@ -25,9 +26,20 @@ class Fold:
     classes: Sequence[dict[str, str]]
 
     @classmethod
-    def read(cls, number: int | str, sample: str | PathLike[str], record: str | PathLike[str]) -> "Fold":
-        """The fold of a table of sampled photos; the classes are in the split's record."""
-        return cls(int(number), read_photos(sample), files.read_json(record)["classes"])
+    def read(
+        cls,
+        number: int | str,
+        sample: str | PathLike[str],
+        record: str | PathLike[str],
+        split: str | PathLike[str] | None = None,
+    ) -> "Fold":
+        """The fold of a table of sampled photos; the classes are in the split's record, the groups in its table."""
+        photos = read_photos(sample)
+        if split is not None:
+            groups = locate(photos, read_photos(split), ["group"])
+            # Numbered as they come: what the split calls them changes with photos that are not in the sample.
+            photos["group"] = groups.groupby(["dataset", "group"], sort=False).ngroup()
+        return cls(int(number), photos, files.read_json(record)["classes"])
 
     @property
     def labels(self) -> list[str]:

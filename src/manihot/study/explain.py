@@ -7,7 +7,18 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from manihot.core.text import did_you_mean, shorten
-from manihot.study.schema import Augment, Backbone, Booster, Experiment, NewClass, OverfitCheck, Split, Study
+from manihot.study.schema import (
+    AdamHead,
+    Augment,
+    Backbone,
+    Booster,
+    Experiment,
+    LogisticHead,
+    NewClass,
+    OverfitCheck,
+    Split,
+    Study,
+)
 
 
 def kind(value: Any) -> str:
@@ -31,14 +42,19 @@ def explain(error: ValidationError) -> str:
     """The first mistake that pydantic found, in one line with its place."""
     first = error.errors(include_url=False)[0]
     place = [str(part) for part in first["loc"] if not str(part).startswith(("function-", "tagged"))]
-    place = [part for part in place if part not in {"csv", "folder", "demo", "archive", "kaggle", "[key]"}]
+    tags = {"csv", "folder", "demo", "archive", "kaggle", "adam", "logistic", "[key]"}
+    place = [part for part in place if part not in tags]
     key, value, mistake = ".".join(place), first["input"], first["type"]
+    if mistake == "extra_forbidden" and "logistic" in first["loc"] and place[-1] in AdamHead.model_fields:
+        return f"{key}: is a key of kind: adam, and this head's kind is logistic; take it out, or add kind: adam"
     if mistake == "extra_forbidden":
         return f"{key}: unknown key{suggest(place[-1], _known_keys(first['loc']))}"
     if mistake == "missing":
         return f"{key}: is missing"
     if mistake == "union_tag_not_found":
         return f"{key}.source: is missing; it must be csv, folder, demo, archive or kaggle"
+    if mistake == "union_tag_invalid" and "head" in place:
+        return f"{key}.kind: is {first['ctx']['tag']}; it must be logistic or adam"
     wanted = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return f"{key}: should be {wanted}, not {kind(value)}" if mistake != "value_error" else f"{key}: {wanted}"
 
@@ -50,6 +66,9 @@ def _known_keys(loc: tuple[Any, ...]) -> list[str]:
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)
+    heads: dict[str, type[BaseModel]] = {"logistic": LogisticHead, "adam": AdamHead}
+    if loc[0] == "backbones" and str(loc[-2]) in heads:
+        return list(heads[str(loc[-2])].model_fields)
     if loc[-2] in {"augment", "new_class"}:
         return list((Augment if loc[-2] == "augment" else NewClass).model_fields)
     if loc[0] == "data" and len(loc) >= 3:

@@ -15,6 +15,10 @@ from manihot.study.schema import Backbone, DemoData, Labelled, Learning
 Settings = dict[str, Any]
 # What an entry of the study says of a network's input.
 INPUT = ("network", "size", "normalisation")
+# What an entry of the study says of how trees are grown.
+TREES = (
+    "n_estimators", "max_depth", "learning_rate", "early_stopping", "subsample", "colsample_bynode", "min_child_weight",
+)  # fmt: skip
 # Keys of a data set that say where facts of its photos are: jobs get them as `facts` and `patterns`.
 FACT_KEYS = {f"{fact}_{way}" for fact in ("group", "site", "role", "fold") for way in ("column", "pattern")}
 Jobs = Iterator[tuple[str, Settings]]
@@ -153,7 +157,7 @@ def fit_booster(plan: Plan) -> Jobs:
     compute = {key: value for key, value in _compute(plan).items() if key != "precision"}
     for name in plan.of_kind("boosting"):
         booster = plan.study.boosting[name.removesuffix("_refit") if 0 in plan.models[name].folds else name]
-        trees = {key: getattr(booster, key) for key in ("n_estimators", "max_depth", "learning_rate")}
+        trees = {key: value for key, value in booster.model_dump(mode="json").items() if key in TREES}
         yield name, {"recipe": {**trees, "seed": plan.study.seed}, "compute": compute}
 
 

@@ -65,6 +65,7 @@ def build(raw: dict[str, Any], path: Path) -> Study:
         name: {"family": "backbones", "normalisation": learning["normalisation"], "leak": False}
         | {key: value for key, value in defaults.items() if key in {"split", "size", "draw", "train_photos"}}
         | entry
+        | _head(entry, preset)
         for name, entry in backbones.items()
     }
     boosting = _sweeps(raw.get("boosting") or {}, "boosting", Booster, path)
@@ -75,6 +76,12 @@ def build(raw: dict[str, Any], path: Path) -> Study:
         raise StudyError(f"{path}: {explain(error)}") from None
     check(study, path)
     return study
+
+
+def _head(entry: dict[str, Any], preset: dict[str, Any]) -> dict[str, Any]:
+    """The head of a backbone, where it is not taken out: of the protocol's kind, unless it says another."""
+    head = entry.get("head", {})
+    return {"head": preset["head"] | head} if isinstance(head, dict) else {}
 
 
 def _entries(value: Any, key: str, path: Path) -> dict[str, Any]:

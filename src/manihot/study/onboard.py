@@ -314,9 +314,9 @@ backbones:
   efficientnet_b0:
     network: efficientnet_b0
     size: {backbone_size}
-    head: {{epochs: 20, views: [identity, hflip]}}
+    head: {{views: [identity, hflip]}}
 boosting:
-  xgboost: {{backbone: efficientnet_b0, n_estimators: 100, max_depth: 4, learning_rate: 0.1}}
+  xgboost: {{backbone: efficientnet_b0}}
 """
 
 

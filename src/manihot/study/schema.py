@@ -277,14 +277,26 @@ class OverfitCheck(Learning):
     dropout: Annotated[Real, Field(ge=0, lt=1)] = 0.0
 
 
-class Head(Section):
-    """The last layer of a frozen backbone."""
+class LogisticHead(Section):
+    """The last layer of a frozen backbone, by logistic regression whose penalty is tuned."""
 
+    kind: Literal["logistic"]
+    views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+    class_weights: Literal["none", "balanced"] = "none"
+
+
+class AdamHead(Section):
+    """The last layer of a frozen backbone, by Adam."""
+
+    kind: Literal["adam"]
     epochs: Count = 10
     batch_size: Count = 256
     learning_rate: Positive = 1e-3
     weight_decay: Annotated[Real, Field(ge=0)] = 0.0
     views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+
+
+Head = Annotated[LogisticHead | AdamHead, Field(discriminator="kind")]
 
 
 class Backbone(Sampling):
@@ -295,7 +307,7 @@ class Backbone(Sampling):
     size: Annotated[int, Field(ge=16, le=1024)] = 224
     normalisation: Normalisation
     batch_size: Count = 32
-    head: Head | None = Head()
+    head: Head | None
 
     @property
     def trained(self) -> tuple[str, int] | None:
@@ -308,9 +320,13 @@ class Booster(Section):
     """Gradient-boosted trees on the features of a backbone."""
 
     backbone: Name
-    n_estimators: Count = 100
+    n_estimators: Count
     max_depth: Annotated[int, Field(ge=1, le=16)] = 4
     learning_rate: Positive = 0.1
+    early_stopping: Count | None
+    subsample: Annotated[Real, Field(gt=0, le=1)]
+    colsample_bynode: Annotated[Real, Field(gt=0, le=1)]
+    min_child_weight: Annotated[Real, Field(ge=0)] = 1.0
     run_folds: list[Count] | None = None
     refit: bool
     family: Name

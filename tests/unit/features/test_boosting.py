@@ -44,6 +44,7 @@ def stored(tmp_path):
     )
     draw = pd.DataFrame({"dataset": "leaves", "image_id": ids, "label": [LABELS[c] for c in classes]})
     draw["fold"] = pd.array(np.arange(90) // 3 % 3 + 1, "Int64")
+    draw["group"] = np.arange(90) // 9
     return [tmp_path / "identity.npy"], draw
 
 
@@ -95,25 +96,81 @@ def test_its_size_is_told(tmp_path, stored):
     assert model["backbone"] == BACKBONE and model["class_shares"] == [1 / 3, 1 / 3, 1 / 3, 0]
 
 
+def killed(after):
+    """Ends a fit by the `after`th time that it tells how far it is."""
+    told = []
+
+    def kill(*_):
+        told.append(1)
+        if len(told) == after:
+            raise KeyboardInterrupt
+
+    return kill
+
+
 @pytest.mark.parametrize("left_behind", [False, True])
 def test_a_killed_fit_goes_on_and_gives_the_same_bytes(tmp_path, stored, monkeypatch, left_behind):
     monkeypatch.setattr(boosting, "ROUNDS_A_CHECKPOINT", 4)
     whole = fit(tmp_path / "whole", stored)
-
-    def kill(done, *_):
-        if done == 8:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path / "killed", stored, progress=kill)
+        fit(tmp_path / "killed", stored, progress=killed(2))
     if left_behind:  # killed between its two savings
         with State(tmp_path / "killed", "fit_booster", {}, "", "") as state:
-            state.save_json("history.json", state.load_json("history.json")[:4])
+            state.save_json("rounds.json", state.load_json("rounds.json")[:4])
     steps = []
     resumed = fit(tmp_path / "killed", stored, progress=lambda done, *_: steps.append(done))
     assert steps == ([8, 12] if left_behind else [12])
     for name in ("booster.ubj", "history.csv", "model.json"):
         assert (resumed / name).read_bytes() == (whole / name).read_bytes()
+
+
+TUNED = {"early_stopping": 5, "n_estimators": 40, "subsample": 0.7, "colsample_bynode": 0.5}
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4])
+def test_a_killed_fit_with_early_stopping_gives_the_same_bytes(tmp_path, stored, monkeypatch, after):
+    monkeypatch.setattr(boosting, "ROUNDS_A_CHECKPOINT", 4)
+    steps = []
+    whole = fit(tmp_path / "whole", stored, progress=lambda *told: steps.append(told), **TUNED)
+    assert {"inner", "train"} == {told[2].split()[0] for told in steps} and len(steps) > 4
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "killed", stored, progress=killed(after), **TUNED)
+    resumed = fit(tmp_path / "killed", stored, **TUNED)
+    for name in ("booster.ubj", "history.csv", "model.json"):
+        assert (resumed / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_early_stopping_looks_at_an_inner_fold_and_never_at_the_fold_that_is_held_out(tmp_path, stored, monkeypatch):
+    arrays, draw = stored
+    whole = fit(tmp_path / "whole", stored, **TUNED)
+    wrong = draw.assign(label=draw["label"].where(draw["fold"] != 1, "a"))
+    again = fit(tmp_path / "wrong", (arrays, wrong), **TUNED)
+    assert files.sha256(whole / "booster.ubj") == files.sha256(again / "booster.ubj")
+    tuned = files.read_json(whole / "model.json")["tuned"]
+    assert 1 <= tuned["rounds"] < tuned["most_rounds"] == 40
+    assert files.read_json(whole / "model.json")["trees"] == tuned["rounds"] * 4
+    x, y = feature_table.select(arrays, draw), np.array([LABELS.index(label) for label in draw["label"]])
+    fold = Fold(1, draw, CLASSES)
+    trained = (draw["fold"] != 1).to_numpy()
+    held = boosting.inner_folds(fold, boosting.INNER_FOLDS, 7) == 0
+    known, asked = (xgboost.DMatrix(x[trained][rows], label=y[trained][rows]) for rows in (~held, held))
+    plain = {"early_stopping": 3, "n_estimators": 20}
+    settings = boosting.parameters(4, replace(RECIPE, **plain), "cpu", 1) | {"eval_metric": "mlogloss"}
+    own = xgboost.train(settings, known, 20, evals=[(asked, "held")], early_stopping_rounds=3, verbose_eval=False)
+    told = files.read_json(fit(tmp_path / "plain", stored, **plain) / "model.json")["tuned"]
+    assert told["rounds"] == own.best_iteration + 1
+    assert told["inner_log_loss"] == pytest.approx(own.best_score, rel=1e-4)
+
+
+def test_the_best_round_is_that_before_the_patience_ends():
+    assert boosting.best_round([3, 2, 2.5, 2.6, 1], 2) == 2
+    assert boosting.best_round([3, 2, 2.5, 2.6, 1], 3) == 5
+    assert boosting.best_round([3, 2, 1], 2) == 3 and boosting.best_round([1, 1, 1], 2) == 1
+
+
+def test_rounds_that_do_not_suffice_are_said(tmp_path, stored, caplog):
+    fit(tmp_path, stored, early_stopping=5, n_estimators=2)
+    assert "the lowest log loss is that of the last round, 2: set n_estimators higher" in caplog.text
 
 
 def test_a_refit_takes_all_photos_and_has_no_validation(tmp_path, stored):

@@ -11,14 +11,14 @@ from torch import nn
 
 from manihot.core import files
 from manihot.core.errors import StudyError
-from manihot.features import heads
+from manihot.features import heads, logistic
 from manihot.features import table as feature_table
 from manihot.networks import augment, bundle
 from manihot.splits.folds import Fold
 
 WIDTH, LABELS = 6, ["a", "b", "c"]
 CLASSES = [{"label": label, "name": label.upper()} for label in LABELS]
-RECIPE = heads.Recipe(views=["identity"], epochs=4, batch_size=16, learning_rate=1e-2, weight_decay=0.0, seed=7)
+RECIPE = heads.Adam(views=["identity"], epochs=4, batch_size=16, learning_rate=1e-2, weight_decay=0.0, seed=7)
 
 
 @pytest.fixture
@@ -36,13 +36,17 @@ def stored(tmp_path):
         feature_table.write(arrays[-1], ids, [(np.arange(60), rows)], facts)
     draw = pd.DataFrame({"dataset": "leaves", "image_id": ids, "label": [LABELS[c] for c in classes], "fold": 1})
     draw["fold"] = pd.array(np.arange(60) // 3 % 3 + 1, "Int64")
+    draw["group"] = np.arange(60) // 3
     return arrays, draw
 
 
-def fit(folder, stored, fold=1, **settings):
+TUNED = logistic.Recipe(views=["identity"], class_weights="none", seed=7)
+
+
+def fit(folder, stored, fold=1, recipe=RECIPE, threads=1, **settings):
     folder.mkdir(exist_ok=True)
     arrays, draw = stored
-    heads.fit(folder, arrays, Fold(fold, draw, CLASSES), replace(RECIPE, **settings), threads=1)
+    heads.fit(folder, arrays, Fold(fold, draw, CLASSES), replace(recipe, **settings), threads)
     return folder
 
 
@@ -135,3 +139,57 @@ def test_a_damaged_head_is_refused(tmp_path, stored):
     (folder / "weights.safetensors").write_bytes(content)
     with pytest.raises(StudyError, match=r"weights\.safetensors is missing or damaged: delete"):
         predict(folder, stored, stored[1])
+
+
+def test_a_tuned_head_says_what_was_tuned_and_predicts_by_its_layer(tmp_path, stored):
+    folder = fit(tmp_path / "head", stored, recipe=TUNED)
+    model, history = files.read_json(folder / "model.json"), pd.read_csv(folder / "history.csv")
+    assert (model["kind"], model["trainable"], model["class_weights"]) == ("head", 21, [1.0] * 3)
+    assert list(history.columns) == logistic.HISTORY and history["C"].tolist() == model["tuned"]["tried"]
+    assert model["tuned"]["C"] == history["C"][history["inner_loss"].idxmin()]
+    assert model["tuned"]["inner_log_loss"] == pytest.approx(history["inner_loss"].min(), abs=1e-5)
+    assert model["tuned"]["inner_folds"] == 3 and model["tuned"]["iterations"] > 0
+    x = feature_table.select(*stored)
+    layer = heads.load((folder / "weights.safetensors").read_bytes())
+    expected = (torch.from_numpy(x) @ layer["weight"].T + layer["bias"]).softmax(dim=1).numpy()
+    said = predict(folder, stored, stored[1])
+    np.testing.assert_allclose(said, expected, rtol=1e-5)
+    held_out = stored[1]["fold"] == 1
+    assert (said[held_out].argmax(1) == [LABELS.index(label) for label in stored[1]["label"][held_out]]).mean() > 0.9
+
+
+def test_c_is_not_chosen_on_the_fold_that_is_held_out(tmp_path, stored):
+    """Its labels, and who is in its groups, change no byte; nor do the number of threads and names of groups."""
+    arrays, draw = stored
+    whole = fit(tmp_path / "whole", stored, recipe=TUNED)
+    random = draw.assign(
+        label=draw["label"].where(draw["fold"] != 1, np.random.default_rng(0).choice(LABELS, 60)),
+        group=(draw["group"] + 100).where(draw["fold"] != 1, 5),
+    )
+    again = fit(tmp_path / "random", (arrays, random), recipe=TUNED, threads=2)
+    other = fit(tmp_path / "other", stored, recipe=TUNED, fold=2)
+    for name in ("weights.safetensors", "history.csv"):
+        assert files.sha256(whole / name) == files.sha256(again / name) != files.sha256(other / name)
+
+
+def test_views_and_classes_weigh_as_they_are_told(tmp_path, stored):
+    arrays, draw = stored
+    few = draw[(draw["label"] != "a") | (np.arange(60) % 12 == 0)]
+    folders = {
+        name: fit(tmp_path / name, (arrays, few), recipe=TUNED, **settings)
+        for name, settings in {
+            "plain": {}, "flipped": {"views": ["identity", "hflip"]}, "balanced": {"class_weights": "balanced"},
+        }.items()
+    }  # fmt: skip
+    assert len({files.sha256(folder / "weights.safetensors") for folder in folders.values()}) == 3
+    weights = files.read_json(folders["balanced"] / "model.json")["class_weights"]
+    counts = few["label"][few["fold"] != 1].value_counts()
+    assert weights == pytest.approx([counts.sum() / (3 * counts[label]) for label in LABELS])
+    shares = {name: predict(folder, stored, few)[:, 0].mean() for name, folder in folders.items()}
+    assert shares["balanced"] > shares["plain"]
+
+
+def test_a_recipe_is_of_the_kind_that_the_study_says():
+    assert heads.recipe({"kind": "logistic", "views": ["identity"], "class_weights": "none", "seed": 7}) == TUNED
+    fields = {"views": ["identity"], "epochs": 4, "batch_size": 16, "learning_rate": 1e-2, "weight_decay": 0.0}
+    assert heads.recipe({"kind": "adam", **fields, "seed": 7}) == RECIPE

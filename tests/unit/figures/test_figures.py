@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import synthetic_results
 
-from manihot.figures import plots, svg
+from manihot.figures import fitting, plots, svg
 from manihot.report import page
 from manihot.scores.calibration import calibration
 
@@ -80,8 +80,20 @@ def test_a_themed_chart_has_no_colour_of_its_own(drawn: Path) -> None:
 def test_curves_leave_out_what_was_not_measured() -> None:
     history = pd.DataFrame({"round": [1, 2], "train_loss": [1.0, 0.5], "train_accuracy": [0.4, 0.8]})
     history[["validation_loss", "validation_accuracy"]] = float("nan")
-    _, description = svg.text_alternative(plots.curves({0: history}, "xgboost_8_refit"))
+    _, description = svg.text_alternative(fitting.curves({0: history}, "xgboost_8_refit"))
     assert description == "After the last round (2): training loss 0.500 and accuracy 0.800."
+
+
+def test_the_choice_of_a_penalty_is_drawn_and_said() -> None:
+    one = pd.DataFrame({"C": [0.001, 0.01, 0.1], "inner_loss": [1.2, 1.0, 1.1], "inner_accuracy": [0.4, 0.5, 0.5]})
+    other = one.assign(inner_loss=[1.2, 1.1, 0.9])
+    title, description = svg.text_alternative(fitting.penalties({1: one, 2: other}, "mobilenet_head"))
+    assert title == "Choice of the penalty: mobilenet_head"
+    assert description == (
+        "Of 2 fold(s), a line each: C from 0.01 to 0.1 was chosen, with a log loss of 0.950 on inner folds of the "
+        "training photos."
+    )
+    assert ": C 0.01 was chosen" in svg.text_alternative(fitting.penalties({1: one}, "mobilenet_head"))[1]
 
 
 def test_a_part_without_photos_is_left_out_of_the_confusion() -> None:

@@ -16,7 +16,7 @@ from manihot.splits.folds import Fold
 
 LABELS = ["a", "b"]
 CLASSES = [{"label": label, "name": label} for label in LABELS]
-RECIPE = heads.Recipe(["identity"], epochs=30, batch_size=16, learning_rate=5e-2, weight_decay=0.0, seed=7)
+RECIPE = heads.Adam(["identity"], epochs=30, batch_size=16, learning_rate=5e-2, weight_decay=0.0, seed=7)
 
 
 @pytest.fixture

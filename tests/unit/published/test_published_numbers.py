@@ -56,7 +56,8 @@ def features(name: str, test: dict[str, Any], validation: dict[str, Any], folds:
     models = {name: model(name, backbone="efficientnet_b0", folds=folds)}
     head = {"epochs": 10, "batch_size": 256, "learning_rate": 1e-3}
     backbone = {"network": "efficientnet_b0", "size": 224, "head": None if boosting else head}
-    trees = {"n_estimators": 175, "max_depth": 4, "learning_rate": 0.02}
+    whole = {"early_stopping": None, "subsample": 1.0, "colsample_bynode": 1.0}
+    trees = {"n_estimators": 175, "max_depth": 4, "learning_rate": 0.02, **whole}
     return Measured(scores, {}, models, {}, {"efficientnet_b0": backbone}, {name: trees} if boosting else {})
 
 

@@ -1,8 +1,10 @@
 """Every rule has a function that says what its jobs know, and no function is without a rule."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
+from manihot.features import boosting
 from manihot.study.jobs import RULES, all_jobs
 from manihot.study.load import load
 from manihot.study.plan import Plan
@@ -34,7 +36,7 @@ def test_a_job_is_told_only_what_concerns_it():
     known = {(rule, name): set(settings) for rule, name, settings in all_jobs(plan)}
     told = {(rule, name): settings for rule, name, settings in all_jobs(plan)}
     for name in plan.of_kind("boosting"):
-        assert set(told["fit_booster", name]["recipe"]) == {"n_estimators", "max_depth", "learning_rate", "seed"}
+        assert set(told["fit_booster", name]["recipe"]) == {field.name for field in fields(boosting.Recipe)}
         # A change of the precision, which trees do not have, grows none again.
         assert set(told["fit_booster", name]["compute"]) == {"device", "gpu_slots", "threads"}
     assert all("root" not in keys for (rule, _), keys in known.items() if rule == "train_fold")

@@ -60,6 +60,10 @@ MISTAKES = {
     "no such base": ({"experiments": {"first": {"based_on": "secnd"}}}, "no experiment is called secnd; did you mean second?"),
     "circle": ({"experiments": {"first": {"based_on": "second"}}}, "a circle: "),
     "split circle": ({"splits": {"main": {"like": "more"}}}, "a circle"),
+    "Adam's keys in a tuned head": ({"backbones": {"frozen": {"head": {"epochs": 3}}}}, "backbones.frozen.head.epochs: is a key of kind: adam, and this head's kind is logistic; take it out, or add kind: adam"),
+    "an unknown key of a head": ({"backbones": {"frozen": {"head": {"kind": "adam", "epoch": 3}}}}, "backbones.frozen.head.epoch: unknown key; did you mean epochs"),
+    "a head of no kind": ({"backbones": {"frozen": {"head": {"kind": "ridge"}}}}, "backbones.frozen.head.kind: is ridge; it must be logistic or adam"),
+    "a head that is no keys": ({"backbones": {"frozen": {"head": 3}}}, "backbones.frozen.head"),
     "no such backbone": ({"boosting": {"trees": {"backbone": "resnet"}}}, "boosting.trees.backbone: no backbone is called resnet"),
     "no such data": ({"splits": {"main": {"dataset": "leafs"}}}, "splits.main.dataset: no data set is called leafs; did you mean leaves?"),
     "no such fold": ({"experiments": {"first": {"run_folds": [9]}}}, "experiments.first.run_folds: there is no fold 9"),
@@ -171,10 +175,26 @@ def test_a_protocol_sets_the_switches_and_a_key_wins():
         assert study.splits["more"].new_class.in_every_fold == preset["new_class"]["in_every_fold"]
         assert study.experiments["third"].leak == preset["sampling"]["leak"]
         assert study.experiments["third"].normalisation == preset["learning"]["normalisation"]
-        assert study.boosting["trees"].refit == preset["boosting"]["refit"]
+        trees = study.boosting["trees"].model_dump()
+        assert {key: trees[key] for key in preset["boosting"]} == preset["boosting"]
+        assert study.backbones["frozen"].head.kind == preset["head"]["kind"]
     assert not published.experiments["first"].leak, "a balanced draw comes from the pool in the published study too"
     mixed = changed(protocol="published", splits={"main": {"per_class": 20, "fold_kind": "stratified"}})
     assert mixed.splits["main"].fold_kind == "stratified"
+
+
+def test_the_published_study_grows_its_trees_and_fits_its_heads_as_it_did():
+    """Under either protocol, and on the sample: what is tuned by default is not in it."""
+    for file in (
+        "config/cassava",
+        "config/cassava-published",
+        "tests/studies/cassava",
+        "tests/studies/cassava-published",
+    ):
+        study = load(ROOT / f"{file}.yaml")
+        assert {backbone.head.kind for backbone in study.backbones.values() if backbone.head} <= {"adam"}
+        for booster in study.boosting.values():
+            assert (booster.early_stopping, booster.subsample, booster.colsample_bynode) == (None, 1, 1)
 
 
 def test_a_null_entry_takes_out_what_the_extended_file_has(tmp_path):
