@@ -24,7 +24,7 @@ COMPUTING = {
 MAIN = {
     "core/digest", "core/errors", "core/files", "core/gpus", "core/names", "core/text", "photos/labels", "published/paper",
     *(f"study/{name}" for name in (
-        "checks", "explain", "jobs", "load", "monitor", "paths", "plan", "protocols", "schema", "settings", "yaml_files")),
+        "checks", "explain", "jobs", "load", "monitor", "paths", "plan", "protocols", "recipes", "schema", "settings", "yaml_files")),
 }  # fmt: skip
 MOST_ARGUMENTS = 8
 # The wings in their order: none imports a later one. `study` stands above all.

@@ -95,6 +95,7 @@ def describe(
     precision: str,
     class_weights: Sequence[float] | None = None,
     backbone: Mapping[str, Any] | None = None,
+    prior: Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """The record of a fitted fold, but for its weights, which `save` adds.
 
@@ -107,6 +108,8 @@ def describe(
         class_weights: what a photo of each class counted in the loss; None where each counted 1.
         backbone: the record of the frozen network whose features a head or trees are fitted on, with the path and
             SHA-256 of its weights.
+        prior: the shares of the classes that its answers take for granted, where they are others than those of the
+            photos and class weights.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -119,6 +122,7 @@ def describe(
         "class_weights": [1.0] * len(fold.classes) if class_weights is None else list(class_weights),
         "precision": precision,
         **counts,
+        **({} if prior is None else {"prior": list(prior)}),
         **({} if backbone is None else {"backbone": dict(backbone)}),
     }
 

@@ -243,18 +243,31 @@ class Learning(Section):
     frozen_mode: FrozenMode
     normalisation: Normalisation
     size: Annotated[int, Field(ge=16, le=1024)] = 224
+    recipe: Literal["scratch", "finetune"] = "scratch"
     batch_size: Count = 32
     epochs: Count = 10
     learning_rate: Positive = 5e-5
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: Annotated[Real, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "one_cycle"] = "constant"
+    decay_norms: bool = True
+    layer_decay: Annotated[Real, Field(gt=0, le=1)] = 1.0
+    clip_norm: Annotated[Real, Field(ge=0)] = 0.0
+    ema: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+    schedule: Literal["constant", "one_cycle", "cosine"] = "constant"
     warm_up: Annotated[Real, Field(gt=0, lt=1)] = 0.3
+    batch_norm: Literal["update", "keep"] = "update"
     dropout: Annotated[Real, Field(ge=0, lt=1)] = 0.3
+    loss: Literal["cross_entropy", "logit_adjusted"] = "cross_entropy"
     label_smoothing: Annotated[Real, Field(ge=0, lt=1)] = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     augment: Augment = Augment()
     flips_at_validation: bool
+
+    @model_validator(mode="after")
+    def _one_balance(self) -> Self:
+        if self.loss == "logit_adjusted" and self.class_weights == "balanced":
+            raise ValueError("loss: logit_adjusted and class_weights: balanced both even the classes out; take one out")
+        return self
 
 
 class Experiment(Sampling, Learning):

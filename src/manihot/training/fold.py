@@ -53,6 +53,7 @@ def train_fold(
         cost = costs(device, trainer.dtype)
         content = trainer.weights()
     weighed = getattr(trainer.loss, "weight", None)  # a loss need not weigh classes
+    even = [1 / len(fold.classes)] * len(fold.classes) if recipe.loss == "logit_adjusted" else None
     record = bundle.describe(
         "network",
         fold,
@@ -60,6 +61,7 @@ def train_fold(
         build.parameter_counts(trainer.model),
         str(cost["precision"]),
         None if weighed is None else weighed.tolist(),
+        prior=even,
     )
     bundle.save(state.folder, record, content)
     return {**cost, "photos": epochs * len(known.targets)}

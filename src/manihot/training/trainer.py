@@ -14,14 +14,18 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from manihot.core.errors import StudyError
 from manihot.core.state import State
 from manihot.networks import augment, build, losses
 from manihot.networks.batches import Batches, Photos
+from manihot.networks.blocks import Block
 from manihot.networks.device import precision
 from manihot.splits.folds import targets
+from manihot.training.optimizer import Average, optimizer
 from manihot.training.recipe import Recipe, rates
 
 log = logging.getLogger(__name__)
@@ -72,12 +76,10 @@ class Trainer:
             recipe.input.network, classes, recipe.input.size, recipe.dropout, weights, recipe.frozen,
             augment.derive(seed, zlib.crc32(b"initial weights")),
         ).to(device)  # fmt: skip
-        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
         self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = kind(self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
-        self.loss = losses.cross_entropy(
-            recipe.class_weights, recipe.label_smoothing, training.targets, classes, device
-        )
+        self.optimizer = optimizer(recipe, self.model)
+        self.average = Average(self.model, recipe.ema) if recipe.ema else None
+        self.loss = _loss(recipe, training.targets, classes, device)
         self.augmentation = augment.Augmentation(**recipe.augment)
         self.steps = math.ceil(len(training.targets) / recipe.batch_size)
         self.rates = rates(recipe, recipe.epochs * self.steps)
@@ -122,24 +124,27 @@ class Trainer:
 
     def _train(self, epoch: int, progress: Progress) -> dict[str, Any]:
         recipe, n = self.recipe, len(self.targets)
-        # Frozen in eval mode, a network behaves as one whose last layer is fitted on stored features.
-        self.model.train(not (recipe.frozen and recipe.frozen_mode == "eval"))
+        self._to_train()
         changes = self.augmentation.draw(self.training.keys, self.seed, epoch, self.device)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         first = (epoch - 1) * self.steps
         batches = self.train_batches(augment.random_order(self.seed, epoch, n), recipe.batch_size, changes)
         for step, (photos, index) in enumerate(batches, start=first):
-            group = self.optimizer.param_groups[0]
             rate, beta = self.rates[step]
-            group["lr"], group["betas"] = rate, (beta, group["betas"][1])
+            for group in self.optimizer.param_groups:
+                group["lr"], group["betas"] = rate * group["scale"], (beta, group["betas"][1])
             targets = self.targets[index]
             with self.autocast():
                 logits = self.model(photos)
             batch_loss = self.loss(logits.float(), targets)
             batch_loss.backward()
+            if recipe.clip_norm:
+                nn.utils.clip_grad_norm_(self.parameters, recipe.clip_norm)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
+            if self.average:
+                self.average.update(self.model, step + 1)
             # Sums stay on the device: reading one would make the host wait for it.
             loss_sum += batch_loss.detach() * len(index)
             correct += (logits.detach().argmax(1) == targets).sum()
@@ -155,6 +160,21 @@ class Trainer:
         accuracy = correct.item() / n
         return {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy, "learning_rate": rate}
 
+    def _to_train(self) -> None:
+        """Put the network into the mode in which the recipe trains it."""
+        # Frozen in eval mode, a network behaves as one whose last layer is fitted on stored features.
+        self.model.train(not (self.recipe.frozen and self.recipe.frozen_mode == "eval"))
+        if self.recipe.batch_norm == "keep":
+            for module in self.model.modules():
+                if isinstance(module, _BatchNorm | Block):
+                    module.eval()
+
+    def _outputs(self, photos: Tensor) -> Tensor:
+        """The logits that the network to be saved gives, float32 [b, K]."""
+        values = {} if self.average is None else self.average.values
+        logits: Tensor = functional_call(self.model, values, photos)
+        return logits.float()
+
     @torch.inference_mode()
     def _validate(self, epoch: int) -> dict[str, Any]:
         """Loss and accuracy of the validation photos in eval mode; None where there are none."""
@@ -166,7 +186,7 @@ class Trainer:
         changes = augmentation.draw(self.validation.keys, self.seed, epoch, self.device)
         with self.autocast():
             batches, size = self.validation_batches, self.recipe.batch_size
-            logits = batches.outputs(lambda photos: self.model(photos).float(), size, changes)
+            logits = batches.outputs(self._outputs, size, changes)
         accuracy = (logits.argmax(1) == self.validation_targets).double().mean()
         return {
             "validation_loss": self.loss(logits, self.validation_targets).item(),
@@ -186,12 +206,15 @@ class Trainer:
         for place, parameter in enumerate(self.parameters):
             for name, value in self.optimizer.state[parameter].items():
                 tensors[f"optimizer.{place}.{name}"] = value
+        if self.average:
+            tensors |= {f"average.{name}": value for name, value in self.average.values.items()}
         facts = {"computed": self._computed(), "history": self.history}
         return save(_contiguous(tensors), {"facts": json.dumps(facts)})
 
     def weights(self) -> bytes:
-        """The network's weights as safetensors: the same bytes for the same numbers."""
-        return save(_contiguous(self.model.state_dict()))
+        """The network's weights, or their average where the recipe has one, as safetensors: the same bytes for the
+        same numbers."""
+        return save(_contiguous(self.average.values if self.average else self.model.state_dict()))
 
     def resume(self, state: State) -> int:
         """Go on from the checkpoint that a killed job left, if one fits; returns how many epochs are done."""
@@ -213,18 +236,26 @@ class Trainer:
         return f"{self.device.type} in {self.dtype}"
 
     def _restore(self, tensors: Mapping[str, Tensor]) -> None:
-        model = {}
+        kept: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}}
         for name, value in tensors.items():
             kind, _, rest = name.partition(".")
-            if kind == "model":
-                model[rest] = value
+            if kind in kept:
+                kept[kind][rest] = value
             else:
                 place, _, key = rest.partition(".")
                 parameter = self.parameters[int(place)].detach()
                 # The optimizer walks through memory: its sums need their parameter's layout.
                 like = torch.empty_like(parameter) if value.shape else parameter.new_empty(())
                 self.optimizer.state[self.parameters[int(place)]][key] = like.copy_(value)
-        self.model.load_state_dict(model)
+        self.model.load_state_dict(kept["model"])
+        if self.average:
+            self.average.load(kept["average"])
+
+
+def _loss(recipe: Recipe, targets: NDArray[np.int64], classes: int, device: torch.device) -> nn.Module:
+    if recipe.loss == "logit_adjusted":
+        return losses.LogitAdjusted(losses.shares(targets, classes), recipe.label_smoothing).to(device)
+    return losses.cross_entropy(recipe.class_weights, recipe.label_smoothing, targets, classes, device)
 
 
 def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

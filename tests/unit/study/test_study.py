@@ -15,6 +15,8 @@ from manihot.study.jobs import all_jobs
 from manihot.study.load import build, load
 from manihot.study.plan import Plan
 from manihot.study.protocols import PROTOCOLS
+from manihot.study.recipes import FINETUNE
+from manihot.study.schema import Experiment
 from manihot.study.yaml_files import merge
 
 FILE = Path("mine.yaml")
@@ -95,6 +97,9 @@ MISTAKES = {
     "a new class in given folds": ({"data": {"given": CSV | {"fold_column": "fold"}}, "splits": {"more": {"dataset": "given"}}}, "splits.more.new_class: the photos of needles have no place in the given roles, folds or sites of given"),
     "what is done with leaks": ({"splits": {"main": {"on_leak": "forget"}}}, "splits.main.on_leak: should be 'exclude', 'report' or 'stop'"),
     "seeds": ({"experiments": {"first": {"seeds": 0}}}, "experiments.first.seeds"),
+    "classes evened out twice": ({"experiments": {"first": {"loss": "logit_adjusted", "class_weights": "balanced"}}}, "experiments.first: loss: logit_adjusted and class_weights: balanced both"),
+    "no such recipe": ({"experiments": {"first": {"recipe": "finetoon"}}}, "experiments.first.recipe: should be 'scratch' or 'finetune'"),
+    "a sweep of recipes": ({"experiments": {"third": {"sweep": {"recipe": ["finetune"]}}}}, "experiments.third.sweep.recipe: cannot be swept"),
 }  # fmt: skip
 
 
@@ -132,6 +137,29 @@ def test_an_experiment_states_only_what_differs():
     third = study.experiments["third"]
     assert (third.learning_rate, third.epochs, third.batch_size, third.based_on) == (1e-4, 3, 8, "second")
     assert study.experiments["first"].epochs == 7
+
+
+def test_a_recipe_wins_over_what_an_entry_starts_from_and_its_own_keys_over_the_recipe():
+    study = changed(
+        defaults={"epochs": 7},
+        experiments={
+            "tuned": {"based_on": "first", "recipe": "finetune", "clip_norm": 5.0},
+            "more": {"based_on": "tuned", "epochs": 30},
+            "plain": {"based_on": "more", "recipe": "scratch"},
+        },
+        overfit={"check": {"split": "main", "recipe": "scratch"}, "tuned_check": {"split": "main", "recipe": "finetune"}},
+    )  # fmt: skip
+    tuned, more, plain = (study.experiments[name] for name in ("tuned", "more", "plain"))
+    assert {key: getattr(tuned, key) for key in FINETUNE} == FINETUNE | {"clip_norm": 5.0}
+    assert {key: getattr(more, key) for key in FINETUNE} == FINETUNE | {"clip_norm": 5.0, "epochs": 30}
+    assert {key: getattr(plain, key) for key in FINETUNE} == {
+        key: Experiment.model_fields[key].default for key in FINETUNE
+    }
+    # Each kind of entry has its own plain defaults.
+    assert (study.overfit["check"].epochs, study.overfit["tuned_check"].epochs) == (30, FINETUNE["epochs"])
+    assert study.plain()["experiments"]["tuned"]["schedule"] == "cosine"
+    for_all = changed(defaults={"recipe": "finetune", "epochs": 7}).experiments["first"]
+    assert (for_all.epochs, for_all.schedule, for_all.learning_rate) == (7, "cosine", 1e-4)
 
 
 def test_a_sweep_is_an_experiment_a_value_and_seeds_repeat():
