@@ -13,12 +13,14 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from manihot.core import files
-from manihot.core.names import PARTS
+from manihot.core.names import ANSWERS, PARTS
 from manihot.core.tables import history_columns, read_catalogs, read_photos
 from manihot.photos.facts import FACTS
+from manihot.predictions import calibration
 from manihot.published import conclusions, numbers, paper
 from manihot.scores import comparisons, probes, summaries, switches
 from manihot.scores import score as scores
+from manihot.scores.answers import score_answers
 
 CLASSES = {
     "0": "Bacterial Blight (CBB)",
@@ -212,6 +214,7 @@ def _split(results: Path, split: str, leaves: pd.DataFrame, new: pd.DataFrame | 
         "classes": [*classes, *([{"label": NEW, "name": NEW}] if new is not None else [])],
         "new_class": None if new is None else NEW,
         "counts": counts,
+        "shares": table["label"].value_counts(normalize=True).to_dict(),
         "conflicts": 1,
         "folds": 3,
         "given_groups": int(usable["given_group"].nunique()),
@@ -254,6 +257,18 @@ def _model(results: Path, model: dict[str, Any], rng: np.random.Generator) -> No
                 table[f"p{index}"] = (logits / logits.sum(axis=1, keepdims=True))[:, index]
             place = model["name"] if fold is None else f"{model['name']}/fold{fold}"
             files.write_table(results / f"predictions/{place}/{part}.csv", table)
+    record = files.read_json(results / f"splits/{model['split']}.json")
+    shares = pool["label"].value_counts(normalize=True).reindex(labels, fill_value=0.0).tolist()
+    folds = {
+        part: [read_photos(results / f"predictions/{model['name']}/fold{fold}/{part}.csv") for fold in model["folds"]]
+        for part in PARTS
+    }
+    answers, temperature = calibration.answer(folds, [shares] * len(model["folds"]), record)
+    for kind, tables in answers.items():
+        for part, table in tables.items():
+            files.write_table(results / f"predictions/{model['name']}/{kind}/{part}.csv", table)
+    whole = {"calibration": {"temperature": temperature, "shares": record["shares"]}}
+    files.write_json(results / f"models/{model['name']}/model.json", whole)
     if model["kind"] != "tta":
         counts = {"parameters": PARAMETERS[model["kind"]], "trainable": PARAMETERS[model["kind"]]}
         counts |= {"trainable": 5125} if model["kind"] == "head" else {}
@@ -362,10 +377,16 @@ def _scores(results: Path) -> None:
             tables = [
                 read_photos(folder / place / f"{part}.csv") for place in (f"fold{fold}" for fold in model["folds"])
             ]
+            raw = read_photos(folder / f"{part}.csv")
             records[name, part] = about | scores.score(
-                read_photos(folder / f"{part}.csv"), catalogs, record["classes"], seed=1, resamples=100,
+                raw, catalogs, record["classes"], seed=1, resamples=100,
                 new_class=record["new_class"], majority=scores.majority_class(record), folds=tables,
             )  # fmt: skip
+            if part != "train":
+                kinds = {"raw": raw} | {kind: read_photos(folder / kind / f"{part}.csv") for kind in ANSWERS}
+                records[name, part]["answers"] = score_answers(
+                    kinds, catalogs, record["classes"], as_found=calibration.as_found(record), seed=1, resamples=100
+                )
             files.write_json(results / f"scores/{name}/{part}.json", records[name, part])
     files.write_table(results / "summary.csv", summaries.summarise(records, described()))
     files.write_json(results / "scores/selection.json", summaries.select(records, described()))

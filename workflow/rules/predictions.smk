@@ -79,13 +79,15 @@ rule predict_booster:
 
 
 rule ensemble_folds:
-    """Average a model's folds into one prediction a photo."""
+    """Average a model's folds into one prediction a photo, also for other class shares than those of its training."""
     input:
         **{part: fold_tables(part) for part in PARTS},
         members=lambda wildcards: PATHS.members(wildcards.model),
+        record=lambda wildcards: PATHS.sampled(wildcards.model)["record"],
         settings=settings_of("ensemble_folds", "{model}"),
     output:
         **each_part("results/predictions/{model}/{part}.csv"),
+        **answers_of("{model}"),
         model=record_of("{model}"),
         cost="results/costs/ensemble_folds/{model}.csv",
     log:

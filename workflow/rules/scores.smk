@@ -2,6 +2,7 @@ rule score_model:
     """Score a model's predictions, with intervals."""
     input:
         **each_part("results/predictions/{model}/{part}.csv"),
+        **answers_of("{model}"),
         **{f"fold_{part}": fold_tables(part) for part in PARTS},
         settings=settings_of("score_model", "{model}"),
         model=record_of("{model}"),

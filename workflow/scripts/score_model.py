@@ -4,22 +4,29 @@ from manihot.core.job import job
 
 with job(snakemake) as run:
     from manihot.core import files
-    from manihot.core.names import PARTS
+    from manihot.core.names import ANSWERS, PARTS
     from manihot.core.tables import read_catalogs, read_photos
+    from manihot.predictions.calibration import as_found
+    from manihot.scores.answers import score_answers
     from manihot.scores.score import majority_class, score
 
     given, split = snakemake.input, files.read_json(snakemake.input.record)
     catalogs = read_catalogs(given.catalogs)
     about = {"kind": run.settings["kind"], "parameters": files.read_json(given.model)["parameters"]}
+    drawn = {key: run.settings[key] for key in ("seed", "resamples")}
     for part in PARTS:
+        table = read_photos(getattr(given, part))
         scored = score(
-            read_photos(getattr(given, part)),
+            table,
             catalogs,
             split["classes"],
-            seed=run.settings["seed"],
-            resamples=run.settings["resamples"],
+            **drawn,
             new_class=split["new_class"],
             majority=majority_class(split),
             folds=[read_photos(path) for path in getattr(given, f"fold_{part}")],
         )
+        if part != "train":
+            kinds = {kind: read_photos(getattr(given, f"{kind}_{part}")) for kind in ANSWERS}
+            shares = {"as_found": as_found(split), **drawn}
+            scored["answers"] = score_answers({"raw": table, **kinds}, catalogs, split["classes"], **shares)
         files.write_json(getattr(snakemake.output, part), about | scored)

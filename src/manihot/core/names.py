@@ -7,6 +7,8 @@ PART_TITLES = {
     "test": "test",
     "test_as_found": "test as found",
 }
+# A model's answers besides its own probabilities: for the class shares of each part, and with its temperature too.
+ANSWERS = ("corrected", "calibrated")
 # A fitted fold's record, and the file of its weights by the kind of model.
 RECORD = "model.json"
 WEIGHTS = {

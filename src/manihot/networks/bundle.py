@@ -111,6 +111,9 @@ def describe(
         prior: the shares of the classes that its answers take for granted, where they are others than those of the
             photos and class weights.
     """
+    shares = fold.class_shares()
+    weights = [1.0] * len(shares) if class_weights is None else list(class_weights)
+    counted = [share * weight for share, weight in zip(shares, weights, strict=True)]
     return {
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
@@ -118,8 +121,10 @@ def describe(
         "network": seen["network"],
         "input": dict(seen["input"]),
         "classes": [dict(entry) for entry in fold.classes],
-        "class_shares": fold.class_shares(),
-        "class_weights": [1.0] * len(fold.classes) if class_weights is None else list(class_weights),
+        "class_shares": shares,
+        "class_weights": weights,
+        # The class shares that its answers take for granted: those of the loss, not of the photos.
+        "prior": [value / sum(counted) for value in counted],
         "precision": precision,
         **counts,
         **({} if prior is None else {"prior": list(prior)}),
@@ -144,10 +149,14 @@ def name_classes(path: str | PathLike[str], classes: Sequence[Mapping[str, str]]
     files.write_json_if_changed(path, {**record, "classes": [dict(entry) for entry in classes]})
 
 
-def whole(name: str, kind: str, views: Sequence[str], folds: Sequence[Bundle]) -> dict[str, Any]:
+def whole(
+    name: str, kind: str, views: Sequence[str], folds: Sequence[Bundle], calibration: Mapping[str, Any]
+) -> dict[str, Any]:
     """The record of a model of one or more fitted folds.
 
     A photo's probabilities are the mean over `views` and over the folds. `parameters` are those of the first fold.
+    `calibration` says how the answers of a member are made fit for other class shares before they are averaged:
+    `temperature`, None where nothing was held out to fit it on, and `shares`, those of all photos.
     """
     first = folds[0].record
     return {
@@ -162,4 +171,5 @@ def whole(name: str, kind: str, views: Sequence[str], folds: Sequence[Bundle]) -
         ],
         "views": list(views),
         "averaging": {"views": MEAN, "members": MEAN},
+        "calibration": dict(calibration),
     }

@@ -6,9 +6,10 @@ from typing import Any
 from manihot.core.classes import class_title, full_title
 from manihot.core.names import PART_TITLES, PARTS
 from manihot.figures import plots
+from manihot.report.answer_sections import answers
 from manihot.report.model_sections import KINDS, Model, Scores, matrix
 from manihot.report.results import Results, chart
-from manihot.report.tables import Cell, Table, columns, count, interval, number
+from manihot.report.tables import Cell, Table, columns, count, interval, metric, number
 from manihot.report.thumbnails import Photos, ranked
 
 PHOTOS_SHOWN = 6
@@ -30,6 +31,7 @@ def page(results: Results, photos: Photos, scores: Scores, model: Model, chosen:
         "scores": _parts(results, scores, name),
         "figures": [entry for entry in (curves, confusion, _calibration(results, name)) if entry],
         "classes": _classes(results, record, name),
+        "answers": answers(results, name, model["split"]),
         "sites": _sites(results, name),
         "things": _things(results, name),
         # A repeat with another seed has no photos of its own: they would only make the page heavier.
@@ -58,12 +60,6 @@ def _parts(results: Results, scores: Scores, name: str) -> Table:
             )
             shown.add(PART_TITLES[part].capitalize(), count(score["n"]), *measures)
     return shown
-
-
-def metric(score: Mapping[str, Any], measure: str) -> Cell:
-    """A measure with its interval, from a file of scores."""
-    value = score[measure]
-    return interval(value["value"], value["low"], value["high"])
 
 
 def _calibration(results: Results, name: str) -> dict[str, Any] | None:

@@ -34,6 +34,8 @@ KINDS = {
     "boosting": "XGBoost",
     "baseline": "majority class",
     "fold": "one fold",
+    "corrected": "corrected for class shares",
+    "calibrated": "corrected and calibrated",
 }
 HINTS = {
     "Choosing": "balanced accuracy out of fold: models are chosen by this, never by the test",

@@ -1,7 +1,7 @@
 """Tables as the template shows them: a cell has its text and, where that differs, what it sorts by."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -73,11 +73,11 @@ def absent(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def number(value: float | None, digits: int = 3) -> Cell:
-    """A number with fixed decimals."""
+def number(value: float | None, digits: int = 3, note: str | None = None) -> Cell:
+    """A number with fixed decimals, and a note below it."""
     if value is None or math.isnan(value):
         return Cell(ABSENT)
-    return Cell(f"{value:.{digits}f}", value)
+    return Cell(f"{value:.{digits}f}", value, note=note)
 
 
 def signed(value: float | None, digits: int = 3) -> Cell:
@@ -92,6 +92,12 @@ def interval(value: float | None, low: float | None, high: float | None) -> Cell
     if absent(value) or absent(low) or absent(high):
         return number(value)
     return Cell(f"{value:.3f}", value, note=f"{low:.3f}–{high:.3f}")
+
+
+def metric(score: Mapping[str, Any], measure: str) -> Cell:
+    """A measure with its interval, from a file of scores."""
+    value = score[measure]
+    return interval(value["value"], value["low"], value["high"])
 
 
 def count(value: float | None) -> Cell:

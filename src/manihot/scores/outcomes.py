@@ -16,7 +16,7 @@ from scipy import sparse
 from manihot.core.errors import StudyError
 from manihot.core.tables import probabilities
 from manihot.scores import intervals
-from manihot.scores.shares import shares
+from manihot.scores.shares import Shares, shares
 
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "log_loss", "brier")
 Classes: TypeAlias = Sequence[Mapping[str, str]]
@@ -33,6 +33,15 @@ class Outcomes:
     confidence: NDArray[np.float64]
     groups: NDArray[np.intp]
     classes: int
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """Which photos are answered with their class, bool [n]."""
+        return self.true == self.predicted
+
+    def recalls(self) -> Shares:
+        """The share of each class that is answered with it."""
+        return shares(self.right, self.groups, self.true, self.classes)
 
     def only(self, chosen: NDArray[np.bool_]) -> "Outcomes":
         """The outcomes of some of the photos, chosen by a bool [n]."""
@@ -65,8 +74,7 @@ class Outcomes:
         For each class the photos rightly given to it, those it has and those given to it; then log loss and Brier.
         """
         n, k = len(self.true), self.classes
-        right = self.true == self.predicted
-        values = np.concatenate([right, np.ones(2 * n), self.loss, self.brier])
+        values = np.concatenate([self.right, np.ones(2 * n), self.loss, self.brier])
         last = np.repeat([3 * k, 3 * k + 1], n)
         columns = np.concatenate([self.true, k + self.true, 2 * k + self.predicted, last])
         each = sparse.csr_array((values, (np.tile(np.arange(n), 5), columns)), shape=(n, 3 * k + 2))
@@ -121,30 +129,47 @@ def metrics(sums: NDArray[np.float64], among: Sequence[int] | None = None) -> di
 
 
 def measure(
-    scored: Outcomes, *, seed: int, resamples: int, among: Sequence[int] | None = None
-) -> dict[str, dict[str, float | None]]:
-    """{metric: {value, low, high}}; None where nothing is defined. `among` restricts means over classes.
+    *several: Outcomes, seed: int, resamples: int, among: Sequence[int] | None = None
+) -> list[dict[str, dict[str, float | None]]]:
+    """{metric: {value, low, high}} of each of `several` outcomes, which are of the same photos.
+
+    A number is None where nothing is defined. `among` restricts means over classes.
 
     Accuracy and balanced accuracy have the intervals of `shares.py`; where all classes have as many photos the two are
     one number, and have one interval. The others have percentile intervals of a bootstrap that resamples groups
     within classes.
     """
-    sums = scored.sums()
-    value = metrics(sums.sum(axis=0), among)
-    drawn = metrics(intervals.bootstrap(sums, seed=seed, resamples=resamples, strata=scored.strata()), among)
-    ends = {name: intervals.percentile_interval(drawn[name]) for name in METRICS[2:]}
-    right = scored.true == scored.predicted
-    recall = shares(right, scored.groups, scored.true, scored.classes)
-    ends["balanced_accuracy"] = np.array(recall.mean(among)[1:])
-    ends["accuracy"] = shares(right, scored.groups, np.zeros_like(scored.true), 1).intervals()[:, 0]
-    if among is None and len(set(recall.photos[recall.photos > 0])) == 1:
-        ends["accuracy"] = ends["balanced_accuracy"]
+    sums = [scored.sums() for scored in several]
+    together = sparse.hstack(sums, format="csr")
+    drawn = intervals.bootstrap(together, seed=seed, resamples=resamples, strata=several[0].strata())
+    totals = np.split(drawn, len(several), axis=1)
+    return [_measured(*each, among) for each in zip(several, sums, totals, strict=True)]
+
+
+def _measured(
+    scored: Outcomes, sums: sparse.csr_array, totals: NDArray[np.float64], among: Sequence[int] | None
+) -> dict[str, dict[str, float | None]]:
+    value, drawn = metrics(sums.sum(axis=0), among), metrics(totals, among)
+    ends = {name: intervals.percentile_interval(drawn[name]) for name in METRICS[2:]} | share_intervals(scored, among)
     return {name: estimate(value[name], *ends[name]) for name in METRICS}
 
 
+def share_intervals(scored: Outcomes, among: Sequence[int] | None = None) -> dict[str, tuple[float, float]]:
+    """The 95 % intervals (low, high) of accuracy and balanced accuracy; see `measure`."""
+    recalls = scored.recalls()
+    weights = None if among is None else np.isin(np.arange(scored.classes), among).astype(np.float64)
+    balanced = recalls.mean(weights)[1:]
+    if among is None and len(set(recalls.photos[recalls.photos > 0])) == 1:
+        return {"accuracy": balanced, "balanced_accuracy": balanced}
+    low, high = shares(scored.right, scored.groups, np.zeros_like(scored.true), 1).intervals()[:, 0]
+    return {"accuracy": (low, high), "balanced_accuracy": balanced}
+
+
 def estimate(value: Any, low: float, high: float) -> dict[str, float | None]:
+    """A number and its interval as they stand in a record: None for what is not defined."""
     return {"value": number(value), "low": number(low), "high": number(high)}
 
 
 def number(value: Any) -> float | None:
+    """A number as it stands in a record: None for one that is not defined."""
     return None if value is None or np.isnan(value) else float(value)

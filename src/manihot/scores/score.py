@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from manihot.core import files
 from manihot.core.tables import locate, probabilities, probability_columns
 from manihot.scores.calibration import calibration
-from manihot.scores.outcomes import METRICS, Classes, Outcomes, measure, number, outcomes
+from manihot.scores.outcomes import METRICS, Classes, Outcomes, measure, metrics, number, outcomes, share_intervals
 from manihot.scores.shares import shares
 
 # The share of the user's groups that must have one label each for groups to be taken for single things.
@@ -45,24 +45,24 @@ def score(
     scored = outcomes(table, catalogs, classes)
     known = locate(table, catalogs, ["given_group", "site"])
     drawn: dict[str, Any] = {"seed": seed, "resamples": resamples}
-    measured = measure(scored, **drawn)
+    (measured,) = measure(scored, **drawn)
     record: dict[str, Any] = {
         "n": len(table),
         "photos": files.content_key(sorted(zip(table["dataset"], table["image_id"], strict=True))),
         "groups": int(scored.groups.max()) + 1,
         "metrics": measured,
         "baseline": None,
-        "per_class": _per_class(scored, classes),
-        "confusion": _confusion(scored.true, scored.predicted, len(labels)),
-        "calibration": calibration(scored.confidence, scored.true == scored.predicted, seed=seed),
+        "per_class": per_class(scored, classes),
+        "confusion": confusion(scored.true, scored.predicted, len(labels)),
+        "calibration": calibration(scored.confidence, scored.right, seed=seed),
         "sites": _by_site(scored, known["site"], **drawn),
         "one_answer": _one_answer(table, known["given_group"], catalogs, classes, **drawn),
         "old_classes": None,
         "new_class": None,
-        "folds": [_fold(fold, catalogs, classes, **drawn) for fold in folds if not fold.empty],
+        "folds": [_fold(fold, catalogs, classes) for fold in folds if not fold.empty],
     }
     if majority is not None:
-        baseline = measure(scored.always(labels.index(majority)), **drawn)
+        (baseline,) = measure(scored.always(labels.index(majority)), **drawn)
         del baseline["log_loss"], baseline["brier"]
         record["baseline"] = {"label": majority, **baseline}
     if new_class is not None:
@@ -71,7 +71,7 @@ def score(
         record["new_class"] = of_new | {"low": of_new["recall_low"], "high": of_new["recall_high"]}
         old = scored.only(scored.true != new)
         among = [index for index in range(len(labels)) if index != new]
-        metrics_of_old = measure(old, **drawn, among=among) if len(old.true) else {}
+        metrics_of_old = measure(old, **drawn, among=among)[0] if len(old.true) else {}
         record["old_classes"] = {"n": len(old.true), **metrics_of_old}
     return record
 
@@ -87,7 +87,7 @@ def _by_site(scored: Outcomes, sites: pd.Series, *, seed: int, resamples: int) -
     rows = []
     for site in sorted(set(sites) - {""}):
         there = scored.only((sites == site).to_numpy())
-        measured = measure(there, seed=seed, resamples=resamples)
+        (measured,) = measure(there, seed=seed, resamples=resamples)
         rows.append({"site": site, "n": len(there.true), "groups": int(there.groups.max()) + 1, **measured})
     return sorted(rows, key=lambda row: row["accuracy"]["value"])
 
@@ -120,12 +120,12 @@ def _one_answer(
         "n": len(answers),
         "photos": len(same),
         "left_out": len(things) - len(answers),
-        **measure(outcomes(answers, catalogs, classes), **drawn),
-        "each": measure(outcomes(same, catalogs, classes), **drawn),
+        **measure(outcomes(answers, catalogs, classes), **drawn)[0],
+        "each": measure(outcomes(same, catalogs, classes), **drawn)[0],
     }
 
 
-def _confusion(true: NDArray[np.intp], predicted: NDArray[np.intp], classes: int) -> list[list[int]]:
+def confusion(true: NDArray[np.intp], predicted: NDArray[np.intp], classes: int) -> list[list[int]]:
     """Photos of each true class (rows) and predicted class (columns)."""
     counts: list[list[int]] = (
         np.bincount(true * classes + predicted, minlength=classes**2).reshape(classes, -1).tolist()
@@ -133,7 +133,7 @@ def _confusion(true: NDArray[np.intp], predicted: NDArray[np.intp], classes: int
     return counts
 
 
-def _per_class(scored: Outcomes, classes: Classes) -> list[dict[str, Any]]:
+def per_class(scored: Outcomes, classes: Classes) -> list[dict[str, Any]]:
     right = scored.true == scored.predicted
     found = {
         name: shares(right, scored.groups, strata, scored.classes)
@@ -152,10 +152,10 @@ def _per_class(scored: Outcomes, classes: Classes) -> list[dict[str, Any]]:
     ]
 
 
-def _fold(
-    table: pd.DataFrame, catalogs: pd.DataFrame, classes: Classes, *, seed: int, resamples: int
-) -> dict[str, Any]:
-    measured = measure(outcomes(table, catalogs, classes), seed=seed, resamples=resamples)
-    interval = {f"accuracy_{end}": measured["accuracy"][end] for end in ("low", "high")}
-    values = {name: measured[name]["value"] for name in METRICS}
+def _fold(table: pd.DataFrame, catalogs: pd.DataFrame, classes: Classes) -> dict[str, Any]:
+    scored = outcomes(table, catalogs, classes)
+    found = metrics(scored.sums().sum(axis=0))
+    values = {name: number(found[name]) for name in METRICS}
+    low, high = share_intervals(scored)["accuracy"]
+    interval = {"accuracy_low": number(low), "accuracy_high": number(high)}
     return {"fold": int(table["fold"].iloc[0]), "n": len(table), **values, **interval}

@@ -7,7 +7,6 @@ stands that of t with one degree of freedom less than there are groups, as in Ko
 this has is measured in docs/statistics.md.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,27 +44,26 @@ class Shares:
         alone = self.groups == 1
         return np.stack([np.where(alone, 0.0, low), np.where(alone, 1.0, high)])
 
-    def mean(self, among: Sequence[int] | None = None) -> tuple[float, float, float]:
+    def mean(self, weights: Array | None = None) -> tuple[float, float, float]:
         """The mean share over the strata that have photos, and its 95 % interval: (value, low, high).
 
-        `among` restricts it to some strata. NaN where none has photos.
+        `weights` [S] say how much each stratum counts; without them all count alike. NaN where none has photos.
 
         The distances to the ends of the shares' own intervals are added in squares (MOVER: Zou and Donner 2008), with
         the degrees of freedom of all strata together.
         """
-        there = self.photos > 0
-        if among is not None:
-            there &= np.isin(np.arange(len(there)), among)
+        weight = np.where(self.photos > 0, 1.0 if weights is None else weights, 0.0)
+        there = weight > 0
         if not there.any():
             return np.nan, np.nan, np.nan
-        count, value = there.sum(), float(self.value[there].mean())
+        weight = weight[there] / weight.sum()
+        value = float(weight @ self.value[there])
         freedom = (self.groups[there] - 1).sum()
         if freedom == 0:
             return value, 0.0, 1.0
         low, high = self._wilson(special.stdtrit(float(freedom), LEVEL))
-        below, above = (np.square(end - self.value)[there].sum() for end in (low, high))
-        scale = self.joint / count
-        return value, max(0.0, value - scale * np.sqrt(below)), min(1.0, value + scale * np.sqrt(above))
+        below, above = (self.joint * np.linalg.norm(weight * (end - self.value)[there]) for end in (low, high))
+        return value, max(0.0, value - float(below)), min(1.0, value + float(above))
 
     def _wilson(self, quantile: Array | float) -> tuple[Array, Array]:
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from manihot.core.names import PARTS
+from manihot.core.names import ANSWERS, PARTS
 from manihot.scores.outcomes import METRICS
 
 COLUMNS = [
@@ -21,8 +21,9 @@ Scores: TypeAlias = Mapping[tuple[str, str], Mapping[str, Any]]
 def summarise(scores: Scores, models: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """A row (COLUMNS) for each model and part that has photos, in the order of `models`.
 
-    `scores` has the record of each (model, part): `scores.score` with `kind` and `parameters`. A model of
-    several folds is followed by its folds (`balanced/fold1`, kind `fold`). The baseline (kind `baseline`),
+    `scores` has the record of each (model, part): `scores.score` with `kind`, `parameters` and `answers`. A model is
+    followed by its answers for other class shares (`balanced/corrected`, kind `corrected`; `calibrated` too), and one
+    of several folds by these (`balanced/fold1`, kind `fold`). The baseline (kind `baseline`),
     which always answers the commonest class of the pool, comes last: `majority_class` for the first model's
     split, and `majority_class/{split}` for another.
     """
@@ -42,6 +43,17 @@ def summarise(scores: Scores, models: Sequence[Mapping[str, Any]]) -> pd.DataFra
                     **_flat(record["metrics"]),
                 }
             )
+            rows += [
+                {
+                    "model": f"{model['name']}/{kind}",
+                    "kind": kind,
+                    "n": record["n"],
+                    **common,
+                    **_flat(record["answers"][kind]["metrics"]),
+                }
+                for kind in ANSWERS
+                if part != "train"
+            ]
             if len(model["folds"]) > 1:
                 rows += [
                     {**fold, "model": f"{model['name']}/fold{fold['fold']}", "kind": "fold", **common}

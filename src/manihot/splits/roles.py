@@ -108,9 +108,9 @@ def split_photos(
 
     Returns the table (columns COLUMNS; fold is Int64, 1..folds, empty where there is none, 0 for "in every
     fold's training part") with the rows of `dataset` first, and the record: classes in the order of their
-    index, new_class, counts by role and label, conflicts (near-duplicates with conflicting labels), folds,
-    given_groups (how many the user gives), asked (photos for each test), leaks, copied (how many photos `copies` ruled
-    out), and sites in the order of their folds where these are sites.
+    index, new_class, counts by role and label, shares (of the classes among all photos), conflicts (near-duplicates
+    with conflicting labels), folds, given_groups (how many the user gives), asked (photos for each test), leaks, copied
+    (how many photos `copies` ruled out), and sites in the order of their folds where these are sites.
 
     Raises:
         StudyError: the labels cannot give the counts that are asked for, or there is a leak that must not be.
@@ -317,12 +317,16 @@ def _record(
     named = pd.concat([photos[~own], photos[own]])
     names = dict(zip(named["label"], named["name" if "name" in named else "label"], strict=True))
     counts = pd.crosstab(table["role"], table["label"]).reindex(index=ROLES, columns=classes, fill_value=0)
+    # All photos of the data set, and those of the new class that are used.
+    there = table["label"][(table["dataset"] == dataset) | (table["role"] != "unused")]
+    shares = there.value_counts(normalize=True).reindex(classes, fill_value=0.0)
     new = table["label"][table["dataset"] != dataset]
     folding, given = strategy.folding, table["given_group"][table["given_group"] != ""]
     return {
         "classes": [{"label": label, "name": names[label]} for label in classes],
         "new_class": None if new.empty else new.iloc[0],
         "counts": counts.to_dict("index"),
+        "shares": shares.to_dict(),
         "conflicts": int((photos[own].groupby("copies")["label"].nunique() > 1).sum()),
         "folds": folding.folds,
         "given_groups": given.nunique(),

@@ -7,7 +7,7 @@ to a path, as `ancient`, it gets in the rules.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from manihot.core.names import PARTS, RECORD, WEIGHTS
+from manihot.core.names import ANSWERS, PARTS, RECORD, WEIGHTS
 from manihot.study.plan import Kind, Plan
 from manihot.study.schema import Backbone, Experiment, OverfitCheck
 
@@ -34,6 +34,13 @@ def record_of(model: str) -> str:
 def each_part(pattern: str) -> dict[str, str]:
     """One path a part of the predictions, under the part's name; `pattern` holds `{part}`."""
     return {part: pattern.replace("{part}", part) for part in PARTS}
+
+
+def answers_of(model: str) -> dict[str, str]:
+    """The tables of a model's answers for other class shares than those it was fitted on, by `{kind}_{part}`."""
+    return {
+        f"{kind}_{part}": f"results/predictions/{model}/{kind}/{part}.csv" for kind in ANSWERS for part in PARTS[1:]
+    }
 
 
 class Paths:

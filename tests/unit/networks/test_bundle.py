@@ -27,7 +27,8 @@ def test_a_record_says_all_that_its_weights_need(tmp_path):
     fitted = bundle.read(save(tmp_path, class_weights=[2.0, 0.5]))
     assert fitted.record == {
         "schema_version": 1, "kind": "network", "fold": 1, **SEEN, "classes": CLASSES,
-        "class_shares": pytest.approx([1 / 3, 2 / 3]), "class_weights": [2.0, 0.5], "precision": "bfloat16",
+        "class_shares": pytest.approx([1 / 3, 2 / 3]), "class_weights": [2.0, 0.5],
+        "prior": pytest.approx([2 / 3, 1 / 3]), "precision": "bfloat16",
         "parameters": 9, "trainable": 4,
         "weights": {"file": "weights.safetensors", "sha256": files.sha256(tmp_path / "fold1/weights.safetensors")},
     }  # fmt: skip
@@ -77,7 +78,9 @@ def test_a_record_of_a_later_version_is_refused(tmp_path):
 
 def test_the_whole_model_names_its_members_in_order(tmp_path):
     folds = [bundle.read(save(tmp_path, number=number)) for number in (2, 1)]
-    record = bundle.whole("balanced_tta", "tta", ["identity", "hflip"], folds)
+    calibration = {"temperature": 1.5, "shares": {"a": 1.0}}
+    record = bundle.whole("balanced_tta", "tta", ["identity", "hflip"], folds, calibration)
+    assert record["calibration"] == calibration
     assert record["name"] == "balanced_tta" and record["views"] == ["identity", "hflip"]
     assert record["classes"] == CLASSES and record["parameters"] == 9
     assert [member["fold"] for member in record["members"]] == [2, 1]

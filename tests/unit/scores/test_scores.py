@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from manihot.core.errors import StudyError
-from manihot.core.names import PARTS
+from manihot.core.names import ANSWERS, PARTS
 from manihot.scores import intervals, outcomes, summaries
 from manihot.scores import score as scores
+from manihot.scores.answers import score_answers
 
 CLASSES = [{"label": label, "name": f"leaf {label}"} for label in "abc"]
 few = settings(max_examples=20, deadline=None, derandomize=True)
@@ -157,19 +158,26 @@ def study(**skills):
                 table, catalog, CLASSES, seed=1, resamples=50, majority="a",
                 folds=[table[: n // 2], table[n // 2 :].assign(fold=2)],
             )  # fmt: skip
+            kinds = {} if part == "train" else dict.fromkeys(("raw", *ANSWERS), table)
+            shares = [1 / 3, 1 / 3, 1 / 3]
+            if kinds:
+                record["answers"] = score_answers(kinds, catalog, CLASSES, as_found=shares, seed=1, resamples=50)
             recorded[name, part] = {"kind": "network", "parameters": 7, **record}
     return recorded, models
 
 
 def test_the_summary_has_a_row_a_model_and_part():
+    def rows(name):
+        folds, answers = [f"{name}/fold1", f"{name}/fold2"], [f"{name}/corrected", f"{name}/calibrated"]
+        return [name, *folds, *[name, *answers, *folds] * 2]
+
     recorded, models = study(weak=0.5, strong=2.0)
     table = summaries.summarise(recorded, models)
     assert ",".join(table.columns) == (
         "model,kind,part,n,accuracy,accuracy_low,accuracy_high,balanced_accuracy,macro_f1,log_loss,parameters"
     )
     assert table["model"].to_list() == [
-        *["weak", "weak/fold1", "weak/fold2"] * 3, *["strong", "strong/fold1", "strong/fold2"] * 3,
-        *["majority_class"] * 2,
+        *rows("weak"), *rows("strong"), *["majority_class"] * 2,
     ]  # fmt: skip
     row = table[(table["model"] == "strong/fold2") & (table["part"] == "test")].iloc[0]
     assert row["kind"] == "fold" and row["n"] == 60 and row["parameters"] == 7

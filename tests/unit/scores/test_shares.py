@@ -92,8 +92,18 @@ def test_the_mean_of_certain_shares_still_has_an_interval():
     found = shares(strata == 0, np.arange(75), strata, 5)
     value, low, high = found.mean()
     assert value == pytest.approx(0.2) and 0.13 < low < 0.17 and 0.25 < high < 0.32
-    assert found.mean([0])[0] == 1 and found.mean([1, 2])[0] == 0
-    assert np.isnan(found.mean([])).all()
+    assert found.mean(np.array([1.0, 0, 0, 0, 0]))[0] == 1 and found.mean(np.array([0, 1.0, 1, 0, 0]))[0] == 0
+    assert np.isnan(found.mean(np.zeros(5))).all()
+
+
+def test_weights_of_strata_are_those_of_the_mean_and_of_its_interval():
+    strata = np.repeat(np.arange(2), 50)
+    found = shares(np.arange(100) % 50 < 40 - 20 * strata, np.arange(100), strata, 2)
+    assert found.value.tolist() == [0.8, 0.4]
+    assert found.mean(np.array([3.0, 1.0]))[0] == pytest.approx(0.7)
+    alone, one = found.mean(np.array([1.0, 0.0])), found.intervals()[:, 0]
+    assert alone[1:] == pytest.approx(one)
+    assert found.mean(np.array([2.0, 2.0])) == pytest.approx(found.mean())
 
 
 def test_groups_over_several_classes_widen_the_mean():

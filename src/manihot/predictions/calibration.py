@@ -1,0 +1,131 @@
+"""Probabilities for other class shares than those of the training photos, and as sure as they should be.
+
+A model learns the class shares of the photos that it is fitted on, its prior: a network of balanced photos takes a rare
+class to be as common as any. Where the shares are known, its answers can be told so (Saerens, Latinne and Decaestecker
+2002; Menon et al. 2021): each class's probability counts target / prior times as much. One temperature a model (Guo et
+al. 2017), fitted on predictions out of fold with that shift in place, makes it neither too sure nor too unsure.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from manihot.core.tables import probabilities, probability_columns
+from manihot.predictions.ensembles import ensemble
+
+Array = NDArray[np.float64]
+# Probabilities of 0 have no logarithm: the least that is taken for one, as in the log loss.
+LEAST = float(np.finfo(np.float64).eps)
+# The inverse temperatures among which the best is looked for, and how often the range is halved: to 1e-12.
+RANGE, HALVINGS = (0.02, 50.0), 60
+
+
+def shift(given: Array, prior: Sequence[float], target: Sequence[float], temperature: float = 1.0) -> Array:
+    """Probabilities [n, K] of a model fitted with the class shares `prior`, for photos with the shares `target`.
+
+    They are softmax(log p / T + log target - log prior). A class that the model was not fitted on (prior 0) keeps its
+    place: nothing is known to shift it by.
+    """
+    logs = np.log(np.clip(given, LEAST, 1)) / temperature + _offsets(prior, target)
+    weights = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def fit_temperature(
+    tables: Sequence[pd.DataFrame], priors: Sequence[Sequence[float]], labels: Sequence[str], target: Sequence[float]
+) -> float | None:
+    """The temperature with the least log loss out of fold; None where there is no photo.
+
+    `tables` are the predictions of each fold's model on photos that it was not fitted on, `priors` the class shares
+    that each was fitted with, `labels` the classes in their order. Photos are weighted so that classes have the shares
+    `target`. The loss is convex in 1 / T: its slope is followed to 0, or to an end of RANGE.
+    """
+    logs, offsets, classes = [], [], []
+    for table, prior in zip(tables, priors, strict=True):
+        logs.append(np.log(np.clip(probabilities(table, len(labels)), LEAST, 1)))
+        offsets.append(np.tile(_offsets(prior, target), (len(table), 1)))
+        classes.append(pd.Index(labels).get_indexer(table["label"]))
+    log, offset, true = np.concatenate(logs), np.concatenate(offsets), np.concatenate(classes)
+    if not len(true):
+        return None
+    counts = np.bincount(true, minlength=len(labels))
+    weight = (np.asarray(target) / np.maximum(counts, 1))[true]
+    told = log[np.arange(len(true)), true]
+
+    def slope(inverse: float) -> float:
+        """The derivative of the log loss: mean log p under the tempered model minus that of the true classes."""
+        tempered = log * inverse + offset
+        share = np.exp(tempered - tempered.max(axis=1, keepdims=True))
+        share /= share.sum(axis=1, keepdims=True)
+        return float(weight @ ((share * log).sum(axis=1) - told))
+
+    low, high = RANGE
+    for _ in range(HALVINGS):
+        middle = float(np.sqrt(low * high))
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return 1 / float(np.sqrt(low * high))
+
+
+def shifted(
+    tables: Sequence[pd.DataFrame],
+    priors: Sequence[Sequence[float]],
+    target: Sequence[float],
+    temperature: float | None = None,
+) -> list[pd.DataFrame]:
+    """Each fold's table of predictions with its probabilities shifted from its own prior to `target`."""
+    columns = probability_columns(len(target))
+    moved = []
+    for table, prior in zip(tables, priors, strict=True):
+        values = shift(probabilities(table, len(target)), prior, target, 1.0 if temperature is None else temperature)
+        moved.append(table.drop(columns=columns, errors="ignore").join(pd.DataFrame(values, columns=columns)))
+    return moved
+
+
+def as_found(record: Mapping[str, Any]) -> list[float]:
+    """The class shares of all photos, in the order of the classes, from the record of a split."""
+    return [record["shares"][entry["label"]] for entry in record["classes"]]
+
+
+def targets(record: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """The class shares that the answers of each of ANSWERS and part are for, from the record of a split.
+
+    A test that is drawn has as many photos of each class: equal shares. The test as found, and tests that the user
+    gives, have those of all photos. Out of fold `corrected` has equal shares, since models are chosen by balanced
+    accuracy, and `calibrated` those of all photos.
+    """
+    shares = as_found(record)
+    equal = [1 / len(shares)] * len(shares)
+    tests = {"test": equal if record["asked"].get("test") else shares, "test_as_found": shares}
+    return {"corrected": {"validation": equal, **tests}, "calibrated": {"validation": shares, **tests}}
+
+
+def answer(
+    folds: Mapping[str, Sequence[pd.DataFrame]], priors: Sequence[Sequence[float]], record: Mapping[str, Any]
+) -> tuple[dict[str, dict[str, pd.DataFrame]], float | None]:
+    """The answers of a model for the class shares of each part, by kind and part, and its temperature.
+
+    `folds` has the tables of each part, one a fold, `priors` what each fold was fitted with, `record` is the split's.
+    Each fold's answers are shifted before they are averaged: `corrected` as they are, `calibrated` tempered too.
+    """
+    labels = [entry["label"] for entry in record["classes"]]
+    temperature = fit_temperature(folds["validation"], priors, labels, as_found(record))
+    answers = {
+        kind: ensemble(
+            {
+                part: shifted(folds[part], priors, target, temperature if kind == "calibrated" else None)
+                for part, target in parts.items()
+            }
+        )
+        for kind, parts in targets(record).items()
+    }
+    return answers, temperature
+
+
+def _offsets(prior: Sequence[float], target: Sequence[float]) -> Array:
+    known = np.asarray(prior, dtype=np.float64) > 0
+    ratio = np.divide(target, prior, out=np.ones(len(known)), where=known)
+    offsets: Array = np.log(np.maximum(ratio, LEAST))
+    return offsets
