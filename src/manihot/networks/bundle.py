@@ -124,10 +124,9 @@ def describe(
         "class_shares": shares,
         "class_weights": weights,
         # The class shares that its answers take for granted: those of the loss, not of the photos.
-        "prior": [value / sum(counted) for value in counted],
+        "prior": [value / sum(counted) for value in counted] if prior is None else list(prior),
         "precision": precision,
         **counts,
-        **({} if prior is None else {"prior": list(prior)}),
         **({} if backbone is None else {"backbone": dict(backbone)}),
     }
 
