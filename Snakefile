@@ -77,6 +77,7 @@ wildcard_constraints:
     backbone="|".join(PLAN.study.backbones) or "none",
     model="|".join(PLAN.models),
     weights="|".join(PLAN.weights) or "none",
+    cut="|".join(PLAN.cuts) or "none",
     fold=r"\d+",
     shard=r"\d+",
     size=r"\d+",

@@ -17,7 +17,7 @@ COMPUTING = {
     "cache_pixels": {"torch"}, "fetch_weights": {"torch", "torchvision"},
     "train_fold": {"torch", "torchvision"}, "check_overfit": {"torch", "torchvision"},
     "predict_fold": {"torch", "torchvision"}, "extract_features": {"torch", "torchvision"},
-    "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"}, "probe_masked": {"torch"},
+    "store_activations": {"torch", "torchvision"}, "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"}, "probe_masked": {"torch"},
     "fit_booster": {"xgboost"}, "predict_booster": {"xgboost"},
 }  # fmt: skip
 # What the main process imports: it starts in about a second.

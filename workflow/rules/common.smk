@@ -33,6 +33,18 @@ def pixels_of(split, size):
     return {**paths, "arrays": ancient(paths["arrays"])}
 
 
+def shown_of(model, views):
+    """What a job that runs a network reads of the photos: activations in stored views, or pixels where there are none."""
+    paths = PATHS.shown(model, views)
+    return {**paths, "arrays": ancient(paths["arrays"])}
+
+
+def trained_views(experiment):
+    """The stored views that an experiment is trained on; none where it is trained on pixels."""
+    entry = PLAN.study.experiments[experiment]
+    return entry.views if entry.train_from else []
+
+
 def features_of(model, views):
     """The stored features that a model reads, with what says whether they changed."""
     paths = PATHS.features(model, views)

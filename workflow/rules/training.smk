@@ -1,7 +1,7 @@
 rule train_fold:
     """Train a network on all folds but one."""
     input:
-        unpack(lambda wildcards: pixels_of(PLAN.models[wildcards.experiment].split, experiment_of(wildcards).size)),
+        unpack(lambda wildcards: shown_of(wildcards.experiment, trained_views(wildcards.experiment))),
         settings=settings_of("train_fold", "{experiment}"),
         sample=lambda wildcards: PATHS.sampled(wildcards.experiment)["sample"],
         record=lambda wildcards: PATHS.sampled(wildcards.experiment)["record"],

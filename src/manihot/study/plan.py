@@ -40,6 +40,11 @@ class Model:
         return self.experiment or self.name
 
 
+def starts_from_weights(entry: Experiment | OverfitCheck) -> bool:
+    """Whether training starts from a file of weights; below a cut even those of an untrained network are in one."""
+    return entry.weights != "none" or (isinstance(entry, Experiment) and entry.train_from is not None)
+
+
 class Plan:
     """A checked study, and everything that follows from it without looking at a photo.
 
@@ -59,8 +64,9 @@ class Plan:
         self.weights = {
             self.weights_name(entry.network, entry.weights): entry
             for entry in self._readers()
-            if (not entry.trained if isinstance(entry, Backbone) else entry.weights != "none")
+            if (not entry.trained if isinstance(entry, Backbone) else starts_from_weights(entry))
         }
+        self.cuts = {self.cut_name(e): e for e in study.experiments.values() if e.train_from is not None}
         if missing := [file for file in self.published_files if not Path(file).is_file()]:
             raise StudyError(f"published: {missing[0]} is not there; name a folder with {', '.join(paper.TABLES)}")
 
@@ -100,6 +106,19 @@ class Plan:
         """How the file of a network's initial weights is called: one name a network and source."""
         tail = "" if source in {"imagenet", "none"} else f"-{zlib.crc32(source.encode()):08x}"
         return f"{network}-{Path(source).stem}{tail}"
+
+    @staticmethod
+    def cut_name(entry: Experiment) -> str:
+        """How the stored activations are called that an experiment trains on: one name a network, its weights, what it
+        sees, and its layer above the cut."""
+        weights = Plan.weights_name(entry.network, entry.weights)
+        return f"{weights}-{entry.normalisation}-{entry.size}px-{entry.train_from}"
+
+    def stored_views(self, model: str) -> list[str]:
+        """The views of stored activations that a model predicts from; none where it predicts from pixels, as it does
+        where it sees a view that is not stored."""
+        experiment, views = self.study.experiments[self.models[model].fitted_as], self.views(model)
+        return views if experiment.train_from is not None and set(views) <= set(experiment.views) else []
 
     def of_kind(self, *kinds: Kind) -> list[str]:
         """The names of the models of some kinds."""

@@ -273,8 +273,29 @@ class Learning(Section):
 class Experiment(Sampling, Learning):
     """A network trained on the folds of a split."""
 
+    train_from: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$", max_length=100)] | None = None
+    views: Annotated[list[View], Field(min_length=1)] = ["identity"]
     tta: list[View] = []
     repeat: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.train_from is None:
+            if self.views != ["identity"]:
+                raise ValueError("views: are those of train_from; say a layer there, or take views out")
+            return self
+        if self.augment != Augment():
+            raise ValueError(
+                "train_from: trains on stored activations, which augment cannot change: set its keys to false and "
+                "0, and name stored views in their place, as views: [identity, hflip]"
+            )
+        if self.frozen:
+            raise ValueError("takes one of the keys train_from and frozen")
+        if self.network in {"small_cnn", "vgg_small"}:
+            raise ValueError(f"train_from: {self.network} has no published weights that could stay below a cut")
+        if self.views[0] != "identity" or len(set(self.views)) < len(self.views):
+            raise ValueError("views: begin with identity, in which photos are judged, and name each once")
+        return self
 
 
 class OverfitCheck(Learning):

@@ -14,6 +14,7 @@ from manihot.core import files
 from manihot.core.state import State
 from manihot.core.tables import history_columns
 from manihot.networks import build, bundle
+from manihot.networks.activations import Activations
 from manihot.networks.augment import derive
 from manihot.networks.batches import Photos
 from manihot.networks.device import choose, costs
@@ -29,14 +30,15 @@ def train_fold(
     recipe: Recipe,
     experiment: str,
     fold: Fold,
-    gather: Callable[[pd.DataFrame], Photos],
+    gather: Callable[[pd.DataFrame], Photos | Activations],
     weights: Path | None,
     state: State,
     progress: Progress,
 ) -> dict[str, Any]:
     """Train a fold into `state.folder`: weights.safetensors, history.csv, model.json; returns what it cost.
 
-    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the fold's photos. Goes on from the last
+    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the fold's photos, or their activations where the
+    recipe trains from a cut on. Goes on from the last
     checkpoint in `state`; on a CPU the files are the same as without interruption. `weights` is the file of a
     published network's weights.
 
@@ -82,7 +84,7 @@ def check_overfit(
     `state.folder`.
     """
     torch.set_num_threads(recipe.compute.threads)
-    nothing = LabelledPhotos(photos.pixels[:0], photos.targets[:0], photos.keys[:0])
+    nothing = LabelledPhotos(np.empty((0, *photos.pixels.shape[1:]), np.uint8), photos.targets[:0], photos.keys[:0])
     with choose(recipe.compute) as device:
         seed = derive(recipe.seed, recipe.repeat)
         trainer = Trainer(recipe, f"overfit check {check}", seed, classes, photos, nothing, weights, device)

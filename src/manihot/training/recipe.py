@@ -1,7 +1,7 @@
 """What an experiment asks of a training, and its learning rate step by step."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ class Recipe:
     weights: str
     frozen: bool
     frozen_mode: str
+    train_from: str | None
+    views: Sequence[str]
     batch_size: int
     epochs: int
     learning_rate: float

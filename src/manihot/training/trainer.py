@@ -20,9 +20,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from manihot.core.errors import StudyError
 from manihot.core.state import State
-from manihot.networks import augment, build, losses
-from manihot.networks.batches import Batches, Photos
+from manihot.networks import augment, build, cut, losses
+from manihot.networks.activations import ActivationBatches, Activations
+from manihot.networks.batches import Batches, Gathered, Photos
 from manihot.networks.blocks import Block
+from manihot.networks.cut import Upper
 from manihot.networks.device import precision
 from manihot.splits.folds import targets
 from manihot.training.optimizer import Average, optimizer
@@ -35,14 +37,17 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class LabelledPhotos:
-    """Pixels uint8 [n, size, size, 3], class indices int64 [n], and an integer for each photo, uint64 [n]."""
+    """Pixels uint8 [n, size, size, 3], class indices int64 [n], and an integer for each photo, uint64 [n].
 
-    pixels: Photos
+    A network that is trained from a cut on has `Activations` in place of pixels.
+    """
+
+    pixels: Photos | Activations
     targets: NDArray[np.int64]
     keys: NDArray[np.uint64]
 
     @classmethod
-    def of(cls, photos: pd.DataFrame, labels: Sequence[str], pixels: Photos) -> "LabelledPhotos":
+    def of(cls, photos: pd.DataFrame, labels: Sequence[str], pixels: Photos | Activations) -> "LabelledPhotos":
         """The photos of a table with their pixels; `labels` gives the order of the classes."""
         return cls(pixels, targets(photos, labels), augment.photo_keys(photos))
 
@@ -50,7 +55,8 @@ class LabelledPhotos:
 class Trainer:
     """A network in training on one device: its weights, its optimizer and its history so far.
 
-    `where` names the work in messages; `seed` is that of this fold.
+    `where` names the work in messages; `seed` is that of this fold. `model` is the whole network, `trained` the part of
+    it that is run: all of it, or its upper part where the recipe trains from a cut on.
     """
 
     def __init__(
@@ -67,20 +73,24 @@ class Trainer:
         self.recipe, self.where, self.seed, self.device = recipe, where, seed, device
         self.dtype = precision(recipe.compute.precision, device)
         self.training, self.validation = training, validation
-        channels = recipe.input.channels()
-        self.train_batches = Batches(training.pixels, device, channels)
-        self.validation_batches = Batches(validation.pixels, device, channels)
+        self.train_batches, self.validation_batches = (
+            _batches(known.pixels, recipe, device) for known in (training, validation)
+        )
         self.targets = torch.from_numpy(training.targets).to(device)
         self.validation_targets = torch.from_numpy(validation.targets).to(device)
         self.model = build.classifier(
             recipe.input.network, classes, recipe.input.size, recipe.dropout, weights, recipe.frozen,
             augment.derive(seed, zlib.crc32(b"initial weights")),
         ).to(device)  # fmt: skip
+        self.trained: nn.Module = self.model
+        self.augmentation: augment.Augmentation | augment.DrawnViews = augment.Augmentation(**recipe.augment)
+        if recipe.train_from is not None:
+            self.trained = cut.split(self.model, recipe.train_from, recipe.input.size)[1]
+            self.augmentation = augment.DrawnViews(len(recipe.views))
         self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = optimizer(recipe, self.model)
-        self.average = Average(self.model, recipe.ema) if recipe.ema else None
+        self.average = Average(self.trained, recipe.ema) if recipe.ema else None
         self.loss = _loss(recipe, training.targets, classes, device)
-        self.augmentation = augment.Augmentation(**recipe.augment)
         self.steps = math.ceil(len(training.targets) / recipe.batch_size)
         self.rates = rates(recipe, recipe.epochs * self.steps)
         self.history: list[dict[str, Any]] = []
@@ -136,7 +146,7 @@ class Trainer:
                 group["lr"], group["betas"] = rate * group["scale"], (beta, group["betas"][1])
             targets = self.targets[index]
             with self.autocast():
-                logits = self.model(photos)
+                logits = self.trained(photos)
             batch_loss = self.loss(logits.float(), targets)
             batch_loss.backward()
             if recipe.clip_norm:
@@ -144,7 +154,7 @@ class Trainer:
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             if self.average:
-                self.average.update(self.model, step + 1)
+                self.average.update(self.trained, step + 1)
             # Sums stay on the device: reading one would make the host wait for it.
             loss_sum += batch_loss.detach() * len(index)
             correct += (logits.detach().argmax(1) == targets).sum()
@@ -163,16 +173,16 @@ class Trainer:
     def _to_train(self) -> None:
         """Put the network into the mode in which the recipe trains it."""
         # Frozen in eval mode, a network behaves as one whose last layer is fitted on stored features.
-        self.model.train(not (self.recipe.frozen and self.recipe.frozen_mode == "eval"))
+        self.trained.train(not (self.recipe.frozen and self.recipe.frozen_mode == "eval"))
         if self.recipe.batch_norm == "keep":
-            for module in self.model.modules():
+            for module in self.trained.modules():
                 if isinstance(module, _BatchNorm | Block):
                     module.eval()
 
     def _outputs(self, photos: Tensor) -> Tensor:
         """The logits that the network to be saved gives, float32 [b, K]."""
         values = {} if self.average is None else self.average.values
-        logits: Tensor = functional_call(self.model, values, photos)
+        logits: Tensor = functional_call(self.trained, values, photos)
         return logits.float()
 
     @torch.inference_mode()
@@ -181,8 +191,10 @@ class Trainer:
         n = len(self.validation_targets)
         if n == 0:
             return {"validation_loss": None, "validation_accuracy": None}
-        self.model.eval()
-        augmentation = self.augmentation if self.recipe.flips_at_validation else augment.Augmentation()
+        self.trained.eval()
+        # Stored activations are judged in their first view, the photo as it is.
+        flips = self.recipe.flips_at_validation and self.trained is self.model
+        augmentation = self.augmentation if flips else augment.Augmentation()
         changes = augmentation.draw(self.validation.keys, self.seed, epoch, self.device)
         with self.autocast():
             batches, size = self.validation_batches, self.recipe.batch_size
@@ -202,7 +214,7 @@ class Trainer:
 
     def checkpoint(self) -> bytes:
         """Everything that the next epoch depends on."""
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors = {f"model.{name}": value for name, value in self.trained.state_dict().items()}
         for place, parameter in enumerate(self.parameters):
             for name, value in self.optimizer.state[parameter].items():
                 tensors[f"optimizer.{place}.{name}"] = value
@@ -212,9 +224,10 @@ class Trainer:
         return save(_contiguous(tensors), {"facts": json.dumps(facts)})
 
     def weights(self) -> bytes:
-        """The network's weights, or their average where the recipe has one, as safetensors: the same bytes for the
-        same numbers."""
-        return save(_contiguous(self.average.values if self.average else self.model.state_dict()))
+        """The whole network's weights, or their average where the recipe has one, as safetensors: the same bytes for
+        the same numbers."""
+        values = self.average.values if self.average else self.trained.state_dict()
+        return save(_contiguous(self.trained.whole(self.model, values) if isinstance(self.trained, Upper) else values))
 
     def resume(self, state: State) -> int:
         """Go on from the checkpoint that a killed job left, if one fits; returns how many epochs are done."""
@@ -247,9 +260,15 @@ class Trainer:
                 # The optimizer walks through memory: its sums need their parameter's layout.
                 like = torch.empty_like(parameter) if value.shape else parameter.new_empty(())
                 self.optimizer.state[self.parameters[int(place)]][key] = like.copy_(value)
-        self.model.load_state_dict(kept["model"])
+        self.trained.load_state_dict(kept["model"])
         if self.average:
             self.average.load(kept["average"])
+
+
+def _batches(known: Photos | Activations, recipe: Recipe, device: torch.device) -> Gathered[Any]:
+    if isinstance(known, Activations):
+        return ActivationBatches(known, device)
+    return Batches(known, device, recipe.input.channels())
 
 
 def _loss(recipe: Recipe, targets: NDArray[np.int64], classes: int, device: torch.device) -> nn.Module:

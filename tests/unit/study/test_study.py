@@ -40,6 +40,9 @@ BASE = {
 # A backbone that an experiment trained.
 OWN = {"network": "small_cnn", "weights": "first/fold1", "size": 64, "run_folds": [1]}
 
+# A network that is trained from a cut on.
+CUT = {"network": "mobilenet_v2", "weights": "imagenet", "train_from": "features.14"}
+
 CSV = {"source": "csv", "photos": "photos", "labels": "labels.csv"}
 ARCHIVE = {"source": "archive", "files": [{"path": "a.zip", "sha256": "0" * 64}]}
 
@@ -98,6 +101,14 @@ MISTAKES = {
     "what is done with leaks": ({"splits": {"main": {"on_leak": "forget"}}}, "splits.main.on_leak: should be 'exclude', 'report' or 'stop'"),
     "seeds": ({"experiments": {"first": {"seeds": 0}}}, "experiments.first.seeds"),
     "classes evened out twice": ({"experiments": {"first": {"loss": "logit_adjusted", "class_weights": "balanced"}}}, "experiments.first: loss: logit_adjusted and class_weights: balanced both"),
+    "augmented activations": ({"experiments": {"first": CUT | {"augment": {"rotation": 5}}}}, "experiments.first: train_from: trains on stored activations, which augment cannot change"),
+    "activations of a frozen network": ({"experiments": {"first": CUT | {"frozen": True}}}, "experiments.first: takes one of the keys train_from and frozen"),
+    "activations of no published network": ({"experiments": {"first": CUT | {"network": "vgg_small"}}}, "experiments.first: train_from: vgg_small has no published weights"),
+    "views of no activations": ({"experiments": {"first": {"views": ["hflip"]}}}, "experiments.first: views: are those of train_from"),
+    "views without the photo as it is": ({"experiments": {"first": CUT | {"views": ["hflip", "identity"]}}}, "experiments.first: views: begin with identity"),
+    "a view twice": ({"experiments": {"first": CUT | {"views": ["identity", "hflip", "hflip"]}}}, "experiments.first: views: begin with identity, in which photos are judged, and name each once"),
+    "no such view": ({"experiments": {"first": CUT | {"views": ["identity", "rot45"]}}}, "experiments.first.views.1: should be"),
+    "a layer that is a path": ({"experiments": {"first": CUT | {"train_from": "../x"}}}, "experiments.first.train_from: "),
     "no such recipe": ({"experiments": {"first": {"recipe": "finetoon"}}}, "experiments.first.recipe: should be 'scratch' or 'finetune'"),
     "a sweep of recipes": ({"experiments": {"third": {"sweep": {"recipe": ["finetune"]}}}}, "experiments.third.sweep.recipe: cannot be swept"),
 }  # fmt: skip
