@@ -6,6 +6,7 @@ rule train_fold:
         sample=lambda wildcards: PATHS.sampled(wildcards.experiment)["sample"],
         record=lambda wildcards: PATHS.sampled(wildcards.experiment)["record"],
         weights=lambda wildcards: PATHS.initial_weights(experiment_of(wildcards)),
+        head=lambda wildcards: PATHS.head(wildcards.experiment, wildcards.fold),
     output:
         weights=fitted_files("network", "{experiment}").weights,
         history=fitted_files("network", "{experiment}").history,

@@ -19,6 +19,7 @@ with job(snakemake) as run:
     recipe, catalogs = Recipe.read(run.settings["recipe"]), read_catalogs(given.catalogs)
     fold = Fold.read(snakemake.wildcards.fold, given.sample, given.record)
     weights = next(map(Path, given.weights), None)
+    head = bundle.read(given.head[0]) if given.head else None
     if recipe.train_from:
         shown, gather = table.digest(given.arrays), partial(activations.gather, stored=given.arrays, views=recipe.views)
     else:
@@ -27,8 +28,10 @@ with job(snakemake) as run:
     photos = [fold.labels, files.sha256(given.sample), shown]
     run.once(
         {"weights.safetensors": outputs.weights, "history.csv": outputs.history, "model.json": outputs.model},
-        [*photos, weights and files.sha256(weights)],
-        lambda state: train_fold(recipe, snakemake.wildcards.experiment, fold, gather, weights, state, run.progress),
+        [*photos, weights and files.sha256(weights), head and head.identity()],
+        lambda state: train_fold(
+            recipe, snakemake.wildcards.experiment, fold, gather, weights, state, run.progress, head
+        ),
         fold=fold.number,
     )
     bundle.name_classes(outputs.model, fold.classes)

@@ -8,7 +8,7 @@ from manihot.core.errors import StudyError
 from manihot.core.text import did_you_mean
 from manihot.photos.facts import Label
 from manihot.splits.demands import check_facts
-from manihot.study.schema import Split, Study
+from manihot.study.schema import Experiment, Split, Study
 
 
 def check(study: Study, path: Path) -> None:
@@ -50,6 +50,11 @@ def check(study: Study, path: Path) -> None:
             _folds(f"{path}: {section}.{name}", entry.run_folds, study.splits[entry.split].folds)
             if entry.based_on is not None:
                 known(f"{section}.{name}.based_on", entry.based_on, entries, section.removesuffix("s"))
+    for name, experiment in study.experiments.items():
+        if experiment.head_from is not None:
+            heads = {f"{backbone}_head": backbone for backbone, entry in study.backbones.items() if entry.head}
+            known(f"experiments.{name}.head_from", experiment.head_from, heads, "head")
+            _head(f"{path}: experiments.{name}", study, experiment, heads[experiment.head_from])
     for name, backbone in study.backbones.items():
         if backbone.trained:
             known(f"backbones.{name}.weights", backbone.trained[0], study.experiments, "experiment")
@@ -101,6 +106,24 @@ def _folds(place: str, run_folds: list[int] | None, folds: int) -> None:
             raise StudyError(f"{place}.run_folds: there is no fold {fold}: the split has {folds}")
     if run_folds is not None and (not run_folds or len(set(run_folds)) < len(run_folds)):
         raise StudyError(f"{place}.run_folds: must name at least one fold, each once")
+
+
+def _head(place: str, study: Study, experiment: Experiment, backbone: str) -> None:
+    """The head that an experiment's last layer starts from: of the same network, and blind to the same folds."""
+    entry = study.backbones[backbone]
+    for key in ("split", "network", "weights", "size", "normalisation", "leak"):
+        mine, wanted = getattr(experiment, key), getattr(entry, key)
+        if mine != wanted:
+            raise StudyError(
+                f"{place}.{key}: is {mine}, but {experiment.head_from} was fitted on features of {backbone} with "
+                f"{wanted}: the head is no start for it"
+            )
+    folds = range(1, study.splits[experiment.split].folds + 1)
+    missing = set(experiment.run_folds or folds) - set(entry.run_folds or folds)
+    if missing:
+        raise StudyError(
+            f"{place}.head_from: {experiment.head_from} has no fold {min(missing)}: see backbones.{backbone}"
+        )
 
 
 def _trained_backbone(path: Path, study: Study, name: str) -> None:

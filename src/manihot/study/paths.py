@@ -133,6 +133,12 @@ class Paths:
         """The file of the weights that training starts from; none where it starts from random ones."""
         return [self.weights(entry)] if starts_from_weights(entry) else []
 
+    def head(self, experiment: str, fold: str) -> list[str]:
+        """The weights and the record of the head that a fold's last layer starts from; none where it is drawn."""
+        head = self.plan.study.experiments[experiment].head_from
+        fitted = self.fitted(head, fold) if head else None
+        return [fitted.model, fitted.weights] if fitted else []
+
     def fitted(self, model: str, fold: str | int) -> Fitted:
         """The fitted files of a model's fold; an ensemble over views has those of its experiment."""
         entry = self.plan.models[model]

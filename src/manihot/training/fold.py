@@ -17,6 +17,7 @@ from manihot.networks import build, bundle
 from manihot.networks.activations import Activations
 from manihot.networks.augment import derive
 from manihot.networks.batches import Photos
+from manihot.networks.bundle import Bundle
 from manihot.networks.device import choose, costs
 from manihot.splits.folds import Fold
 from manihot.training.recipe import Recipe
@@ -34,13 +35,14 @@ def train_fold(
     weights: Path | None,
     state: State,
     progress: Progress,
+    head: Bundle | None = None,
 ) -> dict[str, Any]:
     """Train a fold into `state.folder`: weights.safetensors, history.csv, model.json; returns what it cost.
 
     `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the fold's photos, or their activations where the
     recipe trains from a cut on. Goes on from the last
     checkpoint in `state`; on a CPU the files are the same as without interruption. `weights` is the file of a
-    published network's weights.
+    published network's weights, `head` a head that the last layer starts from.
 
     Raises:
         StudyError: the loss is no longer a number, or network, weights or device do not suit the recipe.
@@ -51,6 +53,8 @@ def train_fold(
     with choose(recipe.compute) as device:
         where = f"experiment {experiment}, fold {fold.number}"
         trainer = Trainer(recipe, where, seed, len(fold.classes), known, unknown, weights, device)
+        if head is not None:
+            trainer.start_from(head)
         epochs = _run(trainer, state, progress)
         cost = costs(device, trainer.dtype)
         content = trainer.weights()

@@ -24,6 +24,7 @@ from manihot.networks import augment, build, cut, losses
 from manihot.networks.activations import ActivationBatches, Activations
 from manihot.networks.batches import Batches, Gathered, Photos
 from manihot.networks.blocks import Block
+from manihot.networks.bundle import Bundle
 from manihot.networks.cut import Upper
 from manihot.networks.device import precision
 from manihot.splits.folds import targets
@@ -94,6 +95,24 @@ class Trainer:
         self.steps = math.ceil(len(training.targets) / recipe.batch_size)
         self.rates = rates(recipe, recipe.epochs * self.steps)
         self.history: list[dict[str, Any]] = []
+
+    def start_from(self, head: Bundle) -> None:
+        """Let the last layer start as a head that was fitted on the network's features: what is below is then not bent
+        towards a layer that knows nothing yet (Kumar et al. 2022, arXiv 2202.10054).
+
+        Raises:
+            StudyError: the head is damaged, or the last layer is not one that takes features in.
+        """
+        _, layer = build.last_layer(self.model)
+        start = load(head.weights())
+        if not isinstance(layer, nn.Linear) or layer.bias is None or layer.weight.shape != start["weight"].shape:
+            raise StudyError(
+                f"{self.where}: a head of {head.record['network']} is no start for the last layer of "
+                f"{self.recipe.input.network}: take head_from out"
+            )
+        layer.load_state_dict({name: start[name] for name in ("weight", "bias")})
+        if self.average:
+            self.average = Average(self.trained, self.recipe.ema)
 
     @property
     def done(self) -> bool:

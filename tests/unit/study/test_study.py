@@ -43,6 +43,9 @@ OWN = {"network": "small_cnn", "weights": "first/fold1", "size": 64, "run_folds"
 # A network that is trained from a cut on.
 CUT = {"network": "mobilenet_v2", "weights": "imagenet", "train_from": "features.14"}
 
+# A network whose last layer starts from a head.
+HEADED = {"network": "squeezenet1_1", "weights": "none", "head_from": "frozen_head"}
+
 CSV = {"source": "csv", "photos": "photos", "labels": "labels.csv"}
 ARCHIVE = {"source": "archive", "files": [{"path": "a.zip", "sha256": "0" * 64}]}
 
@@ -109,6 +112,10 @@ MISTAKES = {
     "a view twice": ({"experiments": {"first": CUT | {"views": ["identity", "hflip", "hflip"]}}}, "experiments.first: views: begin with identity, in which photos are judged, and name each once"),
     "no such view": ({"experiments": {"first": CUT | {"views": ["identity", "rot45"]}}}, "experiments.first.views.1: should be"),
     "a layer that is a path": ({"experiments": {"first": CUT | {"train_from": "../x"}}}, "experiments.first.train_from: "),
+    "no such head": ({"experiments": {"first": HEADED | {"head_from": "frozn_head"}}}, "experiments.first.head_from: no head is called frozn_head; did you mean frozen_head?"),
+    "a head of another network": ({"experiments": {"first": HEADED | {"network": "resnet18"}}}, "experiments.first.network: is resnet18, but frozen_head was fitted on features of frozen with squeezenet1_1"),
+    "a head of another split": ({"experiments": {"first": HEADED | {"split": "more"}}}, "experiments.first.split: is more, but frozen_head"),
+    "a head without the fold": ({"experiments": {"first": HEADED}, "backbones": {"frozen": {"run_folds": [1, 3]}}}, "experiments.first.head_from: frozen_head has no fold 2: see backbones.frozen"),
     "no such recipe": ({"experiments": {"first": {"recipe": "finetoon"}}}, "experiments.first.recipe: should be 'scratch' or 'finetune'"),
     "a sweep of recipes": ({"experiments": {"third": {"sweep": {"recipe": ["finetune"]}}}}, "experiments.third.sweep.recipe: cannot be swept"),
 }  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file, save
 from test_training import (
     CLASSES,
     KilledError,
@@ -19,6 +19,7 @@ from test_training import (
 )  # fmt: skip
 from torch import nn
 
+from manihot.core.errors import StudyError
 from manihot.core.gpus import Compute
 from manihot.core.names import PARTS
 from manihot.core.state import State
@@ -171,6 +172,28 @@ def test_what_is_saved_is_the_whole_network_and_near_the_exact_one(tmp_path, arr
         ours.run_epoch(lambda *_: None)
     ours.model.eval()
     assert 0 < (answers(ours.model) - answers(build.load_network(fitted))).abs().max() < 0.005
+
+
+@pytest.mark.parametrize("train_from", [None, "layer4"])
+def test_the_last_layer_starts_from_a_head(tmp_path, untrained, train_from):
+    layer = {"weight": torch.randn(3, 512), "bias": torch.tensor([5.0, 0.0, 0.0])}
+    fold, pixels = fold_of(TRAINING, VALIDATION)
+    seen = Input("resnet18", SIZE, "weights").record()
+    bundle.save(tmp_path, bundle.describe("head", fold, seen, {"parameters": 1}, "float32"), save(layer))
+    head = bundle.read(tmp_path / "model.json")
+    settings = dataclasses.replace(
+        RECIPE, train_from=train_from, views=["identity"], learning_rate=1e-9, ema=0.9, epochs=1, batch_norm="keep"
+    )
+    known = [exact(some, untrained, ["identity"]) if train_from else some for some in (TRAINING, VALIDATION)]
+    ours = trainer_of(settings, *known, untrained)
+    ours.start_from(head)
+    ours.run_epoch(lambda *_: None)
+    saved = load(ours.weights())
+    assert torch.allclose(saved["fc.1.weight"], layer["weight"], atol=1e-6)
+    assert torch.allclose(saved["fc.1.bias"], layer["bias"], atol=1e-6)
+    other = trainer_of(recipe(network="squeezenet1_1", size=SIZE, epochs=1), TRAINING, VALIDATION)
+    with pytest.raises(StudyError, match=r"a head of resnet18 is no start for the last layer of squeezenet1_1"):
+        other.start_from(head)
 
 
 @pytest.mark.parametrize("settings", [RECIPE, dataclasses.replace(RECIPE, ema=0.9, dropout=0.3, layer_decay=0.7)])
