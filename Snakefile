@@ -72,7 +72,7 @@ if PLAN.study.container:
 wildcard_constraints:
     dataset="|".join(PLAN.datasets),
     split="|".join(PLAN.splits),
-    experiment="|".join(PLAN.study.experiments) or "none",
+    experiment="|".join(PLAN.of_kind("network")) or "none",
     check="|".join(PLAN.study.overfit) or "none",
     backbone="|".join(PLAN.study.backbones) or "none",
     model="|".join(PLAN.models),

@@ -12,8 +12,8 @@ def settings_of(rule, name):
 
 
 def experiment_of(wildcards):
-    """The settings of the experiment that the wildcards name."""
-    return PLAN.study.experiments[wildcards.experiment]
+    """The settings of the experiment that the wildcards name, itself or its refit."""
+    return PLAN.experiment(wildcards.experiment)
 
 
 def check_of(wildcards):
@@ -39,9 +39,9 @@ def shown_of(model, views):
     return {**paths, "arrays": ancient(paths["arrays"])}
 
 
-def trained_views(experiment):
-    """The stored views that an experiment is trained on; none where it is trained on pixels."""
-    entry = PLAN.study.experiments[experiment]
+def trained_views(model):
+    """The stored views that a network is trained on; none where it is trained on pixels."""
+    entry = PLAN.experiment(model)
     return entry.views if entry.train_from else []
 
 

@@ -239,7 +239,8 @@ def _together(verdicts: Sequence[str]) -> str:
 def _changed(evidence: Evidence, name: str) -> dict[str, tuple[Any, Any]]:
     """The settings in which an experiment differs from the one it is based on."""
     based_on = evidence.models[name]["based_on"]
-    if evidence.models[name]["kind"] != "network" or based_on not in evidence.experiments:
+    # A refit differs from its experiment in no setting.
+    if not {name, based_on} <= set(evidence.experiments):
         return {}
     return differing(evidence.experiments[name], evidence.experiments[based_on], evidence.splits)
 

@@ -81,7 +81,7 @@ def _pairs(
         based_on = model["based_on"]
         if based_on not in models:
             continue
-        if model["kind"] == "boosting" and model["folds"] == [0]:
+        if model["folds"] == [0]:
             yield name, {"refit": (False, True)}
         elif model["kind"] == "network" and based_on in experiments:
             changed = differing(experiments[name], experiments[based_on], splits)

@@ -111,6 +111,8 @@ def _folds(place: str, run_folds: list[int] | None, folds: int) -> None:
 def _head(place: str, study: Study, experiment: Experiment, backbone: str) -> None:
     """The head that an experiment's last layer starts from: of the same network, and blind to the same folds."""
     entry = study.backbones[backbone]
+    if experiment.refit:
+        raise StudyError(f"{place}.refit: takes no head_from, since a head of all folds is not fitted; take one out")
     for key in ("split", "network", "weights", "size", "normalisation", "leak"):
         mine, wanted = getattr(experiment, key), getattr(entry, key)
         if mine != wanted:
@@ -150,7 +152,7 @@ def _trained_backbone(path: Path, study: Study, name: str) -> None:
 def _model_names(study: Study) -> list[str]:
     tta = [f"{name}_tta" for name, entry in study.experiments.items() if entry.tta]
     heads = [f"{name}_head" for name, entry in study.backbones.items() if entry.head]
-    refits = [f"{name}_refit" for name, entry in study.boosting.items() if entry.refit]
+    refits = [f"{n}_refit" for entries in (study.experiments, study.boosting) for n, e in entries.items() if e.refit]
     return [*study.experiments, *tta, *heads, *study.boosting, *refits]
 
 

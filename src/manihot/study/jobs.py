@@ -169,8 +169,9 @@ def fit_booster(plan: Plan) -> Jobs:
 
 @rule
 def train_fold(plan: Plan) -> Jobs:
-    """An experiment; its folds share the settings."""
-    for name, entry in plan.study.experiments.items():
+    """An experiment, and one more where it is refitted; its folds share the settings."""
+    for name in plan.of_kind("network"):
+        entry = plan.experiment(name)
         yield name, {"recipe": _recipe(plan, entry, entry.repeat)}
 
 
@@ -188,7 +189,7 @@ def check_overfit(plan: Plan) -> Jobs:
 def predict_fold(plan: Plan) -> Jobs:
     """An experiment, and one more where it is averaged over views; its folds share the settings."""
     for name in plan.of_kind("network", "tta"):
-        entry = plan.study.experiments[plan.models[name].fitted_as]
+        entry = plan.experiment(name)
         changes = entry.augment.model_dump(mode="json") if entry.flips_at_validation else {}
         shown = {"views": plan.views(name), "batch_size": entry.batch_size}
         stored = {"train_from": entry.train_from if plan.stored_views(name) else None}

@@ -21,7 +21,7 @@ from manihot.study.recipes import filled as with_recipe
 from manihot.study.schema import Backbone, Booster, Experiment, OverfitCheck, Study
 from manihot.study.yaml_files import merge, read_file
 
-NOT_INHERITED = {"sweep", "seeds", "repeat", "run_folds", "tta"}
+NOT_INHERITED = {"sweep", "seeds", "repeat", "run_folds", "tta", "refit"}
 EXTRA_KEYS = {"sweep", "seeds"}
 NAMED = ("defaults", "data", "splits", "experiments", "overfit", "backbones", "boosting")
 MOST_COMBINATIONS = 1000  # of a sweep; more take minutes to draw up

@@ -72,9 +72,9 @@ class Paths:
         """A data set's photos at a size, a file a shard: manifests end in `json`, arrays in `npy`."""
         return [f"results/pixels/{dataset}/{size}px/{shard}.{ending}" for shard in self.plan.shards]
 
-    def activations(self, experiment: str, views: Iterable[str]) -> dict[str, list[str]]:
-        """An experiment's stored activations: `catalogs`, and `manifests` and `arrays`, one a data set and view."""
-        entry = self.plan.study.experiments[experiment]
+    def activations(self, model: str, views: Iterable[str]) -> dict[str, list[str]]:
+        """A network's stored activations: `catalogs`, and `manifests` and `arrays`, one a data set and view."""
+        entry = self.plan.experiment(model)
         stems = [
             f"results/features/activations/{self.plan.cut_name(entry)}/{dataset}/{view}"
             for dataset in self.plan.datasets_of(entry.split)
@@ -88,10 +88,8 @@ class Paths:
 
     def shown(self, model: str, views: Iterable[str]) -> dict[str, list[str]]:
         """What a network sees of photos: the stored activations in `views`, or, where there are none, pixels."""
-        views, entry = list(views), self.plan.study.experiments[self.plan.models[model].fitted_as]
-        if views:
-            return self.activations(self.plan.models[model].fitted_as, views)
-        return self.pixels(entry.split, entry.size)
+        views, entry = list(views), self.plan.experiment(model)
+        return self.activations(model, views) if views else self.pixels(entry.split, entry.size)
 
     def features(self, model: str, views: Iterable[str]) -> dict[str, list[str]]:
         """The features that a model reads: `catalogs`, and `features` and `manifests`, one a data set and view."""
@@ -133,9 +131,9 @@ class Paths:
         """The file of the weights that training starts from; none where it starts from random ones."""
         return [self.weights(entry)] if starts_from_weights(entry) else []
 
-    def head(self, experiment: str, fold: str) -> list[str]:
+    def head(self, model: str, fold: str) -> list[str]:
         """The weights and the record of the head that a fold's last layer starts from; none where it is drawn."""
-        head = self.plan.study.experiments[experiment].head_from
+        head = self.plan.experiment(model).head_from
         fitted = self.fitted(head, fold) if head else None
         return [fitted.model, fitted.weights] if fitted else []
 

@@ -37,7 +37,7 @@ class Model:
     @property
     def fitted_as(self) -> str:
         """The model whose fits this one has: one averaged over views has those of its experiment."""
-        return self.experiment or self.name
+        return self.experiment or self.name if self.kind == "tta" else self.name
 
 
 def starts_from_weights(entry: Experiment | OverfitCheck) -> bool:
@@ -77,6 +77,9 @@ class Plan:
             place = (entry.family, entry.split, name, folds)
             trained: dict[str, Any] = {"experiment": name, "repeat": entry.repeat, "leak": entry.leak}
             yield Model(name, "network", *place, entry.based_on, **trained)
+            if entry.refit:
+                refitted = (entry.family, entry.split, name, (0,))
+                yield Model(f"{name}_refit", "network", *refitted, name, **trained)
             if entry.tta:
                 yield Model(f"{name}_tta", "tta", *place, name, **trained)
         for name, backbone in study.backbones.items():
@@ -117,8 +120,14 @@ class Plan:
     def stored_views(self, model: str) -> list[str]:
         """The views of stored activations that a model predicts from; none where it predicts from pixels, as it does
         where it sees a view that is not stored."""
-        experiment, views = self.study.experiments[self.models[model].fitted_as], self.views(model)
-        return views if experiment.train_from is not None and set(views) <= set(experiment.views) else []
+        entry, views = self.experiment(model), self.views(model)
+        return views if entry.train_from is not None and set(views) <= set(entry.views) else []
+
+    def experiment(self, model: str) -> Experiment:
+        """The experiment that a network, or a model of its views, is of."""
+        name = self.models[model].experiment
+        assert name is not None, f"{model} is of no experiment"
+        return self.study.experiments[name]
 
     def of_kind(self, *kinds: Kind) -> list[str]:
         """The names of the models of some kinds."""
@@ -127,7 +136,7 @@ class Plan:
     def views(self, model: str) -> list[str]:
         """The views in which a model sees a photo when it predicts."""
         entry = self.models[model]
-        return list(self.study.experiments[entry.fitted_as].tta) if entry.kind == "tta" else ["identity"]
+        return list(self.experiment(model).tta) if entry.kind == "tta" else ["identity"]
 
     def head_views(self, model: str) -> list[str]:
         """The views that a head is trained on."""
@@ -167,7 +176,7 @@ class Plan:
         ]  # fmt: skip
 
     def _repeats(self, name: str) -> list[str]:
-        return [other for other in self.models if re.sub(r"_seed\d+(?=_tta$|$)", "", other) == name]
+        return [other for other in self.models if re.sub(r"_seed\d+(?=_tta$|_refit$|$)", "", other) == name]
 
     @property
     def compared(self) -> list[str]:

@@ -276,6 +276,7 @@ class Experiment(Sampling, Learning):
     train_from: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$", max_length=100)] | None = None
     views: Annotated[list[View], Field(min_length=1)] = ["identity"]
     head_from: Name | None = None
+    refit: bool = False
     tta: list[View] = []
     repeat: Annotated[int, Field(ge=0)] = 0
 

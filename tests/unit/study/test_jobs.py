@@ -46,15 +46,15 @@ def test_activations_are_stored_once_for_all_experiments_of_a_cut():
     plan = Plan(load(ROOT / "tests" / "studies" / "tuned.yaml"), ROOT)
     told = {(rule, name): settings for rule, name, settings in all_jobs(plan)}
     (cut,) = [name for rule, name in told if rule == "store_activations"]
-    assert cut == "squeezenet1_1-none-weights-32px-features.9"
+    assert cut == "shufflenet_v2_x0_5-none-weights-32px-stage4"
     assert set(told["store_activations", cut]) == {"input", "train_from", "compute"}
     # Views that are stored are predicted from activations, others from pixels.
     asked = {name: told["predict_fold", name]["viewing"]["train_from"] for name in plan.of_kind("network", "tta")}
-    layer = "features.9"
+    layer = "stage4"
     assert asked == {
-        "whole": None, "from_cut": layer, "from_cut_tta": layer, "other_views": layer, "other_views_tta": None,
+        "whole": None, "from_cut": layer, "from_cut_refit": layer, "from_cut_tta": layer, "other_views": layer, "other_views_tta": None,
     }  # fmt: skip
-    assert plan.weights.keys() == {"squeezenet1_1-none"}
+    assert plan.weights.keys() == {"shufflenet_v2_x0_5-none"}
 
 
 def test_a_job_is_told_only_what_concerns_it():

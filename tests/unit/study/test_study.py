@@ -115,6 +115,8 @@ MISTAKES = {
     "no such head": ({"experiments": {"first": HEADED | {"head_from": "frozn_head"}}}, "experiments.first.head_from: no head is called frozn_head; did you mean frozen_head?"),
     "a head of another network": ({"experiments": {"first": HEADED | {"network": "resnet18"}}}, "experiments.first.network: is resnet18, but frozen_head was fitted on features of frozen with squeezenet1_1"),
     "a head of another split": ({"experiments": {"first": HEADED | {"split": "more"}}}, "experiments.first.split: is more, but frozen_head"),
+    "a head of a refit": ({"experiments": {"first": HEADED | {"refit": True}}}, "experiments.first.refit: takes no head_from"),
+    "the name of a refit": ({"experiments": {"first": {"refit": True}, "first_refit": {}}}, "first_refit: two models would be called so"),
     "a head without the fold": ({"experiments": {"first": HEADED}, "backbones": {"frozen": {"run_folds": [1, 3]}}}, "experiments.first.head_from: frozen_head has no fold 2: see backbones.frozen"),
     "no such recipe": ({"experiments": {"first": {"recipe": "finetoon"}}}, "experiments.first.recipe: should be 'scratch' or 'finetune'"),
     "a sweep of recipes": ({"experiments": {"third": {"sweep": {"recipe": ["finetune"]}}}}, "experiments.third.sweep.recipe: cannot be swept"),
