@@ -44,7 +44,7 @@ STAGES = {
     "cache_pixels": ["cache_pixels"],
     "splits": ["split_photos", "sample_photos"],
     "training": ["train_fold", "predict_fold"],
-    "scores": ["ensemble_folds", "score_model", "compare_models", "summarise_scores"],
+    "scores": ["ensemble_folds", "score_model", "compare_models", "summarise_scores", "choose_model"],
     "report": ["build_report"],
 }
 

@@ -47,7 +47,8 @@ The second, on memory, is weighed in the report: it rests on what jobs took of a
 BALANCING = """\
 ## What balancing gives and costs
 
-Accuracy of `balanced` minus that of `imbalanced` on the same photos, in points.
+Accuracy of `balanced` minus that of `imbalanced` on the same photos, in points: of their own answers, and of answers
+corrected for the class shares that each was trained on.
 """
 SWITCHES = """\
 ## What each switch of the protocol is worth
@@ -132,9 +133,16 @@ def page(corrected: Study, published: Study, ablations: Study) -> Iterator[str]:
     )
     yield BALANCING
     yield table(
-        ["protocol", "on", "photos", "difference", "they also differ in"],
+        ["protocol", "answers", "on", "photos", "difference", "they also differ in"],
         [
-            [protocol, PART_TITLES[row["part"]], row["n"], points(row, "value"), ", ".join(row["besides"])]
+            [
+                protocol,
+                row["answers"],
+                PART_TITLES[row["part"]],
+                row["n"],
+                points(row, "value"),
+                ", ".join(row["besides"]),
+            ]
             for protocol, each in zip(("corrected", "published"), weighed, strict=True)
             for row in each["balancing"]
         ],

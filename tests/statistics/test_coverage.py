@@ -54,3 +54,25 @@ def test_intervals_are_not_wider_than_they_need_be():
 @pytest.mark.parametrize("seeds", [2, 3])
 def test_intervals_over_few_seeds_hold_the_difference(seeds):
     assert coverage.covered_seeds(1200, seeds, 150)["covered"] >= 0.88 - 3 * np.sqrt(0.9 * 0.1 / 150)
+
+
+@pytest.mark.slow
+def test_out_of_fold_differences_are_those_of_settings_and_not_of_photos():
+    """Two settings that are equally good: a bootstrap of photos sees a difference far too often, folds do not."""
+    found = coverage.covered_folds(300, 5, 150)
+    assert found["covered_by_photos"] < 0.95 - np.sqrt(0.95 * 0.05 / 150)
+    assert found["covered_by_folds"] > 0.95 - 2 * np.sqrt(0.95 * 0.05 / 150)
+
+
+@pytest.mark.parametrize(("photos", "apart"), [(200, 4), (500, 10), (2000, 40)])
+def test_a_difference_of_the_margin_is_rarely_said_not_to_matter(photos, apart):
+    """Two one-sided tests at 0.05, of models that truly differ by 2 points: one is right where the other is."""
+    generator = np.random.default_rng(photos)
+    said = 0
+    for draw in range(200):
+        better = generator.binomial(photos, apart / photos)
+        ends = np.percentile(np.random.default_rng(draw).binomial(photos, better / photos, 2000), (5, 95)) / photos
+        low, high = map(float, ends)
+        found = {"difference": better / photos, "low_90": low, "high_90": high, "effective": float(photos)}
+        said += coverage.comparisons.equivalent(found, 2.0)
+    assert said / 200 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)

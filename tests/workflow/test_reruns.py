@@ -31,7 +31,12 @@ def scored(*models):
     """The jobs that follow a model's predictions."""
     rules = ("ensemble_folds", "score_model")
     end = END if set(models) <= set(HEADS) else COMPARED
-    return {f"{rule} {model}" for rule in rules for model in models} | end
+    return {f"{rule} {model}" for rule in rules for model in models} | chosen(*models) | end
+
+
+def chosen(*models):
+    """The choices that models are in: one a split."""
+    return {f"choose_model {'with_needles' if model == 'new_class' else 'main'}" for model in models}
 
 
 def predicted(*experiments):
@@ -103,10 +108,10 @@ STUDY_EDITS = {
     "its views": (swap("tta: [identity, hflip]", "tta: [identity, vflip]"), {f"predict_fold balanced_tta {f}" for f in FOLDS} | scored("balanced_tta")),
     "its batch size, which predictions share": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, batch_size: 8,"), trained("frozen")),
     "its run folds": (swap("run_folds: [1]", "run_folds: [1, 2]"), {"train_fold frozen 2", "predict_fold frozen 2"} | scored("frozen")),
-    "its family": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, family: others,"), COMPARED),
+    "its family": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, family: others,"), chosen("frozen") | COMPARED),
     "a new experiment": (swap("experiments:\n", "experiments:\n  more: {draw: balanced, learning_rate: 1e-2}\n"), {
         "sample_photos main more", "ensemble_folds more", "score_model more",
-        *(f"{r} more {f}" for r in ("train_fold", "predict_fold") for f in FOLDS), *END}),
+        *(f"{r} more {f}" for r in ("train_fold", "predict_fold") for f in FOLDS), *chosen("more"), *END}),
     "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED),
     "the title": (swap("title: Tiny", "title: Small"), REPORT),
     "the overfit check": (swap("epochs: 4, learning_rate: 1e-3", "epochs: 5, learning_rate: 1e-3"), OVERFIT | REPORT),
@@ -114,9 +119,9 @@ STUDY_EDITS = {
     "a head's views, which the probe's heads have not": (swap("views: [identity, hflip]}}", "views: [identity]}}"), fitted(**HEADS)),
     "no photos without their middle": (swap("photos: {shards: 2}\n", "photos: {shards: 2}\nprobes: {masked: false}\n"), REPORT),
     "a booster's trees": (swap("n_estimators: 4", "n_estimators: 5"), fitted(**BOOSTERS)),
-    "no refit": (swap("max_depth: 2}", "max_depth: 2, refit: false}"), COMPARED),
+    "no refit": (swap("max_depth: 2}", "max_depth: 2, refit: false}"), chosen("xgboost_1_refit") | COMPARED),
     "the resamples": (swap("resamples: 200", "resamples: 300"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | COMPARED
-        | {f"probe_facts {split}" for split in PROBED} | {f"weigh_masked {split}" for split in MASKED}),
+        | {f"{rule} {split}" for rule in ("probe_facts", "choose_model") for split in PROBED} | {f"weigh_masked {split}" for split in MASKED}),
 }  # fmt: skip
 
 
@@ -167,7 +172,8 @@ MODULES = {
     "scores/facts.py": ({"probe_facts"}, {"probe_masked", "score_model", "catalog_shard", "split_photos"}),
     "catalog/exif.py": ({"catalog_shard", "build_catalog", "probe_facts"}, {"list_photos", "fetch_weights"}),
     "scores/score.py": ({"score_model"}, {"ensemble_folds", "predict_fold", "train_fold"}),
-    "scores/intervals.py": ({"score_model", "summarise_scores", "compare_models"}, {"ensemble_folds", "predict_fold", "train_fold"}),
+    "scores/choice.py": ({"choose_model"}, {"score_model", "summarise_scores", "compare_models"}),
+    "scores/intervals.py": ({"score_model", "choose_model", "summarise_scores", "compare_models"}, {"ensemble_folds", "predict_fold", "train_fold"}),
     "scores/comparisons.py": ({"compare_models"}, {"score_model", "ensemble_folds"}),
     "splits/as_published.py": ({"split_photos"}, {"build_catalog", "cache_pixels", "catalog_shard"}),
     "figures/plots.py": ({"build_report"}, {"score_model", "compare_models", "summarise_scores"}),

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -61,12 +62,23 @@ def test_the_tiny_study_gives_every_kind_of_result(finished):
     for path in (
         "report.html",
         "scores/comparisons.csv",
-        "scores/selection.json",
+        "scores/choice/main.json",
         "training/overfit/small_cnn_overfit/result.json",
     ):
         assert (finished.folder / "results" / path).stat().st_size > 0
     inside = summary.dropna(subset=["accuracy_low"])
     assert ((inside["accuracy_low"] <= inside["accuracy"]) & (inside["accuracy"] <= inside["accuracy_high"])).all()
+
+
+def test_each_score_follows_from_the_predictions_by_other_people_s_code(finished, tmp_path):
+    text = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
+    code = re.search(r"<!-- check.py -->\n```python\n(.*)```\n<!-- end of check.py -->", text, re.DOTALL)[1]
+    (tmp_path / "check.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "-W", "ignore", tmp_path / "check.py", finished.folder / "results"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    apart = {name: float(value) for name, value in map(str.split, said.splitlines())}
+    names = {"accuracy", "balanced_accuracy", "macro_f1", "brier", "log_loss", "confusion", "interval"}
+    assert set(apart) == names and max(apart.values()) < 1e-9
 
 
 def test_a_second_run_has_nothing_to_do(finished):

@@ -28,7 +28,6 @@ rule weigh_conclusions:
     input:
         settings=settings_of("weigh_conclusions", "all"),
         scores=rules.summarise_scores.input.scores,
-        histories=PATHS.histories(*PLAN.of_kind("network", "head")),
         overfit=expand("results/training/overfit/{check}/history.csv", check=PLAN.study.overfit),
         comparisons="results/scores/comparisons.csv",
         predictions=[

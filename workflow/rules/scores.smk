@@ -24,13 +24,12 @@ rule score_model:
 
 
 rule summarise_scores:
-    """Put all models side by side, and choose one of each family."""
+    """Put all models side by side."""
     input:
         settings=settings_of("summarise_scores", "all"),
         scores=expand("results/scores/{model}/{part}.json", model=PLAN.models, part=PARTS),
     output:
         summary=report("results/summary.csv", caption="../report/summary.rst", category="Summary"),
-        selection="results/scores/selection.json",
         cost="results/costs/summarise_scores/all.csv",
     log:
         "results/logs/summarise_scores/all.log",
@@ -42,6 +41,31 @@ rule summarise_scores:
         runtime=30,
     script:
         "../scripts/summarise_scores.py"
+
+
+rule choose_model:
+    """Choose one model of a split, by what the models predict out of fold."""
+    input:
+        settings=settings_of("choose_model", "{split}"),
+        predictions=lambda wildcards: PATHS.out_of_fold(wildcards.split),
+        scores=lambda wildcards: expand(
+            "results/scores/{model}/{part}.json", model=PLAN.models_of(wildcards.split), part=PARTS[1:]
+        ),
+        record="results/splits/{split}.json",
+        catalogs=lambda wildcards: PATHS.catalogs(wildcards.split),
+    output:
+        choice="results/scores/choice/{split}.json",
+        cost="results/costs/choose_model/{split}.csv",
+    log:
+        "results/logs/choose_model/{split}.log",
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../scripts/choose_model.py"
 
 
 rule compare_models:
@@ -77,6 +101,9 @@ rule weigh_switches:
         samples=[
             f"results/splits/{entry.split}/{experiment}.csv" for experiment, entry in PLAN.study.experiments.items()
         ],
+        predictions=[f"results/predictions/{name}/{part}.csv" for name, part in PLAN.refit_predictions],
+        records=rules.compare_models.input.records,
+        catalogs=rules.compare_models.input.catalogs,
     output:
         switches="results/scores/switches.csv",
         cost="results/costs/weigh_switches/all.csv",
@@ -86,7 +113,7 @@ rule weigh_switches:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=3000,
         runtime=30,
     script:
         "../scripts/weigh_switches.py"

@@ -20,4 +20,5 @@ with job(snakemake) as run:
             result = comparisons.compare(*sides, catalogs, splits[pair["split"]]["classes"], **resampling)
             compared.append(({**{key: pair[key] for key in ("family", "model", "based_on")}, "part": part}, result))
             run.progress(done, len(pairs), part)
-    files.write_table(snakemake.output.comparisons, comparisons.tabulate(compared))
+    table = comparisons.tabulate(compared, run.settings["equivalence_margin"])
+    files.write_table(snakemake.output.comparisons, table)

@@ -8,11 +8,12 @@ with job(snakemake) as run:
     from manihot.core.tables import read_catalogs, read_photos
     from manihot.predictions.calibration import as_found
     from manihot.scores.answers import score_answers
-    from manihot.scores.score import majority_class, score
+    from manihot.scores.score import Marked, majority_class, score
 
     given, split = snakemake.input, files.read_json(snakemake.input.record)
     catalogs = read_catalogs(given.catalogs)
     about = {"kind": run.settings["kind"], "parameters": files.read_json(given.model)["parameters"]}
+    marked = Marked(split["new_class"], majority_class(split), run.settings["costs"])
     drawn = {key: run.settings[key] for key in ("seed", "resamples")}
     for part in PARTS:
         table = read_photos(getattr(given, part))
@@ -21,8 +22,7 @@ with job(snakemake) as run:
             catalogs,
             split["classes"],
             **drawn,
-            new_class=split["new_class"],
-            majority=majority_class(split),
+            marked=marked,
             folds=[read_photos(path) for path in getattr(given, f"fold_{part}")],
         )
         if part != "train":

@@ -1,7 +1,9 @@
-"""The order of classes, and what a class is called on a page; the standard library only."""
+"""The order of classes, what a class is called on a page, and what names one; the standard library only."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+
+from manihot.core.errors import StudyError
 
 
 def class_order(labels: Iterable[str]) -> list[str]:
@@ -24,3 +26,16 @@ def class_title(label: str, name: str) -> str:
 def full_title(label: str, name: str) -> str:
     """A class where there is room: its label and its whole name."""
     return name if label == name else f"{label} {name}"
+
+
+def check_costs(costs: Mapping[str, Mapping[str, float]], known: Collection[str], place: str) -> None:
+    """Hold the labels that the study's `costs` name against those that there are; `place` begins the message.
+
+    Raises:
+        StudyError: a label is none of the `known`.
+    """
+    for true, answers in costs.items():
+        for key, label in [(f"costs.{true}", true), *((f"costs.{true}.{answer}", answer) for answer in answers)]:
+            if label not in known:
+                listed = ", ".join(class_order(known))
+                raise StudyError(f"{place}{key}: no photo has the label {label}; there are {listed}")

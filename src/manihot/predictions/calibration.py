@@ -73,13 +73,13 @@ def shifted(
     tables: Sequence[pd.DataFrame],
     priors: Sequence[Sequence[float]],
     target: Sequence[float],
-    temperature: float | None = None,
+    temperatures: Sequence[float],
 ) -> list[pd.DataFrame]:
-    """Each fold's table of predictions with its probabilities shifted from its own prior to `target`."""
+    """Each fold's table of predictions, its probabilities shifted from its own prior to `target` and tempered."""
     columns = probability_columns(len(target))
     moved = []
-    for table, prior in zip(tables, priors, strict=True):
-        values = shift(probabilities(table, len(target)), prior, target, 1.0 if temperature is None else temperature)
+    for table, prior, temperature in zip(tables, priors, temperatures, strict=True):
+        values = shift(probabilities(table, len(target)), prior, target, temperature)
         moved.append(table.drop(columns=columns, errors="ignore").join(pd.DataFrame(values, columns=columns)))
     return moved
 
@@ -89,17 +89,16 @@ def as_found(record: Mapping[str, Any]) -> list[float]:
     return [record["shares"][entry["label"]] for entry in record["classes"]]
 
 
-def targets(record: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
-    """The class shares that the answers of each of ANSWERS and part are for, from the record of a split.
+def targets(record: Mapping[str, Any]) -> dict[str, list[float]]:
+    """The class shares that the answers to each part are for, from the record of a split.
 
-    A test that is drawn has as many photos of each class: equal shares. The test as found, and tests that the user
-    gives, have those of all photos. Out of fold `corrected` has equal shares, since models are chosen by balanced
-    accuracy, and `calibrated` those of all photos.
+    A test that is drawn has as many photos of each class: equal shares; so has what is out of fold, since models are
+    chosen by balanced accuracy. The test as found, and tests that the user gives, have those of all photos.
     """
     shares = as_found(record)
     equal = [1 / len(shares)] * len(shares)
-    tests = {"test": equal if record["asked"].get("test") else shares, "test_as_found": shares}
-    return {"corrected": {"validation": equal, **tests}, "calibrated": {"validation": shares, **tests}}
+    test = equal if record["asked"].get("test") else shares
+    return {"validation": equal, "test": test, "test_as_found": shares}
 
 
 def answer(
@@ -108,18 +107,29 @@ def answer(
     """The answers of a model for the class shares of each part, by kind and part, and its temperature.
 
     `folds` has the tables of each part, one a fold, `priors` what each fold was fitted with, `record` is the split's.
-    Each fold's answers are shifted before they are averaged: `corrected` as they are, `calibrated` tempered too.
+    Each fold's answers are shifted before they are averaged: `corrected` as they are, `calibrated` tempered too. The
+    temperature of the tests is that of all photos out of fold; out of fold, each fold has that of the other folds.
     """
-    labels = [entry["label"] for entry in record["classes"]]
-    temperature = fit_temperature(folds["validation"], priors, labels, as_found(record))
+    labels, shares = [entry["label"] for entry in record["classes"]], as_found(record)
+    held_out = folds["validation"]
+    temperature = fit_temperature(held_out, priors, labels, shares)
+    one = [1.0 if temperature is None else temperature] * len(priors)
+    others = one
+    if len(priors) > 1:
+        kept = [[other for other in range(len(priors)) if other != fold] for fold in range(len(priors))]
+        fits = [
+            fit_temperature([held_out[i] for i in rest], [priors[i] for i in rest], labels, shares) for rest in kept
+        ]
+        others = [1.0 if fit is None else fit for fit in fits]
+    temperatures = {
+        "corrected": dict.fromkeys(targets(record), [1.0] * len(priors)),
+        "calibrated": {"validation": others, "test": one, "test_as_found": one},
+    }
     answers = {
         kind: ensemble(
-            {
-                part: shifted(folds[part], priors, target, temperature if kind == "calibrated" else None)
-                for part, target in parts.items()
-            }
+            {part: shifted(folds[part], priors, targets(record)[part], tempers) for part, tempers in parts.items()}
         )
-        for kind, parts in targets(record).items()
+        for kind, parts in temperatures.items()
     }
     return answers, temperature
 

@@ -1,24 +1,36 @@
 """The paper's ten conclusions, each weighed on what was measured: for, against, or cannot tell."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
-from typing import Any, TypeAlias
+from typing import Any
 
 import pandas as pd
 
 from manihot.core import files
-from manihot.published import paper
-from manihot.published.numbers import Estimate, difference, mean, share
+from manihot.published import overfitting, paper
+from manihot.published.evidence import (
+    AGAINST,
+    CANNOT_TELL,
+    FOR,
+    Evidence,
+    Settings,
+    Weighed,
+    count,
+    missing,
+    percent,
+    points,
+    together,
+    trained,
+    value,
+    verdict_of,
+)
+from manihot.published.numbers import Estimate, difference
 from manihot.scores import comparisons
 from manihot.scores.outcomes import Classes
 from manihot.scores.switches import differing
 
-Settings: TypeAlias = Mapping[str, Any]
-Weighed: TypeAlias = tuple[str, str, list[dict[str, Any]]]  # verdict, evidence, values
-FOR, AGAINST, CANNOT_TELL = "for", "against", "cannot tell"
-NOT_MEASURED = "Not in this study: it needs {}."
+# What else may tell the features of two models apart, and their heads or trees.
+SEEN = ("split", "network", "weights", "normalisation", "draw", "train_photos", "per_class", "leak")
+FITTED = ("epochs", "batch_size", "learning_rate", "weight_decay", "views", "n_estimators", "max_depth")
 STATEMENTS = {
     1: "Smaller networks can overfit faster than larger ones, and want smaller batches and learning rates.",
     # 2 is about memory, which is no result but a cost: `memory.py` weighs it for the report.
@@ -33,46 +45,14 @@ STATEMENTS = {
 }
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What was measured and asked for: `scores` by (model, part), `histories` by (model, fold), the rest by name.
-
-    `compared` is comparisons.csv, `paired` the rows of `paired`, `overfit` the histories of the overfit `checks`.
-    """
-
-    models: Mapping[str, Settings]
-    experiments: Mapping[str, Settings]
-    backbones: Mapping[str, Settings]
-    splits: Mapping[str, Settings]
-    checks: Mapping[str, Settings]
-    scores: Mapping[tuple[str, str], Settings]
-    histories: Mapping[tuple[str, int], pd.DataFrame]
-    overfit: Mapping[str, pd.DataFrame]
-    compared: pd.DataFrame
-    paired: pd.DataFrame
-
-    def gap(self, model: str) -> pd.Series:
-        """How far each fold overfits: training minus validation accuracy in its last epoch, by fold."""
-        last = {fold: history.iloc[-1] for (name, fold), history in self.histories.items() if name == model}
-        gaps = {fold: row["train_accuracy"] - row["validation_accuracy"] for fold, row in last.items()}
-        return pd.Series(gaps, dtype=float).dropna()
-
-    def gap_difference(self, a: str, b: str) -> Estimate:
-        """How much more `a` overfits than `b`: the mean over their common folds with its t interval."""
-        return mean((self.gap(a) - self.gap(b)).dropna())
-
-    def test_pairs(self) -> pd.DataFrame:
-        """The paired differences of test accuracy: model, based_on, difference, low, high, p_holm."""
-        return self.compared[(self.compared["part"] == "test") & (self.compared["metric"] == "accuracy")]
-
-
 def weigh(evidence: Evidence) -> list[dict[str, Any]]:
     """The conclusions of STATEMENTS in their order: number, statement, verdict, evidence, values.
 
     A value has what, value, low and high, both None where there is one fold or one run.
     """
     judges: dict[int, Callable[[Evidence], Weighed]] = {
-        1: _small_networks, 3: _frozen, 4: _batches, 5: _overfitting_tests_better, 6: _schedules,
+        1: overfitting.small_networks, 3: overfitting.frozen_backbones, 4: overfitting.batches,
+        5: overfitting.overfitting_tests_better, 6: overfitting.schedules,
         7: _majority, 8: _new_class, 9: _ensembles, 10: _pixels,
     }  # fmt: skip
     weighed = []
@@ -84,9 +64,14 @@ def weigh(evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def balancing(evidence: Evidence) -> list[dict[str, Any]]:
-    """What balanced training photos give and cost on each test: the pairs so called, and what else they differ in."""
+    """What balanced training photos give and cost on each test: the pairs so called, and what else they differ in.
+
+    `answers` says which answers are compared: the models' `own`, or those `corrected` for the class shares of training.
+    """
     rows = evidence.paired[evidence.paired["what"] == "balancing"].to_dict("records")
     for row in rows:
+        row["answers"] = "corrected" if row["model"].endswith("/corrected") else "own"
+        row |= {key: row[key].removesuffix("/corrected") for key in ("model", "based_on")}
         balanced, as_found = (evidence.experiments[row[key]] for key in ("model", "based_on"))
         changed = differing(balanced, as_found, evidence.splits)
         row["besides"] = [
@@ -127,252 +112,113 @@ def paired(
     return pd.DataFrame(rows, columns=["what", "model", "based_on", "part", "n", "value", "low", "high"])
 
 
-def _verdict(estimate: Estimate) -> str:
-    if estimate.low > 0:
-        return FOR
-    return AGAINST if estimate.high < 0 else CANNOT_TELL
-
-
-def _value(what: str, estimate: Estimate) -> dict[str, Any]:
-    ends = {key: None if math.isnan(end) else float(end) for key, end in estimate._asdict().items()}
-    return {"what": what, **ends}
-
-
-def points(estimate: Estimate) -> str:
-    """A difference of shares in points with its interval, in words."""
-    if math.isnan(estimate.low):
-        return f"{100 * estimate.value:+.1f} points (one run: no interval)".replace("-", "−")
-    value, low, high = (f"{100 * end:+.1f}".replace("-", "−") for end in estimate)
-    return f"{value} points ({low} to {high})"
-
-
-def _percent(estimate: Estimate) -> str:
-    value, low, high = (f"{100 * end:.1f}" for end in estimate)
-    return f"{value} % ({low} to {high})"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'s' if n != 1 else ''}"
-
-
-def _missing(needed: str) -> Weighed:
-    return CANNOT_TELL, NOT_MEASURED.format(needed), []
-
-
-def _small_networks(evidence: Evidence) -> Weighed:
-    small, large = paper.BALANCED, paper.BALANCED_VGG_SMALL
-    if not {small, large} <= set(evidence.experiments):
-        return _missing(f"small_cnn and vgg_small with the same settings ({small} and {large})")
-    apart = evidence.gap_difference(small, large)
-    said = f"In the last epoch small_cnn overfits (training minus validation accuracy) by {points(apart)} more "
-    said += f"than vgg_small, over folds.{_learnt(evidence)}"
-    return _verdict(apart), said, [_value("small_cnn's gap minus vgg_small's", apart)]
-
-
-def _learnt(evidence: Evidence) -> str:
-    """When each network knew the photos of the overfit checks by heart that only the network tells apart."""
-    keys = ("batch_size", "learning_rate", "photos", "augment", "size")
-    for a, b in combinations(evidence.checks, 2):
-        one, other = evidence.checks[a], evidence.checks[b]
-        if one["network"] != other["network"] and all(one[key] == other[key] for key in keys):
-            found = " and ".join(f"{evidence.checks[name]['network']} {_reached(evidence, name)}" for name in (a, b))
-            rate = f"{one['learning_rate']:g}"
-            return (
-                f" At batch {one['batch_size']} and learning rate {rate}, in one run each, {found}; which batch and "
-                "learning rate each wants would need the same grid for both."
-            )
-    return " Which batch and learning rate each wants would need the same grid of overfit checks for both."
-
-
-def _reached(evidence: Evidence, check: str) -> str:
-    history = evidence.overfit[check]
-    whole = history.loc[history["train_accuracy"] >= 1, "epoch"]
-    if len(whole):
-        return f"knows {evidence.checks[check]['photos']} photos by heart after {whole.iloc[0]} epochs"
-    return f"has {history['train_accuracy'].iloc[-1]:.2f} of them after {len(history)}"
-
-
-def _frozen(evidence: Evidence) -> Weighed:
-    frozen = {
-        name: evidence.gap(name)
-        for name, model in evidence.models.items()
-        if model["kind"] == "head" or evidence.experiments.get(name, {}).get("frozen")
-    }
-    gaps = [gap.mean() for gap in frozen.values() if len(gap)]
-    if paper.BALANCED not in evidence.experiments or not gaps:
-        return _missing(f"heads on frozen backbones, and a network trained from scratch ({paper.BALANCED})")
-    backbones, scratch = mean(gaps), mean(evidence.gap(paper.BALANCED))
-    apart = difference(scratch, backbones)
-    said = (
-        f"Training minus validation accuracy in the last epoch is {100 * scratch.value:.1f} points over the folds of "
-        f"{paper.BALANCED} and {100 * backbones.value:.1f} over {_count(len(gaps), 'frozen backbone')}: "
-        f"{points(apart)} more from scratch."
-    )
-    return _verdict(apart), said, [_value("gap from scratch minus gap of frozen backbones", apart)]
-
-
-def _batches(evidence: Evidence) -> Weighed:
-    pairs = {
-        name: evidence.gap_difference(name, str(model["based_on"]))
-        for name, model in evidence.models.items()
-        if set(_changed(evidence, name)) == {"batch_size"}
-    }
-    if not pairs:
-        example = f"{paper.IMBALANCED_BATCH96}, based on {paper.IMBALANCED}"
-        return _missing(f"experiments that differ in batch_size alone ({example})")
-    signs, values, said = [], [], []
-    for name, apart in pairs.items():
-        before, after = _changed(evidence, name)["batch_size"]
-        apart = apart if after > before else apart.turned()
-        signs.append(_verdict(apart))
-        values.append(_value(f"gap at batch {max(before, after)} minus at {min(before, after)}", apart))
-        said.append(f"batch {max(before, after)} against {min(before, after)}: {points(apart)}")
-    return _together(signs), f"How much more the bigger batch overfits, over folds: {'; '.join(said)}.", values
-
-
-def _together(verdicts: Sequence[str]) -> str:
-    """One verdict of several: a clear one, if none is clearly the other."""
-    clear = set(verdicts) - {CANNOT_TELL}
-    return clear.pop() if len(clear) == 1 else CANNOT_TELL
-
-
-def _changed(evidence: Evidence, name: str) -> dict[str, tuple[Any, Any]]:
-    """The settings in which an experiment differs from the one it is based on."""
-    based_on = evidence.models[name]["based_on"]
-    # A refit differs from its experiment in no setting.
-    if not {name, based_on} <= set(evidence.experiments):
-        return {}
-    return differing(evidence.experiments[name], evidence.experiments[based_on], evidence.splits)
-
-
-def _overfitting_tests_better(evidence: Evidence) -> Weighed:
-    better: list[str] = []
-    worse: list[str] = []
-    values = []
-    for row in evidence.test_pairs().itertuples():
-        gap = evidence.gap_difference(row.model, row.based_on)
-        if not (gap.low > 0 or gap.high < 0):
-            continue
-        names = (row.model, row.based_on) if gap.value > 0 else (row.based_on, row.model)
-        test = Estimate(row.difference, row.low, row.high)
-        test = test if gap.value > 0 else test.turned()
-        values.append(_value(f"test accuracy of {names[0]}, which overfits more, minus that of {names[1]}", test))
-        if row.p_holm < 0.05 and _verdict(test) != CANNOT_TELL:
-            (better if test.value > 0 else worse).append(f"{names[0]} against {names[1]}: {points(test)}")
-    if not values:
-        return CANNOT_TELL, "No pair of compared models has one that clearly overfits more than the other.", []
-    said = (
-        f"Of {_count(len(values), 'compared pair')} of which one model clearly overfits more, that one tests clearly "
-        f"better in {len(better)} and clearly worse in {len(worse)} (Holm's p below 0.05). {'; '.join(better or worse)}"
-    )
-    verdict = FOR if better else AGAINST if len(worse) == len(values) else CANNOT_TELL
-    return verdict, said.strip().rstrip(".") + ".", values
-
-
-def _schedules(evidence: Evidence) -> Weighed:
-    names = [name for name, entry in evidence.experiments.items() if entry["schedule"] == "one_cycle"]
-    if not names:
-        return _missing("experiments with schedule: one_cycle")
-    found = [_out_of_fold(evidence, name) for name in names]
-    spread = f"The {_count(len(names), 'one-cycle setting')} reach {100 * min(found):.1f} to {100 * max(found):.1f} % "
-    spread += "(balanced accuracy out of fold)."
-    for a in names:
-        for b, entry in evidence.experiments.items():
-            if set(differing(evidence.experiments[a], entry, evidence.splits)) == {"schedule"}:
-                apart = evidence.gap_difference(a, b)
-                said = f"On the same photos {a} overfits by {points(apart)} more than {b}, over folds. {spread}"
-                return _verdict(apart), said, [_value(f"gap of {a} minus {b}", apart)]
-    said = f"{spread} No experiment differs from one of them in the schedule alone: it needs one with schedule: "
-    return CANNOT_TELL, said + "constant and as many photos.", []
-
-
-def _out_of_fold(evidence: Evidence, name: str) -> float:
-    return float(evidence.scores[name, "validation"]["metrics"]["balanced_accuracy"]["value"])
-
-
 def _majority(evidence: Evidence) -> Weighed:
     if paper.IMBALANCED not in evidence.experiments:
-        return _missing(f"a network trained on photos as found ({paper.IMBALANCED})")
+        return missing(f"a network trained on photos as found ({paper.IMBALANCED})")
     record = evidence.scores[paper.IMBALANCED, "test"]
     # The majority of what it was trained on: under `published` the pool has been capped, and says another.
-    trained = [entry["n"] for entry in evidence.scores[paper.IMBALANCED, "train"]["per_class"]]
-    majority = trained.index(max(trained))
+    on = [entry["n"] for entry in evidence.scores[paper.IMBALANCED, "train"]["per_class"]]
+    majority = on.index(max(on))
     n, has = record["n"], sum(record["confusion"][majority]) / record["n"]
 
-    def answered(name: str) -> Estimate:
-        confusion = evidence.scores[name, "test"]["confusion"]
-        return share(sum(row[majority] for row in confusion) / n, n)
+    def answered(name: str, scored: Settings | None = None) -> Estimate:
+        entry = (scored or evidence.scores[name, "test"])["per_class"][majority]
+        return Estimate(entry["answered"], entry["answered_low"], entry["answered_high"])
 
     own, label = answered(paper.IMBALANCED), record["per_class"][majority]["label"]
     apart = difference(own, Estimate(has, has, has))
-    said = f"{paper.IMBALANCED} answers the majority, class {label}, on {_percent(own)} of the {n:,} test photos, "
-    said += f"where {100 * has:.1f} % are of it; it is right on {_percent(Estimate(**record['metrics']['accuracy']))}."
-    values = [_value(f"share of the majority among the answers of {paper.IMBALANCED}", own)]
+    said = f"{paper.IMBALANCED}, trained on photos as found, answers class {label}, the commonest of its training "
+    said += f"photos, on {percent(own)} of the {n:,} test photos, where {100 * has:.1f} % are of it. It is right on "
+    said += f"{percent(Estimate(**record['metrics']['accuracy']))} of them."
+    values = [value(f"share of class {label} among the answers of {paper.IMBALANCED}", own)]
+    after = answered(paper.IMBALANCED, record["answers"]["corrected"])
+    values.append(value(f"share of class {label} among the corrected answers of {paper.IMBALANCED}", after))
+    said += f" Corrected for the class shares of its training photos, it answers class {label} on {percent(after)}."
     if paper.BALANCED in evidence.experiments and evidence.scores[paper.BALANCED, "test"]["n"] == n:
         other = answered(paper.BALANCED)
-        values.append(_value(f"share of the majority among the answers of {paper.BALANCED}", other))
-        said += f" {paper.BALANCED} answers it on {_percent(other)}."
-    return _verdict(apart), said, values
+        values.append(value(f"share of class {label} among the answers of {paper.BALANCED}", other))
+        said += f" {paper.BALANCED}, trained on equally many photos of each class, answers it on {percent(other)}."
+    return verdict_of(apart), f"{said} {overfitting.TRAINED}", values
 
 
 def _new_class(evidence: Evidence) -> Weighed:
     if paper.NEW_CLASS not in evidence.experiments:
-        return _missing(f"a network trained with a new class ({paper.NEW_CLASS})")
+        return missing(f"a network trained with a new class ({paper.NEW_CLASS})")
     record = evidence.scores[paper.NEW_CLASS, "test"]
     if not record["n"] or not record["new_class"]["n"] or not record["old_classes"]["n"]:
-        return _missing("test photos of the new class and of the old ones")
-    new = share(record["new_class"]["recall"], record["new_class"]["n"])
-    old = Estimate(**record["old_classes"]["accuracy"])
+        return missing("test photos of the new class and of the old ones")
+    of_new, precision = record["new_class"], record["new_class"]["precision"]
+    new, old = Estimate(of_new["recall"], of_new["low"], of_new["high"]), Estimate(**record["old_classes"]["accuracy"])
     apart = difference(new, old)
-    said = f"Of {record['new_class']['n']} photos of the new class {_percent(new)} are recognised, of the old classes "
-    said += f"{_percent(old)} are right: {points(apart)} more."
-    values = [_value("recall of the new class minus accuracy on the old ones", apart)]
+    said = (
+        f"{paper.NEW_CLASS} recognises {percent(new)} of the {count(of_new['n'], 'test photo')} of the new class and "
+    )
+    said += f"is right on {percent(old)} of those of the old classes: a difference of {points(apart)}."
+    values = [value("recall of the new class minus accuracy on the old ones", apart)]
     # A model that answers the new class whatever it sees recognises all of it, and nothing has survived.
-    verdict, precision = _verdict(apart), record["new_class"]["precision"]
+    verdict = verdict_of(apart)
     if verdict == FOR and precision <= 0.5:
-        return CANNOT_TELL, f"{said} But of its answers “new class” only {100 * precision:.1f} % are right.", values
-    return verdict, said, values
+        verdict = CANNOT_TELL
+        said += f" But of the photos that it takes for the new class only {100 * precision:.1f} % are of it."
+    return verdict, f"{said} {overfitting.TRAINED}", values
 
 
 def _ensembles(evidence: Evidence) -> Weighed:
     found = evidence.paired[evidence.paired["what"] == "ensemble"]
     if found.empty:
-        return _missing("networks of several folds")
+        return missing("networks of several folds")
     gains = {row.model: Estimate(row.value, row.low, row.high) for row in found.itertuples()}
-    verdicts = [_verdict(gain) for gain in gains.values()]
+    verdicts = [verdict_of(gain) for gain in gains.values()]
     over, below = verdicts.count(FOR), verdicts.count(AGAINST)
-    average = mean([gain.value for gain in gains.values()]) if len(gains) > 1 else next(iter(gains.values()))
+    each = [gain.value for gain in gains.values()]
+    # Networks are tested on the same photos: an interval that takes them as independent would mean nothing.
+    average = points(Estimate(sum(each) / len(each)) if len(each) > 1 else next(iter(gains.values())))
     said = (
-        f"Of {_count(len(gains), 'network')} the ensemble tests clearly better than the mean of its folds in {over} "
-        f"and clearly worse in {below}; on average {points(average)}. It costs one fit a fold."
+        "An ensemble averages the probabilities of a network's fold models. "
+        f"Of {count(len(gains), 'network')} its test accuracy is clearly better than the mean of the fold models' own "
+        f"in {over} and clearly worse in {below}; "
+        f"{'on average it gains' if len(each) > 1 else 'it gains'} {average}. It costs as many trainings as folds. "
+        f"{overfitting.TRAINED}"
     )
     verdict = FOR if over > len(gains) / 2 else AGAINST if below > len(gains) / 2 else CANNOT_TELL
-    return (
-        verdict,
-        said,
-        [_value(f"{name}: ensemble minus the mean of its folds", gain) for name, gain in gains.items()],
-    )
+    values = [value(f"{name}: ensemble minus the mean of its folds", gain) for name, gain in gains.items()]
+    return verdict, said, values
 
 
 def _pixels(evidence: Evidence) -> Weighed:
     found: dict[str, Estimate] = {}
+    seeds: list[int] = []
     for row in evidence.test_pairs().itertuples():
         before, after = _sizes(evidence, row.model, row.based_on)
         if before != after:
             test = Estimate(row.difference, row.low, row.high)
             more, fewer = (row.model, row.based_on) if after > before else (row.based_on, row.model)
-            found[f"{more} against {fewer}"] = test if after > before else test.turned()
+            seeds.append(row.seeds)
+            pixels = f"{more} ({max(before, after)} px) against {fewer} ({min(before, after)} px)"
+            found[pixels] = test if after > before else test.turned()
     if not found:
-        return _missing(f"models that differ in size alone ({paper.BALANCED_448PX}, {paper.booster(9)})")
+        return missing(f"models that differ in size alone ({paper.BALANCED_448PX}, {paper.booster(9)})")
     said = "; ".join(f"{names}: {points(test)}" for names, test in found.items())
-    values = [_value(f"test accuracy, {names}", test) for names, test in found.items()]
-    return _together([_verdict(test) for test in found.values()]), f"Paired on the test, {said}.", values
+    said = f"Difference of accuracy on the same test photos, {trained(seeds)}: {said}."
+    values = [value(f"test accuracy, {names}", test) for names, test in found.items()]
+    return together([verdict_of(test) for test in found.values()]), said, values
 
 
 def _sizes(evidence: Evidence, name: str, based_on: str) -> tuple[int, int]:
     """The pixels that tell a model from the one it is based on, (based on's, its): the same where more differs."""
-    if set(_changed(evidence, name)) == {"size"}:
-        before, after = _changed(evidence, name)["size"]
+    changed = evidence.changed(name)
+    if set(changed) == {"size"}:
+        before, after = changed["size"]
         return before, after
-    backbones = [evidence.backbones.get(evidence.models[model]["backbone"] or "", {}) for model in (based_on, name)]
-    return backbones[0].get("size", 0), backbones[1].get("size", 0)
+    models = [evidence.models[model] for model in (based_on, name)]
+    kinds = {model["kind"] for model in models}
+    if kinds not in ({"head"}, {"boosting"}):
+        return 0, 0
+    before, after = (evidence.backbones[model["backbone"]] for model in models)
+    fits = [before["head"], after["head"]]
+    if kinds == {"boosting"}:  # a refit has no entry of its own
+        fits = [evidence.boosting.get(model["name"].removesuffix("_refit"), {}) for model in models]
+    alike = all(before[key] == after[key] for key in SEEN) and all(
+        fits[0].get(key) == fits[1].get(key) for key in FITTED
+    )
+    return (before["size"], after["size"]) if alike else (0, 0)

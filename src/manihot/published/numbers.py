@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from manihot.core import files
 from manihot.published import paper
+from manihot.scores.resampled import corrected_mean
 
 COLUMNS = [
     "table", "row", "quantity", "published", "measured", "low", "high",
@@ -72,26 +74,29 @@ class Measured:
         return Estimate(*(end + shift for end in whole))
 
     def last_epoch(self, model: str, column: str) -> Estimate:
-        """The mean over folds of the last epoch, with its t interval."""
+        """The mean over folds of the last epoch, with the interval of `mean`."""
         folds = [h[column].iloc[-1] for (name, _), h in self.histories.items() if name == model]
         return mean(folds)
 
 
 def mean(values: Sequence[float]) -> Estimate:
-    """A mean with its 95 % t interval over `values`, which has no ends for one of them."""
-    if not len(values):
-        return ABSENT
-    column = pd.Series(values, dtype=float)
-    half = stats.t.ppf(0.975, len(column) - 1) * column.sem() if len(column) > 1 else math.nan
-    return Estimate(column.mean(), column.mean() - half, column.mean() + half)
+    """The mean over the folds of a k-fold with its 95 % interval (`corrected_mean`), without ends for one fold."""
+    column = np.asarray(values, dtype=np.float64)
+    return Estimate(*corrected_mean(column, 1 / (len(column) - 1) if len(column) > 1 else math.inf)[:3])
 
 
 def share(value: float, n: int) -> Estimate:
-    """A published share of `n` photos with its Wilson interval; it is taken as printed."""
+    """A published share of `n` photos with its Wilson interval (1927); it is taken as printed.
+
+    The paper says of no photo which others it belongs to: they count one by one.
+    """
     if math.isnan(value):
         return ABSENT
-    interval = stats.binomtest(round(value * n), n).proportion_ci(method="wilson")
-    return Estimate(value, min(value, interval.low), max(value, interval.high))
+    square = float(special.ndtri(0.975)) ** 2 / n
+    right = round(value * n) / n
+    centre = (right + square / 2) / (1 + square)
+    half = math.sqrt(square * right * (1 - right) + square**2 / 4) / (1 + square)
+    return Estimate(value, min(value, centre - half), max(value, centre + half))
 
 
 def difference(a: Estimate, b: Estimate) -> Estimate:
@@ -106,8 +111,8 @@ def compare(folder: Path, measured: Measured) -> pd.DataFrame:
 
     Rows match by name: experiments have their published names; backbone `b` is the model `b_head`, or the
     experiment `b`; XGBoost's attempt n is `xgboost_n`. Published accuracies have a Wilson interval over
-    their photos, means over folds a t interval; a published loss is taken to be as uncertain as the measured
-    one on as many photos. `differs` is empty where settings are not the paper's, or an error is not known.
+    their photos, means over folds that of `corrected_mean`; a published loss is taken to be as uncertain as the
+    measured one on as many photos. `differs` is empty where settings are not the paper's, or an error is not known.
     """
     experiments = pd.read_csv(folder / paper.EXPERIMENTS).set_index("experiment")
     boosters = pd.read_csv(folder / paper.XGBOOST)

@@ -73,7 +73,13 @@ def weighed_pairs(models: Iterable[Model]) -> list[dict[str, Any]]:
     if balanced and as_found and balanced.split == as_found.split:
         sides = {"models": _repeats(BALANCED, known), "based_on_models": _repeats(IMBALANCED, known)}
         place = {"what": "balancing", "split": balanced.split}
-        pairs += [{**place, "part": part, **sides} for part in ("test", "test_as_found")]
+        # Beside their own answers those corrected for the class shares that each was fitted on: what is left then is
+        # what balanced photos teach.
+        pairs += [
+            {**place, "part": part, **{side: [f"{name}{kind}" for name in names] for side, names in sides.items()}}
+            for kind in ("", "/corrected")
+            for part in ("test", "test_as_found")
+        ]
     return pairs
 
 

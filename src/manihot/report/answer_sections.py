@@ -8,7 +8,7 @@ from manihot.figures import plots
 from manihot.report.results import Results, chart
 from manihot.report.tables import Column, Table, interval, metric, number, signed
 
-KINDS = {"raw": "its own", "corrected": "corrected", "calibrated": "corrected and calibrated"}
+KINDS = {"raw": "its own", "corrected": "corrected", "calibrated": "calibrated"}
 HINTS = {
     "as found": "the accuracy that the recalls of these photos would give where classes have the shares of all photos",
     "error": "expected calibration error; beside it what a perfectly calibrated model would have on these photos",
@@ -32,7 +32,7 @@ def answers(results: Results, model: str, split: str) -> dict[str, Any] | None:
     ]
     for part in PARTS[1:]:
         score = results.score(model, part)
-        for kind, found in (score["answers"] if score else {}).items():
+        for kind, found in ((kind, score["answers"][kind]) for kind in KINDS if score):
             error, right = found["calibration"], found["metrics"]["accuracy"]["value"]
             shown.add(
                 PART_TITLES[part].capitalize(),
@@ -61,15 +61,15 @@ def _said(results: Results, model: str, split: str) -> str:
     said = (
         "“Corrected” answers allow for the class shares that the model was fitted on: they are for "
         f"{balanced}, and for the shares of all photos ({share:.0f}\u00a0% {class_title(most['label'], most['name'])}) "
-        "elsewhere. Models are chosen by them, so that balanced training and training as found compete alike. "
+        "elsewhere. "
     )
     temperature = whole["calibration"]["temperature"]
     if temperature is None:
         return f"{said}No photo was held out to fit a temperature on: “calibrated” is the same here."
     side, wrong = ("above", "sure") if temperature > 1 else ("below", "unsure")
     return (
-        f"{said}“Calibrated” ones are divided by a temperature too, {temperature:.2f}, fitted out of fold: "
-        f"{side} 1, the fold models were too {wrong}. "
-        "Out of fold they are for the shares of all photos. A mean of several fold models is softer than one of them: "
-        "what that leaves is in the last column."
+        f"{said}In “calibrated” ones a temperature, {temperature:.2f}, fitted out of fold, comes first: "
+        f"{side} 1, the fold models were too {wrong}. Models are chosen by them, so that balanced training and "
+        "training as found compete alike. "
+        "A mean of several fold models is softer than one of them: what that leaves is in the last column."
     )

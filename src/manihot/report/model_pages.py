@@ -6,16 +6,17 @@ from typing import Any
 from manihot.core.classes import class_title, full_title
 from manihot.core.names import PART_TITLES, PARTS
 from manihot.figures import plots
+from manihot.figures.answering import risk_coverage
 from manihot.report.answer_sections import answers
 from manihot.report.model_sections import KINDS, Model, Scores, matrix
 from manihot.report.results import Results, chart
-from manihot.report.tables import Cell, Table, columns, count, interval, metric, number
+from manihot.report.tables import ABSENT, Cell, Table, columns, count, interval, metric, number
 from manihot.report.thumbnails import Photos, ranked
 
 PHOTOS_SHOWN = 6
 
 
-def page(results: Results, photos: Photos, scores: Scores, model: Model, chosen: Mapping[str, str]) -> dict[str, Any]:
+def page(results: Results, photos: Photos, scores: Scores, model: Model, badges: Mapping[str, str]) -> dict[str, Any]:
     """Scores, curves, confusion, classes and telling photos of a model; what is missing is named."""
     name, record = model["name"], results.split_record(model["split"])
     curves = results.curves(model)
@@ -25,11 +26,11 @@ def page(results: Results, photos: Photos, scores: Scores, model: Model, chosen:
     missing += ["its learning curves"] if curves is None and model["kind"] != "tta" else []
     return {
         "name": name,
-        "chosen": name in chosen.values(),
+        "badge": badges.get(name),
         "kind": KINDS[model["kind"]],
         "model": model,
         "scores": _parts(results, scores, name),
-        "figures": [entry for entry in (curves, confusion, _calibration(results, name)) if entry],
+        "figures": [entry for entry in (curves, confusion, *_sureness(results, name)) if entry],
         "classes": _classes(results, record, name),
         "answers": answers(results, name, model["split"]),
         "sites": _sites(results, name),
@@ -62,11 +63,48 @@ def _parts(results: Results, scores: Scores, name: str) -> Table:
     return shown
 
 
-def _calibration(results: Results, name: str) -> dict[str, Any] | None:
+def _sureness(results: Results, name: str) -> list[dict[str, Any]]:
+    """Whether the model is right as often as it says, and how right it is where it is surest, on the test."""
     score = results.score(name, "test")
     if score is None:
+        return []
+    return [chart(plots.calibration(score["calibration"], name)), chart(risk_coverage(score["answering"], name))]
+
+
+def mistakes(
+    results: Results, models: Iterable[Model], costs: Mapping[str, Mapping[str, float]]
+) -> dict[str, Any] | None:
+    """What each model's answers cost on the tests, by both ways of answering; None where the study names no costs."""
+    if not costs:
         return None
-    return chart(plots.calibration(score["calibration"], name))
+    ways = ("most probable [95\u00a0%]", "least cost [95\u00a0%]", "answered otherwise", "majority class")
+    parts = {"test": "Test", "test_as_found": "As found"}
+    titles = [f"{title}: {way}" for title in parts.values() for way in ways]
+    shown = Table("mistakes", "Mean cost of a photo", columns("Model", *titles, text=("Model",)))
+    names: dict[str, str] = {}
+    for model in models:
+        scores = {part: results.score(model["name"], part) for part in parts}
+        if any(scores.values()):
+            cells = [cell for score in scores.values() for cell in _paid(score)]
+            shown.add(Cell(model["name"], link=f"model-{model['name']}"), *cells)
+        record = results.split_record(model["split"])
+        for entry in record["classes"] if record else ():
+            names[entry["label"]] = class_title(entry["label"], entry["name"])
+    said = [
+        f"{names.get(true, true)} answered as {names.get(answer, answer)} costs {cost:g}"
+        for true, answers in costs.items()
+        for answer, cost in answers.items()
+    ]
+    return {"table": shown, "said": said} if shown.rows else None
+
+
+def _paid(score: Mapping[str, Any] | None) -> list[Cell]:
+    if score is None:
+        return [Cell(ABSENT)] * 4
+    paid, baseline = score["cost"], score["baseline"]
+    changed = Cell(f"{100 * paid['least']['changed']:.0f}\u00a0%", paid["least"]["changed"])
+    always = number(None if baseline is None else baseline["cost"])
+    return [metric(paid, "answer"), metric(paid, "least"), changed, always]
 
 
 def _classes(results: Results, record: Mapping[str, Any] | None, name: str) -> Table | None:

@@ -63,8 +63,8 @@ class Scores:
         return any(name == model for name, _ in self._rows)
 
 
-def all_models(scores: Scores, models: Iterable[Model], chosen: Mapping[str, str]) -> Table:
-    """One row a model (folds and baselines too): out of fold, both tests, overfit, parameters."""
+def all_models(scores: Scores, models: Iterable[Model], badges: Mapping[str, str]) -> Table:
+    """One row a model (folds and baselines too): out of fold, both tests, overfit, parameters; `badges` by model."""
     known = {model["name"]: model for model in models}
     shown = Table("models", "All models")
     shown.columns = [
@@ -86,9 +86,9 @@ def all_models(scores: Scores, models: Iterable[Model], chosen: Mapping[str, str
         kind = rows["kind"].iloc[0]
         model = known.get(name) or known.get(name.split("/")[0], {})
         family = "" if kind == "baseline" else model.get("family", "")
-        star = name in chosen.values()
+        badge = badges.get(name)
         shown.add(
-            Cell(name, link=f"model-{name}" if name in known else None, badge="chosen" if star else None),
+            Cell(name, link=f"model-{name}" if name in known else None, badge=badge),
             KINDS.get(kind, kind),
             family,
             number(scores.value(name, "validation", "balanced_accuracy")),
@@ -99,7 +99,7 @@ def all_models(scores: Scores, models: Iterable[Model], chosen: Mapping[str, str
             number(scores.value(name, "test_as_found", "balanced_accuracy")),
             signed(_overfit(scores, name, model.get("folds", ()))),
             count(scores.value(name, "test", "parameters")),
-            tags=" ".join([*(["chosen"] if star else []), kind]),
+            tags=f"chosen {kind}" if badge == "chosen" else kind,
         )
     return shown
 
@@ -116,12 +116,6 @@ def _overfit(scores: Scores, name: str, folds: Sequence[int]) -> float | None:
     return sum(gaps) / len(gaps)
 
 
-def chosen(results: Results) -> dict[str, str]:
-    """The chosen model of each family."""
-    selection = results.json("scores/selection.json") or {}
-    return {family: entry["chosen"] for family, entry in selection.items()}
-
-
 def models_chart(results: Results) -> dict[str, Any] | None:
     """The tests of every model as a chart."""
     summary = results.table("summary.csv")
@@ -134,8 +128,11 @@ def comparisons_chart(results: Results) -> dict[str, Any] | None:
     return None if table is None else results.figure("summary/comparisons.svg", plots.comparisons(table))
 
 
-def compared(table: pd.DataFrame | None) -> list[Table]:
-    """The paired comparisons, a table a part and a row a pair, each with its meaning in words."""
+def compared(table: pd.DataFrame | None, margin: float) -> list[Table]:
+    """The paired comparisons, a table a part and a row a pair, each with its meaning in words.
+
+    `margin` is the study's, in points of accuracy.
+    """
     tables = []
     for part in SHOWN:
         rows = None if table is None else table[table["part"] == part]
@@ -146,7 +143,7 @@ def compared(table: pd.DataFrame | None) -> list[Table]:
             "Model", "Based on", "Family", "Accuracy: difference [95\u00a0%]", "Accuracy: p",
             "Accuracy: Holm p", "Accuracy: in words", "Right alone: model", "Right alone: based on",
             "Other differences: balanced accuracy [95\u00a0%]", "Other differences: log loss [95\u00a0%]",
-            "Photos", "Seeds", text=("Model", "Based on", "Family", "Accuracy: in words"),
+            "Photos", "Seeds", "Folds", text=("Model", "Based on", "Family", "Accuracy: in words"),
         )  # fmt: skip
         for (name, based_on), pair in rows.groupby(["model", "based_on"], sort=False):
             by_metric = pair.set_index("metric").to_dict("index")
@@ -158,12 +155,13 @@ def compared(table: pd.DataFrame | None) -> list[Table]:
                 _change(row),
                 p_value(row["p"]),
                 p_value(row["p_holm"]),
-                Cell(in_words(row), prose=True),
+                Cell(in_words(row, margin), prose=True),
                 number(row["only_model_right"], 0),
                 number(row["only_based_on_right"], 0),
                 *(_change(by_metric[metric]) for metric in ("balanced_accuracy", "log_loss")),
                 count(row["n"]),
                 count(row["seeds"]),
+                count(row["folds"] or None),
             )
         tables.append(shown)
     return tables
@@ -174,17 +172,27 @@ def _change(row: Mapping[str, Any]) -> Cell:
     return Cell(signed(row["difference"]).text, row["difference"], note=ends)
 
 
-def in_words(row: Mapping[str, Any]) -> str:
-    """What a comparison of accuracies shows, and what it does not."""
+def in_words(row: Mapping[str, Any], margin: float) -> str:
+    """What a comparison of accuracies shows, and what it does not; `margin` is in points.
+
+    Of what it speaks: with folds of the settings at this number of training photos, with several seeds of the
+    settings, else of the trained models at hand.
+    """
+    if row["equivalent"] == 1:
+        return f"no difference that matters: inside ±{margin:g} points"
     points = f"{abs(100 * row['difference']):.1f} points {'better' if row['difference'] > 0 else 'worse'}"
+    if row["low"] == row["high"] == 0:
+        return f"cannot tell: right on the same photos, but {row['n']:,.0f} are too few to say more"
     if row["low"] <= 0 <= row["high"]:
         worst, best = abs(100 * row["low"]), 100 * row["high"]
         return f"cannot tell: from {worst:.1f} points worse to {best:.1f} better"
     if row["p_holm"] < 0.05:
+        if row["folds"] > 0:
+            return f"{points}: these settings, at this number of training photos"
         # One seed a side: other models of the same settings were not seen.
         return f"{points}; chance would rarely do that" if row["seeds"] > 1 else f"{points}: these two trained models"
     if row["p"] < 0.05:
-        return f"{points}, but among so many comparisons of the family chance may do that"
+        return f"{points}, but chance may, among all of the family's comparisons"
     return f"{points}, but chance may do that (p = {row['p']:.2f})"
 
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from manihot.core import files
 from manihot.report import (
+    choice_sections,
     data_sections,
     model_pages,
     model_sections,
@@ -64,11 +65,13 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
     roots = {name: entry["root"] for name, entry in settings["datasets"].items()}
     photos = Photos(roots, study["photos"]["max_pixels"])
     scores = model_sections.Scores(results.table("summary.csv"))
-    chosen = model_sections.chosen(results)
-    said = run_sections.headlines(results, models)
+    choices = choice_sections.choices(results, models)
+    badges = choice_sections.badges(choices)
+    said = choice_sections.headlines(results, models, choices)
     return {
         "settings": settings,
         "headlines": said,
+        "choices": choice_sections.tables(choices, scores),
         "overview": run_sections.overview(results, settings),
         "limits": run_sections.limits(settings, said),
         "datasets": [
@@ -81,11 +84,12 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "probes": probe_sections.probes(results, models, study),
         "models_figure": model_sections.models_chart(results),
-        "models_table": model_sections.all_models(scores, models, chosen),
+        "models_table": model_sections.all_models(scores, models, badges),
+        "mistakes": model_pages.mistakes(results, models, study["costs"]),
         "comparisons_figure": model_sections.comparisons_chart(results),
-        "comparisons": model_sections.compared(results.table("scores/comparisons.csv")),
+        "comparisons": model_sections.compared(results.table("scores/comparisons.csv"), study["equivalence_margin"]),
         "augmented": model_sections.augmented(results, scores, models),
-        "pages": [model_pages.page(results, photos, scores, model, chosen) for model in models],
+        "pages": [model_pages.page(results, photos, scores, model, badges) for model in models],
         "overfit": model_pages.overfit(results, study.get("overfit", {})),
         "backbones": model_sections.backbones(results, scores, models, study),
         "boosters": model_sections.boosters(results, scores, models, study),

@@ -131,13 +131,22 @@ def conclusions(results: Results, study: Mapping[str, Any]) -> dict[str, Any] | 
 
 
 def _balancing(rows: Sequence[Mapping[str, Any]]) -> Table | None:
-    titles = ("Balanced", "As found", "On", "Accuracy: difference [95\u00a0%]", "Photos", "They also differ in")
-    text = ("Balanced", "As found", "On", "They also differ in")
+    titles = (
+        "Balanced",
+        "As found",
+        "Answers",
+        "On",
+        "Accuracy: difference [95\u00a0%]",
+        "Photos",
+        "They also differ in",
+    )
+    text = ("Balanced", "As found", "Answers", "On", "They also differ in")
     shown = Table("balancing", "Training photos balanced against as found, paired", columns(*titles, text=text))
     for row in rows:
         shown.add(
             Cell(row["model"], link=f"model-{row['model']}"),
             Cell(row["based_on"], link=f"model-{row['based_on']}"),
+            {"own": "their own", "corrected": "corrected for the class shares of training"}[row["answers"]],
             PART_TITLES[row["part"]],
             _difference(row["value"], row["low"], row["high"]),
             count(row["n"]),

@@ -1,13 +1,12 @@
 """The sections about the run: what was asked and found, what that does not show, what it cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from manihot.core.text import duration
 from manihot.figures import plots
-from manihot.report.model_sections import Model
 from manihot.report.results import Results, chart
 from manihot.report.tables import Table, absent, columns, count, number, seconds
 
@@ -15,8 +14,8 @@ STAGES = (
     "list_photos", "catalog_shard", "build_catalog", "find_copies", "cache_pixels", "split_photos", "sample_photos",
     "check_overfit", "fetch_weights", "train_fold", "predict_fold", "extract_features",
     "fit_head", "predict_head", "fit_booster", "predict_booster", "ensemble_folds",
-    "score_model", "summarise_scores", "compare_models", "compare_published", "weigh_conclusions", "weigh_switches",
-    "probe_facts", "probe_masked", "weigh_masked",
+    "score_model", "summarise_scores", "choose_model", "compare_models", "compare_published", "weigh_conclusions",
+    "weigh_switches", "probe_facts", "probe_masked", "weigh_masked",
 )  # fmt: skip
 # Groups in a test below which the percentile intervals of a bootstrap are plainly too narrow (docs/statistics.md).
 FEW_GROUPS = 20
@@ -26,39 +25,6 @@ COUNTED = {
     "head": "on a frozen backbone",
     "boosting": "of XGBoost",
 }
-
-
-def headlines(results: Results, models: Sequence[Model]) -> list[dict[str, Any]]:
-    """For each family, its chosen model's test accuracy beside the majority class, for one sentence."""
-    selection = results.json("scores/selection.json") or {}
-    said: list[dict[str, Any]] = []
-    for family in dict.fromkeys(model["family"] for model in models):
-        entry = selection.get(family)
-        split = next(m["split"] for m in models if entry and m["name"] == entry["chosen"]) if entry else ""
-        score = results.score(entry["chosen"], "test") if entry else None
-        if entry is None or score is None:
-            leaks = all(model["leak"] for model in models if model["family"] == family)
-            why = ": all of them were trained on tested photos (leak)" if leaks else ""
-            missing = f"no model of the family {family} has been chosen and tested{why}"
-            said.append({"family": family, "missing": missing})
-            continue
-        accuracy, baseline = score["metrics"]["accuracy"], score["baseline"]["accuracy"]["value"]
-        beside = "not clearly different from"
-        if accuracy["low"] > baseline or accuracy["high"] < baseline:
-            beside = "clearly above" if accuracy["low"] > baseline else "clearly below"
-        candidates = [candidate for candidate in entry["candidates"] if candidate["comparable"]]
-        own = next(candidate for candidate in candidates if candidate["model"] == entry["chosen"])
-        how = "the only candidate of its family"
-        if len(candidates) > 1:
-            over = f", mean of {own['seeds']} seeds" if own["seeds"] > 1 else ""
-            value = f"({own['mean_balanced_accuracy']:.3f}{over})"
-            how = f"the best of {len(candidates)} by balanced accuracy out of fold {value}"
-        said.append(
-            {"family": family, "model": entry["chosen"], "chosen_how": how, "photos": score["n"], **accuracy}
-            | {"baseline": baseline, "beside": beside, "groups": score["groups"], "sites": score["sites"]}
-            | {"given_groups": (results.split_record(split) or {}).get("given_groups", 0)}
-        )
-    return said
 
 
 def overview(results: Results, settings: Mapping[str, Any]) -> dict[str, str]:

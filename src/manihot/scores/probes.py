@@ -12,7 +12,7 @@ from manihot.core.classes import full_title
 from manihot.pixels.middle import area
 from manihot.scores import comparisons, fact_model, facts, information, intervals
 from manihot.scores.outcomes import Classes
-from manihot.scores.score import score
+from manihot.scores.score import Marked, score
 from manihot.splits.folds import targets
 
 # A fact whose p is above the first, or that tells less than the second of the label, has no sentence.
@@ -60,7 +60,7 @@ def probe_facts(
     predictions = fact_model.out_of_fold(table, labels, without, seed)
     scored = None
     if len(predictions):
-        scored = score(predictions, catalogs, classes, seed=seed, resamples=resamples, majority=majority)
+        scored = score(predictions, catalogs, classes, seed=seed, resamples=resamples, marked=Marked(majority=majority))
     record = {
         "photos": len(table),
         "groups": int(groups.max()) + 1,

@@ -1,6 +1,7 @@
 """How good a model's predictions are, with intervals: one table of predictions in, one JSON record out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,28 @@ from numpy.typing import NDArray
 
 from manihot.core import files
 from manihot.core.tables import locate, probabilities, probability_columns
+from manihot.scores.answering import answering
 from manihot.scores.calibration import calibration
+from manihot.scores.costs import Costs, cost_matrix, expected_costs, mean_cost
 from manihot.scores.outcomes import METRICS, Classes, Outcomes, measure, metrics, number, outcomes, share_intervals
 from manihot.scores.shares import shares
 
 # The share of the user's groups that must have one label each for groups to be taken for single things.
 SINGLE = 0.9
+# The share of all photos that are answered with a class, and its interval.
+ANSWERED = ("answered", "answered_low", "answered_high")
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What some labels are to a study: the new class, the one that the baseline always answers, what mistakes cost."""
+
+    new_class: str | None = None
+    majority: str | None = None
+    costs: Costs = field(default_factory=dict)
+
+
+UNMARKED = Marked()
 
 
 def score(
@@ -24,17 +41,17 @@ def score(
     *,
     seed: int,
     resamples: int = 2000,
-    new_class: str | None = None,
-    majority: str | None = None,
+    marked: Marked = UNMARKED,
     folds: Sequence[pd.DataFrame] = (),
 ) -> dict[str, Any]:
     """The scores of one part's predictions: plain content for JSON, `{"n": 0}` where the part has no photo.
 
     `table` has dataset, image_id, label and p0..pK in the order of `classes` (label, name); `catalogs` the
-    group of every photo. Intervals are 95 % ones over groups: see `outcomes.measure`. `majority` is the class that the
-    baseline always answers, `folds` the tables of the single fold models. `photos` identifies
+    group of every photo. Intervals are 95 % ones over groups: see `outcomes.measure`. `marked` says what some labels
+    are, `folds` has the tables of the single fold models. `photos` identifies
     the photos scored. `sites` has the scores of each site, and `one_answer` those of one answer a group that the
-    user gives, where groups are single things (see `_one_answer`).
+    user gives, where groups are single things (see `_one_answer`). `cost` is as in `expected_costs`, `answering` as in
+    `answering.answering`.
 
     Raises:
         StudyError: see `outcomes`.
@@ -42,6 +59,7 @@ def score(
     if table.empty:
         return {"n": 0}
     labels = [entry["label"] for entry in classes]
+    matrix = cost_matrix(marked.costs, classes)
     scored = outcomes(table, catalogs, classes)
     known = locate(table, catalogs, ["given_group", "site"])
     drawn: dict[str, Any] = {"seed": seed, "resamples": resamples}
@@ -55,18 +73,22 @@ def score(
         "per_class": per_class(scored, classes),
         "confusion": confusion(scored.true, scored.predicted, len(labels)),
         "calibration": calibration(scored.confidence, scored.right, seed=seed),
+        "answering": answering(scored.confidence, scored.right, scored.groups),
+        "cost": expected_costs(scored, probabilities(table, len(labels)), matrix, measured["accuracy"], **drawn),
         "sites": _by_site(scored, known["site"], **drawn),
         "one_answer": _one_answer(table, known["given_group"], catalogs, classes, **drawn),
         "old_classes": None,
         "new_class": None,
-        "folds": [_fold(fold, catalogs, classes) for fold in folds if not fold.empty],
+        "folds": [_fold(fold, catalogs, classes, matrix) for fold in folds if not fold.empty],
     }
-    if majority is not None:
-        (baseline,) = measure(scored.always(labels.index(majority)), **drawn)
+    if marked.majority is not None:
+        always = scored.always(labels.index(marked.majority))
+        (baseline,) = measure(always, **drawn)
         del baseline["log_loss"], baseline["brier"]
-        record["baseline"] = {"label": majority, **baseline}
-    if new_class is not None:
-        new = labels.index(new_class)
+        cost = mean_cost(always.true, always.predicted, matrix)
+        record["baseline"] = {"label": marked.majority, **baseline, "cost": cost}
+    if marked.new_class is not None:
+        new = labels.index(marked.new_class)
         of_new = record["per_class"][new]
         record["new_class"] = of_new | {"low": of_new["recall_low"], "high": of_new["recall_high"]}
         old = scored.only(scored.true != new)
@@ -139,6 +161,9 @@ def per_class(scored: Outcomes, classes: Classes) -> list[dict[str, Any]]:
         name: shares(right, scored.groups, strata, scored.classes)
         for name, strata in (("precision", scored.predicted), ("recall", scored.true))
     }
+    every = np.zeros_like(scored.true)  # one stratum: all photos, whatever their class
+    taken = [shares(scored.predicted == index, scored.groups, every, 1) for index in range(scored.classes)]
+    answered = [(share.value[0], *share.intervals()[:, 0]) for share in taken]
     ends = {name: share.intervals() for name, share in found.items()}
     return [
         {"label": entry["label"], "name": entry["name"], "n": int(found["recall"].photos[index])}
@@ -148,14 +173,16 @@ def per_class(scored: Outcomes, classes: Classes) -> list[dict[str, Any]]:
             for name in found
             for side, end in enumerate(("low", "high"))
         }
+        | {key: number(each) for key, each in zip(ANSWERED, answered[index], strict=True)}
         for index, entry in enumerate(classes)
     ]
 
 
-def _fold(table: pd.DataFrame, catalogs: pd.DataFrame, classes: Classes) -> dict[str, Any]:
+def _fold(table: pd.DataFrame, catalogs: pd.DataFrame, classes: Classes, matrix: NDArray[np.float64]) -> dict[str, Any]:
     scored = outcomes(table, catalogs, classes)
     found = metrics(scored.sums().sum(axis=0))
     values = {name: number(found[name]) for name in METRICS}
     low, high = share_intervals(scored)["accuracy"]
     interval = {"accuracy_low": number(low), "accuracy_high": number(high)}
-    return {"fold": int(table["fold"].iloc[0]), "n": len(table), **values, **interval}
+    cost = mean_cost(scored.true, scored.predicted, matrix)
+    return {"fold": int(table["fold"].iloc[0]), "n": len(table), **values, **interval, "cost": cost}

@@ -1,9 +1,6 @@
-"""All models side by side, and the choice among them."""
+"""All models side by side."""
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -13,7 +10,7 @@ from manihot.scores.outcomes import METRICS
 
 COLUMNS = [
     "model", "kind", "part", "n", "accuracy", "accuracy_low", "accuracy_high",
-    "balanced_accuracy", "macro_f1", "log_loss", "parameters",
+    "balanced_accuracy", "macro_f1", "log_loss", "cost", "parameters",
 ]  # fmt: skip
 Scores: TypeAlias = Mapping[tuple[str, str], Mapping[str, Any]]
 
@@ -41,6 +38,7 @@ def summarise(scores: Scores, models: Sequence[Mapping[str, Any]]) -> pd.DataFra
                     "n": record["n"],
                     **common,
                     **_flat(record["metrics"]),
+                    "cost": record["cost"]["answer"]["value"],
                 }
             )
             rows += [
@@ -63,58 +61,9 @@ def summarise(scores: Scores, models: Sequence[Mapping[str, Any]]) -> pd.DataFra
     return pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64", "parameters": "Int64"})
 
 
-def select(scores: Scores, models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """For each family its candidates, the chosen one and the chosen one's test scores, called the estimate.
-
-    Chosen is the best out-of-fold balanced accuracy, in the mean over the repeats with other seeds; a tie is broken by
-    the smaller log loss. Candidates are the family's models with out-of-fold predictions, but for repeats; comparable
-    are those that were validated on the same photos as most (models of a part of the folds were not) and that were
-    not trained on tested photos (`leak`): the estimate of such a model would be of nothing new. A family without
-    a comparable candidate has no choice.
-    """
-    families: dict[str, Any] = {}
-    for family in dict.fromkeys(model["family"] for model in models):
-        own = [m for m in models if m["family"] == family and scores[m["name"], "validation"]["n"]]
-        candidates = [_candidate(model, own, scores) for model in own if not model["repeat"]]
-        fair = [candidate for candidate in candidates if not candidate["leak"]]
-        usual = Counter((candidate["photos"], candidate["n"]) for candidate in fair)
-        if not usual:
-            continue
-        photos = max(usual, key=lambda key: (usual[key], key[1]))[0]
-        for candidate in candidates:
-            candidate["comparable"] = candidate.pop("photos") == photos and not candidate["leak"]
-        chosen = max(
-            (candidate for candidate in candidates if candidate["comparable"]),
-            key=lambda candidate: (candidate["mean_balanced_accuracy"], -candidate["mean_log_loss"]),
-        )["model"]
-        tests = {part: scores[chosen, part] for part in ("test", "test_as_found")}
-        estimate = {part: {"n": r["n"], **r["metrics"]} for part, r in tests.items() if r["n"]}
-        families[family] = {"candidates": candidates, "chosen": chosen, "estimate": estimate}
-    return families
-
-
-def _setting(model: Mapping[str, Any]) -> str:
-    """The first of the models that repeat one setting with other seeds, `balanced` of `balanced_seed2`."""
-    return re.sub(rf"_seed{model['repeat'] + 1}(?=_tta$|$)", "", model["name"]) if model["repeat"] else model["name"]
-
-
-def _candidate(model: Mapping[str, Any], family: Sequence[Mapping[str, Any]], scores: Scores) -> dict[str, Any]:
-    repeats = [other["name"] for other in family if _setting(other) == model["name"]]
-    record = scores[model["name"], "validation"]
-    metrics = ("balanced_accuracy", "log_loss")
-    means = {
-        f"mean_{metric}": fmean(scores[name, "validation"]["metrics"][metric]["value"] for name in repeats)
-        for metric in metrics
-    }
-    return {
-        "model": model["name"],
-        "n": record["n"],
-        "photos": record["photos"],
-        "leak": model["leak"],
-        "seeds": len(repeats),
-        **{metric: record["metrics"][metric] for metric in metrics},
-        **means,
-    }
+def labels(scores: Scores) -> set[str]:
+    """The labels of the classes of all scored models."""
+    return {entry["label"] for record in scores.values() if record["n"] for entry in record["per_class"]}
 
 
 def _flat(measured: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -131,7 +80,7 @@ def _baselines(scores: Scores, models: Sequence[Mapping[str, Any]]) -> list[dict
             # Any model of the split will do, but a model of some folds has not all of the validation.
             record = max((scores[m["name"], part] for m in models if m["split"] == split), key=lambda r: r["n"])
             if record["n"]:
-                measured = {key: value for key, value in record["baseline"].items() if key != "label"}
+                baseline = record["baseline"]
                 common = {"kind": "baseline", "part": part, "n": record["n"], "parameters": 0}
-                rows.append({"model": name, **common, **_flat(measured)})
+                rows.append({"model": name, **common, **_flat(baseline), "cost": baseline["cost"]})
     return rows

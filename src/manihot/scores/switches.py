@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from manihot.core.names import PARTS
+from manihot.scores.comparisons import compare
+from manihot.scores.outcomes import Classes
 
 # The keys that a protocol switches.
 KEYS = (
@@ -25,7 +27,9 @@ Settings: TypeAlias = Mapping[str, Any]
 def differing(a: Settings, b: Settings, splits: Mapping[str, Settings]) -> dict[str, tuple[Any, Any]]:
     """The settings in which experiment `a` is not as `b`, those of their splits among them: key -> (b's, a's)."""
     sides = [{**_split(splits[x["split"]]), **{k: v for k, v in x.items() if k not in BESIDES}} for x in (b, a)]
-    return {key: (sides[0].get(key), sides[1].get(key)) for key in sides[1] if sides[0].get(key) != sides[1].get(key)}
+    # A split without a new class lacks its keys: those of either side count.
+    keys = {**sides[1], **sides[0]}
+    return {key: (sides[0].get(key), sides[1].get(key)) for key in keys if sides[0].get(key) != sides[1].get(key)}
 
 
 def _split(split: Settings) -> dict[str, Any]:
@@ -41,14 +45,27 @@ def weigh(
     splits: Mapping[str, Settings],
     roles: Mapping[str, pd.DataFrame],
     samples: Mapping[str, pd.DataFrame],
+    refits: pd.DataFrame,
 ) -> pd.DataFrame:
     """A row (COLUMNS) a part of each pair of `comparisons` that differs in switches alone: accuracies.
 
-    `models` are the plan's descriptions, `roles` the table of each split, `samples` the photos each experiment is
-    fitted on. Difference is model - based_on, its interval over photos and seeds; `remark` says what it cannot show.
+    Args:
+        comparisons: comparisons.csv.
+        models: The plan's descriptions.
+        experiments: Their settings by name.
+        splits: Their settings by name.
+        roles: The table of each split.
+        samples: The photos that each experiment is fitted on.
+        refits: The rows of `beside_single_folds`, which stand for those that `comparisons` has of refits.
+
+    Returns:
+        Difference is model - based_on, its interval over photos and seeds; `remark` says what it cannot show.
     """
     known = {model["name"]: model for model in models}
-    accuracy = comparisons[comparisons["metric"] == "accuracy"].set_index(["model", "based_on", "part"])
+    place = ["model", "based_on", "part"]
+    of_refits = comparisons["model"].map(lambda name: _is_refit(known[name]))
+    of_settings = comparisons[(comparisons["metric"] == "accuracy") & ~of_refits.astype(bool)]
+    accuracy = pd.concat([table.set_index(place) for table in (of_settings, refits) if len(table)] or [of_settings])
     rows = []
     for name, changed in _pairs(known, experiments, splits):
         model = known[name]
@@ -67,10 +84,46 @@ def weigh(
                     "based_on": model["based_on"],
                     "part": part,
                     "photos": row["n"],
-                    "remark": "; ".join([*where, *_shown(row, model["folds"] == [0])]),
+                    "remark": "; ".join([*where, *_singles(model, known), *_shown(row, _is_refit(model))]),
                 }
             )
     return pd.DataFrame(rows, columns=COLUMNS).astype({"photos": int, "seeds": int})
+
+
+def beside_single_folds(
+    pairs: Sequence[Settings],
+    tables: Mapping[tuple[str, str], pd.DataFrame],
+    catalogs: pd.DataFrame,
+    classes: Mapping[str, Classes],
+    *,
+    seed: int,
+    resamples: int,
+) -> pd.DataFrame:
+    """Each refit on the whole pool beside the single models of its folds: a row a pair that has photos.
+
+    What the switch changes is how many photos one model is fitted on. The ensemble of the folds is another thing: to
+    average models helps by itself. The value of the folds' side is the mean of their accuracies on the same photos; the
+    models are the ones that there are, so photos alone are resampled.
+
+    A pair (see `Plan.refits`) has model, based_on, split, part, and names of predictions as models and
+    based_on_models; `tables` has these by (name, part). Columns: model, based_on, part, n, seeds, model_value,
+    based_on_value, difference, low, high.
+    """
+    rows = []
+    for pair in pairs:
+        a, b = ([tables[name, pair["part"]] for name in pair[key]] for key in ("models", "based_on_models"))
+        result = compare(a, b, catalogs, classes[pair["split"]], seed=seed, resamples=resamples, fixed=True)
+        if result["n"]:
+            place = {key: pair[key] for key in ("model", "based_on", "part")}
+            counts = {key: result[key] for key in ("n", "seeds")}
+            rows.append({**place, **counts, **result["metrics"]["accuracy"]})
+    columns = ["model", "based_on", "part", "n", "seeds", "model_value", "based_on_value", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _is_refit(model: Settings) -> bool:
+    """Whether a model is fitted on the whole pool."""
+    return list(model["folds"]) == [0]
 
 
 def _pairs(
@@ -81,7 +134,7 @@ def _pairs(
         based_on = model["based_on"]
         if based_on not in models:
             continue
-        if model["folds"] == [0]:
+        if _is_refit(model):
             yield name, {"refit": (False, True)}
         elif model["kind"] == "network" and based_on in experiments:
             changed = differing(experiments[name], experiments[based_on], splits)
@@ -105,6 +158,15 @@ def _limits(changed: Mapping[str, Any], roles: pd.DataFrame, sample: pd.DataFram
     return said
 
 
+def _singles(model: Settings, models: Mapping[str, Settings]) -> list[str]:
+    """What a refit is set beside."""
+    if not _is_refit(model):
+        return []
+    folds = len(models[model["based_on"]]["folds"])
+    beside = f"the mean of the {folds} models of single folds" if folds > 1 else "the model of one fold"
+    return [f"single models are compared: one fitted on the whole pool, and {beside}"]
+
+
 def _shown(row: Settings, refitted: bool) -> list[str]:
     """What the difference itself cannot show."""
     said = []
@@ -113,7 +175,8 @@ def _shown(row: Settings, refitted: bool) -> list[str]:
     elif row["low"] <= 0 <= row["high"]:
         worst, best = 100 * row["low"], 100 * row["high"]
         said.append(f"cannot tell: from {worst:+.1f} to {best:+.1f} points would fit".replace("-", "−"))
-    if row["seeds"] < ENOUGH_SEEDS and not refitted:
+    # Out of fold it is the settings that are compared, whatever the seeds.
+    if row["seeds"] < ENOUGH_SEEDS and not refitted and not row["folds"]:
         said.append(
             f"{row['seeds']} seed{'s' if row['seeds'] > 1 else ''}: of these trained models, not of the setting"
         )

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from manihot.core.classes import check_costs
 from manihot.core.errors import StudyError
 from manihot.core.text import did_you_mean
 from manihot.photos.facts import Label
@@ -170,6 +171,11 @@ def check_labels(study: Study, path: Path, labels: Mapping[str, Sequence[Label]]
             asked |= {fact: fact in gives for fact in ("given_role", "given_fold")}
             check_facts(known, asked, f"{path}: splits.{name}")
     check_counts(study, path, {name: Counter(label.label for label in known) for name, known in labels.items()})
+    datasets = {split.dataset or "" for split in study.splits.values()}
+    if datasets <= labels.keys():  # else the labels of some are known when they have been fetched: `summarise_scores`
+        own = {label.label for name in datasets for label in labels[name]}
+        new = {split.new_class.label for split in study.splits.values() if split.new_class}
+        check_costs(study.costs, own | new, f"{path}: ")
 
 
 def check_counts(study: Study, path: Path, counts: Mapping[str, Mapping[str, int]]) -> None:

@@ -225,20 +225,29 @@ def ensemble_folds(plan: Plan) -> Jobs:
 def score_model(plan: Plan) -> Jobs:
     """A model."""
     for name, model in plan.models.items():
-        yield name, {"kind": model.kind, "folds": list(model.folds), **_scoring(plan)}
+        yield name, {"kind": model.kind, "folds": list(model.folds), "costs": plan.study.costs, **_scoring(plan)}
 
 
 @rule
 def summarise_scores(plan: Plan) -> Jobs:
     """One job, of all models."""
-    yield "all", {"models": _described(plan)}
+    yield "all", {"models": _described(plan), "costs": plan.study.costs}
+
+
+@rule
+def choose_model(plan: Plan) -> Jobs:
+    """A split that models are fitted on."""
+    for split in plan.tried:
+        models = [plan.models[name] for name in plan.models_of(split)]
+        told = [{key: getattr(model, key) for key in ("name", "family", "repeat", "leak")} for model in models]
+        yield split, {"models": told, **_scoring(plan)}
 
 
 @rule
 def compare_models(plan: Plan) -> Jobs:
     """One job, of all pairs."""
     sides = {"pairs": plan.pairs(), "models": plan.compared, "splits": plan.splits}
-    yield "all", {**sides, **_scoring(plan)}
+    yield "all", {**sides, "equivalence_margin": plan.study.equivalence_margin, **_scoring(plan)}
 
 
 @rule
@@ -253,11 +262,10 @@ def compare_published(plan: Plan) -> Jobs:
 def weigh_conclusions(plan: Plan) -> Jobs:
     """One job, where the study names published tables."""
     if plan.study.published:
-        asked = _entries(plan, "experiments", "backbones", "splits")
+        asked = _entries(plan, "experiments", "backbones", "boosting", "splits")
         checks = _entries(plan, "overfit")["overfit"]
         pairs = paper.weighed_pairs(plan.models.values())
         names = {
-            "histories": plan.fitted("network", "head"),
             "overfit": list(plan.study.overfit),
             "predictions": paper.predictions_of(pairs),
             "records": plan.splits,
@@ -270,8 +278,13 @@ def weigh_conclusions(plan: Plan) -> Jobs:
 def weigh_switches(plan: Plan) -> Jobs:
     """One job, where models differ in a switch."""
     if plan.ablates:
-        names = {"roles": plan.splits, "samples": list(plan.study.experiments)}
-        yield "all", {"models": _described(plan), **_entries(plan, "experiments", "splits"), "names": names}
+        names = {
+            "splits": plan.splits,
+            "samples": list(plan.study.experiments),
+            "predictions": plan.refit_predictions,
+        }
+        asked = {"models": _described(plan), **_entries(plan, "experiments", "splits"), "refits": plan.refits}
+        yield "all", {**asked, "names": names, **_scoring(plan)}
 
 
 # Probes

@@ -154,6 +154,10 @@ class Paths:
         """The predictions of a part, one table a fold of the model."""
         return [f"results/predictions/{model}/fold{fold}/{part}.csv" for fold in self.plan.models[model].folds]
 
+    def out_of_fold(self, split: str) -> list[str]:
+        """The calibrated predictions out of fold of a split's models, by which one of them is chosen."""
+        return [f"results/predictions/{model}/calibrated/validation.csv" for model in self.plan.models_of(split)]
+
     def probes(self) -> list[str]:
         """What the probes of every split found."""
         return [f"results/scores/probes/{split}/facts.json" for split in self.plan.tried] + [
@@ -178,7 +182,7 @@ class Paths:
             "overfit": [f"results/training/overfit/{check}/result.json" for check in plan.study.overfit],
             "scores": [
                 "results/summary.csv",
-                "results/scores/selection.json",
+                *(f"results/scores/choice/{split}.json" for split in plan.tried),
                 "results/scores/comparisons.csv",
                 *self.probes(),
                 *published,

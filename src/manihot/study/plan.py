@@ -175,6 +175,25 @@ class Plan:
             if model.based_on in self.models and model.repeat == 0
         ]  # fmt: skip
 
+    @property
+    def refits(self) -> list[dict[str, Any]]:
+        """Each refit beside the single models of the folds that it is based on, on each test: a pair as in `pairs`,
+        with the part; the sides are names of predictions, such as `trees/fold1`."""
+        return [
+            {
+                "split": model.split, "model": model.name, "based_on": folds.name, "part": part,
+                "models": [model.name], "based_on_models": [f"{folds.name}/fold{fold}" for fold in folds.folds],
+            }
+            for model in self.models.values()
+            if model.folds == (0,) and (folds := self.models.get(model.based_on or ""))
+            for part in ("test", "test_as_found")
+        ]  # fmt: skip
+
+    @property
+    def refit_predictions(self) -> list[tuple[str, str]]:
+        """The (name, part) of every table of predictions that `refits` compares."""
+        return [(name, pair["part"]) for pair in self.refits for name in (*pair["models"], *pair["based_on_models"])]
+
     def _repeats(self, name: str) -> list[str]:
         return [other for other in self.models if re.sub(r"_seed\d+(?=_tta$|_refit$|$)", "", other) == name]
 
@@ -205,6 +224,10 @@ class Plan:
     def tried(self) -> list[str]:
         """The splits that models are fitted on: what facts that are no plant tell is asked of each."""
         return list(dict.fromkeys(model.split for model in self.models.values()))
+
+    def models_of(self, split: str) -> list[str]:
+        """The names of the models that are fitted on a split."""
+        return [name for name, model in self.models.items() if model.split == split]
 
     @property
     def masked(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ NUMBER = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 Real = Annotated[float, BeforeValidator(lambda v: float(v) if isinstance(v, str) and NUMBER.fullmatch(v) else v)]
 Share = Annotated[Real, Field(ge=0, le=1)]
 Positive = Annotated[Real, Field(gt=0)]
+Cost = Annotated[Real, Field(ge=0, allow_inf_nan=False)]
 View = Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270"]
 Normalisation = Literal["none", "standard", "weights"]
 FrozenMode = Literal["eval", "train"]
@@ -374,6 +375,8 @@ class Study(Section):
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     gpu_slots: Annotated[int, Field(ge=1, le=64)] = 1
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 2000
+    equivalence_margin: Annotated[Real, Field(gt=0, le=20)] = 2.0
+    costs: dict[Label, dict[Label, Cost]] = {}
     container: str | None = None
     published: str | None = None
     photos: Photos = Photos()

@@ -118,9 +118,21 @@ def test_each_fold_is_shifted_by_its_own_prior_before_the_average():
     assert answers["calibrated"]["validation"]["image_id"].to_list() == [f"{i}.jpg" for i in range(60)]
 
 
+def test_out_of_fold_a_temperature_is_that_of_the_other_folds():
+    prior = list(SHARES.values())
+    sure, unsure = drawn(400, 3, prior, prior, seed=1), drawn(400, 0.5, prior, prior, seed=2)
+    held_out = [sure, unsure.assign(fold=2, image_id=[f"x{i}.jpg" for i in range(400)])]
+    folds = {"validation": held_out, "test": [sure[:0]] * 2, "test_as_found": [sure[:0]] * 2}
+    answers, temperature = calibration.answer(folds, [prior, prior], RECORD)
+    alone = [calibration.fit_temperature([each], [prior], list("abc"), prior) for each in held_out]
+    assert alone[0] > 2 > 1 > alone[1] and alone[1] < temperature < alone[0]
+    columns = ["p0", "p1", "p2"]
+    expected = calibration.shift(sure[columns].to_numpy(), prior, [1 / 3] * 3, alone[1])
+    assert answers["calibrated"]["validation"][columns].to_numpy()[:400] == pytest.approx(expected)
+
+
 def test_a_test_that_the_user_gives_has_the_shares_of_all_photos():
     found = list(SHARES.values())
     drawn = calibration.targets(RECORD)
-    assert drawn["corrected"] == {"validation": [1 / 3] * 3, "test": [1 / 3] * 3, "test_as_found": found}
-    assert drawn["calibrated"] == {"validation": found, "test": [1 / 3] * 3, "test_as_found": found}
-    assert calibration.targets(RECORD | {"asked": {}})["corrected"]["test"] == found
+    assert drawn == {"validation": [1 / 3] * 3, "test": [1 / 3] * 3, "test_as_found": found}
+    assert calibration.targets(RECORD | {"asked": {}})["test"] == found

@@ -48,12 +48,14 @@ def test_ensembles_are_paired_with_their_folds_and_balanced_with_as_found() -> N
     ]  # fmt: skip
     pairs = paper.weighed_pairs(models)
     assert [(pair["what"], pair["part"]) for pair in pairs] == [
-        ("ensemble", "test"), ("ensemble", "test"), ("balancing", "test"), ("balancing", "test_as_found"),
+        ("ensemble", "test"), ("ensemble", "test"), *[("balancing", "test"), ("balancing", "test_as_found")] * 2,
     ]  # fmt: skip
     assert pairs[0]["based_on_models"] == ["imbalanced/fold1", "imbalanced/fold2"]
     assert pairs[2]["models"] == ["balanced"] and pairs[2]["based_on_models"] == ["imbalanced", "imbalanced_seed2"]
+    assert pairs[4]["models"] == ["balanced/corrected"] and pairs[5]["part"] == "test_as_found"
     read = paper.predictions_of(pairs)
-    assert len(read) == len(set(read)) == 10 and ("imbalanced_seed2/fold1", "test") in read
+    assert len(read) == len(set(read)) == 16 and ("balanced/corrected", "test") in read
+    assert ("imbalanced_seed2/fold1", "test") in read
     apart = paper.weighed_pairs([network("imbalanced"), network("balanced", split="other")])
     assert {pair["what"] for pair in apart} == {"ensemble"}
 

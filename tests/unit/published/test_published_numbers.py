@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from manihot.published.numbers import ABSENT, COLUMNS, Estimate, Measured, compare, difference, mean, share
 
@@ -71,9 +72,16 @@ def test_a_difference_of_two_shares_has_newcombe_s_interval() -> None:
     assert apart == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
 
 
-def test_a_mean_over_folds_has_a_t_interval() -> None:
-    assert mean([1, 2, 3]) == pytest.approx((2, 2 - 2.4841, 2 + 2.4841), abs=1e-4)
+def test_a_mean_over_folds_knows_that_their_training_photos_overlap() -> None:
+    # By hand: s² = 1, the error is sqrt(1/3 + 1/2) = 0.9129, t of 2 degrees of freedom 4.3027.
+    assert mean([1, 2, 3]) == pytest.approx((2, 2 - 3.9278, 2 + 3.9278), abs=1e-4)
     assert mean([2])[0] == 2 and pd.isna(mean([2]).low) and pd.isna(mean([]).value)
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 30), (15, 30), (29, 30), (30, 30), (455, 1000)])
+def test_a_printed_share_has_wilson_s_interval(right: int, n: int) -> None:
+    expected = stats.binomtest(right, n).proportion_ci(method="wilson")
+    assert share(right / n, n) == pytest.approx((right / n, expected.low, expected.high))
 
 
 def test_a_difference_without_a_known_error_has_no_interval() -> None:

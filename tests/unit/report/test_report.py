@@ -11,7 +11,16 @@ import synthetic_results
 from PIL import Image
 
 from manihot.core import files
-from manihot.report import model_sections, probe_sections, published_sections, run_sections, tables, thumbnails
+from manihot.report import (
+    choice_sections,
+    model_pages,
+    model_sections,
+    probe_sections,
+    published_sections,
+    run_sections,
+    tables,
+    thumbnails,
+)
 from manihot.report import page as report_page
 from manihot.report.results import Results
 
@@ -86,7 +95,7 @@ def test_a_partial_study_says_what_is_missing(results: Path, tmp_path: Path) -> 
     for path in (
         *(f"models/balanced/fold{fold}/history.csv" for fold in synthetic_results.FOLDS),
         "summary.csv",
-        "scores/selection.json",
+        "scores/choice/main.json",
         "catalog/needles.csv",
     ):
         (partial / path).unlink()
@@ -94,7 +103,7 @@ def test_a_partial_study_says_what_is_missing(results: Path, tmp_path: Path) -> 
     for text in (
         "its learning curves",
         "the catalog of needles has not been built",
-        "no model of the family small_cnn",
+        "no model of the split main has been chosen and tested",
     ):
         assert text in page
 
@@ -247,12 +256,63 @@ def test_what_a_study_does_not_show_depends_on_what_was_run(results: Path) -> No
     assert "no test as found" in published and "no test as found" not in corrected
 
 
-def test_the_headline_is_the_chosen_model_beside_the_majority_class(results: Path) -> None:
-    said = run_sections.headlines(Results(results), synthetic_results.described())
-    chosen = files.read_json(results / "scores/selection.json")
-    assert {entry["family"]: entry["model"] for entry in said} == {f: entry["chosen"] for f, entry in chosen.items()}
-    head = next(entry for entry in said if entry["family"] == "backbones")
-    assert head["baseline"] == 0.25 and head["beside"] == "clearly above"
+def headlines(results: Path) -> list[dict[str, Any]]:
+    models = synthetic_results.described()
+    return choice_sections.headlines(Results(results), models, choice_sections.choices(Results(results), models))
+
+
+def test_the_headline_is_the_chosen_model_of_each_split_beside_the_majority_class(results: Path) -> None:
+    said = headlines(results)
+    choices = {split: files.read_json(results / f"scores/choice/{split}.json") for split in ("main", "with_new")}
+    assert {entry["split"]: entry["model"] for entry in said} == {s: c["chosen"] for s, c in choices.items()}
+    main, other = said
+    assert main["model"] == synthetic_results.HEAD and main["baseline"] == 0.25 and main["beside"] == "clearly above"
+    found = choices["main"]["out_of_fold"]
+    corrected = found["corrected"]["balanced_accuracy"]["value"]
+    assert f" {corrected:.3f} [" in main["corrected"]
+    points = 100 * (found["own"]["balanced_accuracy"] - corrected)
+    better = f"made it look better by {points:.1f} points" if points >= 0.05 else "did not make it look better"
+    assert better in main["corrected"]
+    assert other["sure"] == other["corrected"] == "" and "nothing was chosen" in other["chosen_how"]
+
+
+def test_how_sure_the_choice_was_is_said(results: Path, page: str) -> None:
+    made = files.read_json(results / "scores/choice/main.json")
+    first, second = sorted(made["candidates"], key=lambda each: -each["chosen_share"])[:2]
+    [main, _] = headlines(results)
+    sure = f"{100 * first['chosen_share']:.0f} % of resamples of the out-of-fold photos choose it again"
+    assert main["sure"] == f"{sure}, {100 * second['chosen_share']:.0f} % choose {second['model']}."
+    assert main["sure"] in page and main["corrected"] in page
+
+
+def test_candidates_stand_in_a_table_with_why_some_could_not_be_chosen(results: Path) -> None:
+    made = files.read_json(results / "scores/choice/main.json")
+    made["candidates"][0] |= {"comparable": False, "why_not": "leak", "chosen_share": None}
+    scores = model_sections.Scores(Results(results).table("summary.csv"))
+    [entry] = choice_sections.tables({"main": made, "empty": None}, scores)
+    rows = {cells[0].text: cells for _, cells in entry["candidates"].rows}
+    assert [cells[0].text for _, cells in entry["candidates"].rows][::5] == [made["chosen"], "imbalanced"]
+    assert rows[made["chosen"]][0].badge == "chosen" and rows[made["chosen"]][5].text == "yes"
+    assert rows["imbalanced"][5].text == "no: trained on tested photos" and rows["imbalanced"][4].text == "–"
+    quoted = {cells[1].text: cells[4].text for _, cells in entry["families"].rows}
+    assert quoted == {synthetic_results.HEAD: "yes", "balanced_tta": "no", "xgboost_8": "no"}
+
+
+def test_a_split_without_a_fair_model_has_no_headline(results: Path) -> None:
+    leaking = [{**model, "leak": True} for model in synthetic_results.described()]
+    none = {"chosen": None, "candidates": [], "families": {}, "out_of_fold": None, "estimate": {}}
+    [said] = choice_sections.headlines(Results(results), leaking, {"main": none})
+    assert said["missing"].endswith("all of them were trained on tested photos (leak)")
+
+
+def test_one_model_a_split_is_called_chosen(results: Path, page: str) -> None:
+    models = synthetic_results.described()
+    badges = choice_sections.badges(choice_sections.choices(Results(results), models))
+    best = choice_sections.BEST_OF_FAMILY
+    assert badges == {
+        synthetic_results.HEAD: "chosen", "new_class": "chosen", "balanced_tta": best, "xgboost_8": best,
+    }  # fmt: skip
+    assert len(re.findall(r'<details class="model"[^>]* open>', page)) == 2
 
 
 def test_groups_leaks_and_sites_are_told(results: Path, page: str) -> None:
@@ -273,7 +333,7 @@ def test_groups_leaks_and_sites_are_told(results: Path, page: str) -> None:
 
 def test_few_groups_and_sites_are_limits(results: Path) -> None:
     settings = synthetic_results.settings(results)
-    said = run_sections.headlines(Results(results), synthetic_results.described())
+    said = headlines(results)
     texts = " ".join(run_sections.limits(settings, said))
     assert "One number hides the sites: on the test " in texts
     assert "groups (plants, plots)" not in texts
@@ -283,30 +343,43 @@ def test_few_groups_and_sites_are_limits(results: Path) -> None:
     assert "The test holds only" not in " ".join(run_sections.limits(settings, unnamed))
 
 
+# A row of comparisons.csv on 500 photos with one seed a side, and what a case changes in it.
+COMPARED = {"n": 500, "p": 0.001, "p_holm": 0.01, "seeds": 1, "folds": 0, "equivalent": 0.0}
+ENDS = ("difference", "low", "high")
+
+
 @pytest.mark.parametrize(
-    ("difference", "low", "high", "p", "p_holm", "seeds", "words"),
+    ("ends", "changed", "words"),
     [
-        (0.10, 0.05, 0.15, 0.001, 0.01, 3, "10.0 points better; chance would rarely do that"),
-        (-0.10, -0.15, -0.05, 0.001, 0.01, 2, "10.0 points worse; chance would rarely do that"),
-        (-0.10, -0.15, -0.05, 0.001, 0.01, 1, "10.0 points worse: these two trained models"),
-        (0.02, -0.01, 0.05, 0.30, 0.30, 1, "cannot tell: from 1.0 points worse to 5.0 better"),
+        ((0.10, 0.05, 0.15), {"seeds": 3}, "10.0 points better; chance would rarely do that"),
+        ((-0.10, -0.15, -0.05), {"seeds": 2}, "10.0 points worse; chance would rarely do that"),
+        ((-0.10, -0.15, -0.05), {}, "10.0 points worse: these two trained models"),
+        ((0.10, 0.05, 0.15), {"folds": 5}, "10.0 points better: these settings, at this number of training photos"),
+        ((0.02, -0.01, 0.05), {"p": 0.3, "p_holm": 0.3}, "cannot tell: from 1.0 points worse to 5.0 better"),
         (
-            0.04,
-            0.01,
-            0.07,
-            0.03,
-            0.09,
-            1,
-            "4.0 points better, but among so many comparisons of the family chance may do that",
+            (0.04, 0.01, 0.07),
+            {"p": 0.03, "p_holm": 0.09},
+            "4.0 points better, but chance may, among all of the family's comparisons",
         ),
-        (0.04, 0.01, 0.07, 0.08, 0.09, 1, "4.0 points better, but chance may do that (p = 0.08)"),
+        ((0.04, 0.01, 0.07), {"p": 0.08, "p_holm": 0.09}, "4.0 points better, but chance may do that (p = 0.08)"),
+        ((0.01, 0.001, 0.019), {"equivalent": 1.0}, "no difference that matters: inside ±2.5 points"),
+        ((0.0, 0.0, 0.0), {"equivalent": 1.0, "p": 1.0}, "no difference that matters: inside ±2.5 points"),
+        (
+            (0.0, 0.0, 0.0),
+            {"n": 15, "p": 1.0, "p_holm": 1.0},
+            "cannot tell: right on the same photos, but 15 are too few to say more",
+        ),
     ],
 )
-def test_a_comparison_in_words(
-    difference: float, low: float, high: float, p: float, p_holm: float, seeds: int, words: str
-) -> None:
-    row = {"difference": difference, "low": low, "high": high, "p": p, "p_holm": p_holm, "seeds": seeds}
-    assert model_sections.in_words(row) == words
+def test_a_comparison_in_words(ends: tuple[float, ...], changed: dict[str, float], words: str) -> None:
+    assert model_sections.in_words(COMPARED | dict(zip(ENDS, ends, strict=True)) | changed, 2.5) == words
+
+
+def test_the_family_is_blamed_only_where_the_pair_alone_would_be_clear() -> None:
+    for p in (0.001, 0.02, 0.049, 0.05, 0.0501, 0.2, 1.0):
+        for p_holm in (p, min(1.0, 3 * p), 1.0):
+            row = COMPARED | {"difference": 0.04, "low": 0.01, "high": 0.07, "p": p, "p_holm": p_holm}
+            assert ("among all" in model_sections.in_words(row, 2.0)) == (p < 0.05 <= p_holm)
 
 
 def test_telling_photos_are_those_of_the_whole_table() -> None:
@@ -366,3 +439,28 @@ def test_overfitting_is_measured_fold_model_by_fold_model() -> None:
     assert model_sections._overfit(scores, "m/fold1", [1, 2]) == pytest.approx(0.3)
     assert model_sections._overfit(scores, "m", [1]) == pytest.approx(0.79)
     assert model_sections._overfit(scores, "other", [1, 2]) is None
+
+
+def test_what_mistakes_cost_stands_beside_the_models_where_the_study_says_it(results: Path, page: str) -> None:
+    costs = synthetic_results.COSTS
+    shown = model_pages.mistakes(Results(results), synthetic_results.described(), costs)
+    assert shown is not None and [cells[0].text for _, cells in shown["table"].rows] == list(synthetic_results.MODELS)
+    assert shown["said"] == ["3 CMD answered as 0 CBB costs 8", "0 CBB answered as 1 CBSD costs 0.5"]
+    paid = files.read_json(results / "scores/balanced/test.json")["cost"]
+    (row,) = (cells for _, cells in shown["table"].rows if cells[0].text == "balanced")
+    assert [row[1].sort, row[2].sort] == [paid["answer"]["value"], paid["least"]["value"]]
+    assert "What a mistake costs" in page
+    study = synthetic_results.settings(results)["study"] | {"costs": {}}
+    assert model_pages.mistakes(Results(results), synthetic_results.described(), {}) is None
+    assert "What a mistake costs" not in build(results, study=study)
+
+
+def test_each_model_says_how_right_it_is_where_it_is_surest(results: Path, page: str) -> None:
+    assert page.count("answered (those it is surest of)") == 2 * len(synthetic_results.MODELS)  # the label, the caption
+    assert "Answering some of the photos: balanced." in page
+
+
+def test_the_page_says_what_the_family_is(page: str) -> None:
+    [section] = re.findall(r'<section id="comparisons".*?</section>', page, re.DOTALL)
+    assert "as many comparisons as the table has rows of the same family" in section
+    assert "±2 points" in section

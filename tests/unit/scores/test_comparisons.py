@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from manihot.scores import comparisons, intervals
+from manihot.scores.resampled import corrected_mean
 
 CLASSES = [{"label": label, "name": label} for label in "abc"]
 
@@ -149,12 +150,110 @@ def test_the_table_has_a_row_a_metric_and_adjusts_within_family_part_and_metric(
     family = {"family": "networks", "based_on": "first", "part": "test"}
     compared = [({**family, "model": "better"}, better), ({**family, "model": "worse"}, worse)]
     compared += [({**family, "model": "none", "part": "validation"}, {"n": 0})]
-    table = comparisons.tabulate(compared)
+    table = comparisons.tabulate(compared, 2.0)
     assert ",".join(table.columns) == (
         "family,model,based_on,part,metric,n,groups,model_value,based_on_value,difference,low,high,p,p_holm,"
-        "only_model_right,only_based_on_right,seeds"
+        "only_model_right,only_based_on_right,seeds,folds,equivalent"
     )
     assert len(table) == 6
     accuracy = table[table["metric"] == "accuracy"]
     assert accuracy["p_holm"].to_list() == comparisons.holm(accuracy["p"].to_list()).tolist()
-    assert comparisons.tabulate([]).empty
+    assert comparisons.tabulate([], 2.0).empty
+
+
+def in_folds(tables, k):
+    """The tables as predicted out of fold, photo i in fold i mod k."""
+    return [table.assign(fold=np.arange(len(table)) % k + 1) for table in tables]
+
+
+def test_out_of_fold_the_folds_are_compared_and_the_interval_is_around_the_difference_of_all():
+    tables, catalog = pair(203, skills=(1.0, 1.2, 0.7, 0.6))
+    a, b = in_folds(tables[:2], 5), in_folds(tables[2:], 5)
+    result = compare(a, b, catalog)
+    assert result["folds"] == 5 and result["seeds"] == 2
+    each = [np.mean([right(t) for t in side], axis=0) for side in (a, b)]
+    by_fold = [(each[0] - each[1])[np.arange(203) % 5 == fold].mean() for fold in range(5)]
+    _, low, high, _ = corrected_mean(np.array(by_fold), 1 / 4)
+    accuracy = result["metrics"]["accuracy"]
+    assert accuracy["difference"] == pytest.approx((each[0] - each[1]).mean())
+    assert accuracy["high"] - accuracy["low"] == pytest.approx(high - low)
+    assert (accuracy["high"] + accuracy["low"]) / 2 == pytest.approx(accuracy["difference"])
+    error = (high - low) / 2 / stats.t.ppf(0.975, 4)
+    assert accuracy["high_90"] == pytest.approx(accuracy["difference"] + stats.t.ppf(0.95, 4) * error)
+    assert accuracy["p"] == pytest.approx(2 * stats.t.sf(abs(accuracy["difference"]) / error, 4))
+
+
+def test_folds_count_only_where_all_tables_have_the_same():
+    (a, b), catalog = pair(90)
+    (a3,), (b3,), (b2,) = in_folds([a], 3), in_folds([b], 3), in_folds([b], 2)
+    assert compare([a3], [b3], catalog)["folds"] == 3
+    # Another split, folds that are not known, one fold, one side without them; and the models themselves are asked about.
+    plain = compare([a], [b], catalog)["metrics"]
+    for other, changed in ((b2, {}), (b3.assign(fold=pd.NA), {}), (b, {}), (b3, {"fixed": True})):
+        result = compare([a3], [other], catalog, **changed)
+        assert result["folds"] == 0 and result["metrics"] == plain
+    one = a3["fold"] == 1
+    assert compare([a3[one]], [b3[one]], catalog)["folds"] == 0
+
+
+def test_folds_that_differ_by_exactly_the_same_are_no_certainty():
+    # One more right in each of two folds of ten photos.
+    (a, _), catalog = pair(20, skills=(20.0, 1.0))
+    b = a.copy()
+    for row in (0, 1):
+        b.loc[row, ["p0", "p1", "p2"]] = [float(b["label"][row] != label) / 2 for label in "abc"]
+    accuracy = compare(in_folds([a], 2), in_folds([b], 2), catalog)["metrics"]["accuracy"]
+    assert accuracy["difference"] == pytest.approx(0.1) and accuracy["low"] < 0 < accuracy["high"]
+    same = compare(in_folds([a], 2), in_folds([a], 2), catalog)["metrics"]["accuracy"]
+    assert (same["low"], same["high"], same["p"]) == (0, 0, 1)
+
+
+def test_the_90_percent_interval_lies_in_that_of_95_in_every_way():
+    tables, catalog = pair(300, skills=(1.0, 1.1, 0.9, 1.2))
+    ways = ((tables[:1], tables[1:2]), (tables[:2], tables[2:]), (in_folds(tables[:1], 5), in_folds(tables[1:2], 5)))
+    for a, b in ways:
+        for metric in compare(a, b, catalog)["metrics"].values():
+            assert metric["low"] < metric["low_90"] < metric["difference"] < metric["high_90"] < metric["high"]
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.004, 0.006, 0.008, 0.010, 0.012, 0.02])
+def test_no_difference_that_matters_is_two_one_sided_t_tests(shift):
+    # 4,000 photos, of which some are right with one model only.
+    n, margin = 4000, 2.0
+    better, worse = round(n * (0.05 + shift)), round(n * 0.05)
+    apart = np.repeat([1.0, -1.0, 0.0], [better, worse, n - better - worse])
+    label = np.repeat(list("ab"), n // 2)
+    keys = pd.DataFrame({"dataset": "leaves", "image_id": [f"{i}.jpg" for i in range(n)], "label": label})
+    sides = [
+        keys.assign(
+            p0=np.where((label == "a") == is_right, 0.8, 0.1), p1=np.where((label == "a") == is_right, 0.1, 0.8), p2=0.1
+        )
+        for is_right in (apart >= 0, apart <= 0)
+    ]
+    found = compare(sides[:1], sides[1:], keys.assign(group=np.arange(n)), resamples=4000)["metrics"]["accuracy"]
+    tests = [
+        stats.ttest_1samp(apart, sign * margin / 100, alternative=side).pvalue
+        for sign, side in ((-1, "greater"), (1, "less"))
+    ]
+    assert comparisons.equivalent(found, margin) == (max(tests) < 0.05)
+
+
+def test_few_photos_do_not_show_that_nothing_differs():
+    (a, _), catalog = pair(400)
+    assert not comparisons.equivalent(compare([a[:149]], [a[:149]], catalog)["metrics"]["accuracy"], 2.0)
+    assert comparisons.equivalent(compare([a[:152]], [a[:152]], catalog)["metrics"]["accuracy"], 2.0)
+    # Pairs of copies are half as many photos, and classes that count alike are as good as their smallest.
+    twins = catalog.assign(group=np.arange(400) // 2)
+    assert not comparisons.equivalent(compare([a[:298]], [a[:298]], twins)["metrics"]["accuracy"], 2.0)
+    assert comparisons.equivalent(compare([a[:304]], [a[:304]], twins)["metrics"]["accuracy"], 2.0)
+    few = pd.concat([a[a["label"] != "c"], a[a["label"] == "c"][:10]])
+    metrics = compare([few], [few], catalog)["metrics"]
+    assert comparisons.equivalent(metrics["accuracy"], 2.0) and not comparisons.equivalent(
+        metrics["balanced_accuracy"], 2.0
+    )
+    assert comparisons.equivalent(metrics["log_loss"], 2.0) is None
+    # In the table: 1, 0 and empty.
+    table = comparisons.tabulate(
+        [({"family": "f", "model": "m", "based_on": "b", "part": "test"}, {**compare([few], [few], catalog)})], 2.0
+    )
+    assert table["equivalent"].to_list()[:2] == [1, 0] and table["equivalent"].isna().to_list() == [False, False, True]

@@ -88,7 +88,7 @@ def test_duplicates_widen_the_interval():
 
 def test_old_and_new_classes_are_scored_apart():
     table, catalog = predictions(90)
-    record = scores.score(table, catalog, CLASSES, seed=1, resamples=200, new_class="c", majority="b")
+    record = scores.score(table, catalog, CLASSES, seed=1, resamples=200, marked=scores.Marked("c", "b"))
     old = table[table["label"] != "c"]
     predicted = old[["p0", "p1", "p2"]].to_numpy().argmax(axis=1)
     true = old["label"].map(list("abc").index)
@@ -104,14 +104,14 @@ def test_old_and_new_classes_are_scored_apart():
 
 def test_a_class_that_the_model_never_heard_of():
     table, catalog = predictions(30)
-    record = scores.score(table.drop(columns="p2"), catalog, CLASSES, seed=1, resamples=20, new_class="c")
+    record = scores.score(table.drop(columns="p2"), catalog, CLASSES, seed=1, resamples=20, marked=scores.Marked("c"))
     assert record["new_class"]["recall"] == 0 and record["new_class"]["precision"] is None
     assert record["metrics"]["log_loss"]["value"] > 5
 
 
 def test_a_part_without_new_photos_and_a_part_without_any():
     table, catalog = predictions(30, classes="ab")
-    record = scores.score(table.assign(p2=0.0), catalog, CLASSES, seed=1, resamples=20, new_class="c")
+    record = scores.score(table.assign(p2=0.0), catalog, CLASSES, seed=1, resamples=20, marked=scores.Marked("c"))
     assert record["new_class"]["n"] == 0 and record["new_class"]["recall"] is None
     json.dumps(record, allow_nan=False)
     assert scores.score(table[:0], catalog, CLASSES, seed=1, folds=[table[:0]]) == {"n": 0}
@@ -155,7 +155,7 @@ def study(**skills):
             table, catalog = predictions(n or 1, skill=skill, seed=3)
             table = table[:n]
             record = scores.score(
-                table, catalog, CLASSES, seed=1, resamples=50, majority="a",
+                table, catalog, CLASSES, seed=1, resamples=50, marked=scores.Marked(majority="a"),
                 folds=[table[: n // 2], table[n // 2 :].assign(fold=2)],
             )  # fmt: skip
             kinds = {} if part == "train" else dict.fromkeys(("raw", *ANSWERS), table)
@@ -174,7 +174,7 @@ def test_the_summary_has_a_row_a_model_and_part():
     recorded, models = study(weak=0.5, strong=2.0)
     table = summaries.summarise(recorded, models)
     assert ",".join(table.columns) == (
-        "model,kind,part,n,accuracy,accuracy_low,accuracy_high,balanced_accuracy,macro_f1,log_loss,parameters"
+        "model,kind,part,n,accuracy,accuracy_low,accuracy_high,balanced_accuracy,macro_f1,log_loss,cost,parameters"
     )
     assert table["model"].to_list() == [
         *rows("weak"), *rows("strong"), *["majority_class"] * 2,
@@ -185,49 +185,6 @@ def test_the_summary_has_a_row_a_model_and_part():
     baseline = table[table["kind"] == "baseline"]
     assert baseline["part"].to_list() == ["validation", "test"] and baseline["log_loss"].isna().all()
     assert not table.duplicated(["model", "part"]).any()
-
-
-def test_the_choice_is_made_out_of_fold_and_only_it_is_estimated():
-    recorded, models = study(weak=0.5, strong=2.0, twin=2.0)
-    recorded["weak", "test"] = recorded["strong", "test"]
-    family = summaries.select(recorded, models)["networks"]
-    assert family["chosen"] == "strong" and list(family["estimate"]) == ["test"]
-    assert family["estimate"]["test"]["accuracy"] == recorded["strong", "test"]["metrics"]["accuracy"]
-    twin = recorded["twin", "validation"]["metrics"]["log_loss"]
-    recorded["twin", "validation"]["metrics"]["log_loss"] = {**twin, "value": twin["value"] - 0.01}
-    assert summaries.select(recorded, models)["networks"]["chosen"] == "twin"
-
-
-def test_a_model_that_was_trained_on_tested_photos_is_not_chosen():
-    recorded, models = study(weak=0.5, strong=2.0)
-    models[1]["leak"] = True
-    family = summaries.select(recorded, models)["networks"]
-    assert family["chosen"] == "weak" and [c["comparable"] for c in family["candidates"]] == [True, False]
-    models[0]["leak"] = True
-    assert summaries.select(recorded, models) == {}
-
-
-def test_repeats_count_in_the_mean():
-    recorded, models = study(one=1.0, two=1.2, two_seed2=-1.0, two_tta=0.9, two_seed2_tta=1.9)
-    for model in models:
-        model["repeat"] = int("seed2" in model["name"])
-    family = summaries.select(recorded, models)["networks"]
-    assert {c["model"]: c["seeds"] for c in family["candidates"]} == {"one": 1, "two": 2, "two_tta": 2}
-    assert family["chosen"] == "two_tta"
-    value = {name: recorded[name, "validation"]["metrics"]["balanced_accuracy"]["value"] for name, _ in recorded}
-    assert family["candidates"][1]["mean_balanced_accuracy"] == (value["two"] + value["two_seed2"]) / 2
-    assert value["two"] > value["one"] > (value["two"] + value["two_seed2"]) / 2
-
-
-def test_repeats_and_models_of_some_folds_are_not_chosen():
-    recorded, models = study(weak=0.5, weaker=0.4, strong=2.0, weak_seed2=3.0)
-    models[3]["repeat"] = 1
-    recorded["strong", "validation"] = {**recorded["strong", "validation"], "photos": "some", "n": 60}
-    family = summaries.select(recorded, models)["networks"]
-    assert family["chosen"] == "weak"
-    assert [(c["model"], c["comparable"]) for c in family["candidates"]] == [
-        ("weak", True), ("weaker", True), ("strong", False),
-    ]  # fmt: skip
 
 
 def test_each_site_is_scored_apart_the_worst_first():
@@ -290,7 +247,7 @@ def test_a_plant_that_a_class_is_ruled_out_for_has_an_answer():
 def test_one_number_has_one_interval():
     table, catalog = predictions(90)
     table["label"] = np.tile(list("abc"), 30)
-    metrics = scores.score(table, catalog, CLASSES, seed=1, resamples=50, majority="a")
+    metrics = scores.score(table, catalog, CLASSES, seed=1, resamples=50, marked=scores.Marked(majority="a"))
     assert metrics["metrics"]["accuracy"] == pytest.approx(metrics["metrics"]["balanced_accuracy"])
     always = metrics["baseline"]
     assert always["accuracy"] == pytest.approx(always["balanced_accuracy"])
@@ -315,3 +272,29 @@ def test_the_bootstrap_resamples_within_classes():
     # Each resample has as many photos of each class as the table.
     assert (totals[:, 3:6] == scored.sums().sum(axis=0)[3:6]).all()
     assert len(np.unique(totals[:, 9])) > 40
+
+
+def test_the_share_answered_with_a_class_has_an_interval_that_knows_groups():
+    table, catalog = predictions(40)
+    taken = (table[["p0", "p1", "p2"]].to_numpy().argmax(axis=1) == 1).mean()
+    often = pd.concat([table.assign(image_id=f"{copy}" + table["image_id"]) for copy in range(4)])
+    alone = pd.concat([catalog.assign(image_id=f"{copy}" + catalog["image_id"]) for copy in range(4)])
+    width = {}
+    for name, groups in (("grouped", alone), ("ignored", alone.assign(group=np.arange(len(alone))))):
+        entry = scores.score(often, groups, CLASSES, seed=1, resamples=20)["per_class"][1]
+        assert entry["answered"] == pytest.approx(taken)
+        assert entry["answered_low"] < taken < entry["answered_high"]
+        width[name] = entry["answered_high"] - entry["answered_low"]
+    assert width["grouped"] / width["ignored"] == pytest.approx(2, rel=0.1)
+
+
+def test_the_shares_answered_are_of_all_photos_and_sum_to_1():
+    table, catalog = predictions(50)
+    entries = scores.score(table, catalog, CLASSES, seed=1, resamples=20)["per_class"]
+    assert sum(entry["answered"] for entry in entries) == pytest.approx(1)
+    (never,) = [
+        e
+        for e in scores.score(table.drop(columns="p2"), catalog, CLASSES, seed=1, resamples=20)["per_class"]
+        if e["label"] == "c"
+    ]
+    assert never["answered"] == never["answered_low"] == 0 < never["answered_high"] < 0.2

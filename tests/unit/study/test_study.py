@@ -102,6 +102,10 @@ MISTAKES = {
     "groups in the paper's split": ({"protocol": "published", "data": {"given": CSV | {"group_column": "plant"}}, "splits": {"main": {"dataset": "given", "per_class": 9}}}, "take the groups of given out"),
     "a new class in given folds": ({"data": {"given": CSV | {"fold_column": "fold"}}, "splits": {"more": {"dataset": "given"}}}, "splits.more.new_class: the photos of needles have no place in the given roles, folds or sites of given"),
     "what is done with leaks": ({"splits": {"main": {"on_leak": "forget"}}}, "splits.main.on_leak: should be 'exclude', 'report' or 'stop'"),
+    "a margin of nothing": ({"equivalence_margin": 0}, "equivalence_margin: should be greater than 0, not 0"),
+    "a mistake that pays": ({"costs": {"rust": {0: -1}}}, "costs.rust.0: should be greater than or equal to 0, not -1"),
+    "a cost without an answer": ({"costs": {"rust": 5}}, "costs.rust: should be a valid dictionary, not 5"),
+    "an endless cost": ({"costs": {"rust": {"blight": float("inf")}}}, "costs.rust.blight: should be a finite number"),
     "seeds": ({"experiments": {"first": {"seeds": 0}}}, "experiments.first.seeds"),
     "classes evened out twice": ({"experiments": {"first": {"loss": "logit_adjusted", "class_weights": "balanced"}}}, "experiments.first: loss: logit_adjusted and class_weights: balanced both"),
     "augmented activations": ({"experiments": {"first": CUT | {"augment": {"rotation": 5}}}}, "experiments.first: train_from: trains on stored activations, which augment cannot change"),
@@ -264,6 +268,20 @@ def test_fits_are_named_fold_by_fold():
     assert plan.fitted("boosting")[-1] == ("trees_refit", 0)
 
 
+def test_a_refit_is_paired_with_the_single_models_of_its_folds():
+    plan = Plan(
+        changed(boosting={"trees": {"run_folds": [2, 3]}, "other": {"backbone": "frozen", "refit": False}}), ROOT
+    )
+    assert [(pair["model"], pair["based_on"], pair["split"], pair["part"]) for pair in plan.refits] == [
+        ("trees_refit", "trees", "main", part) for part in ("test", "test_as_found")
+    ]
+    assert all(pair["models"] == ["trees_refit"] for pair in plan.refits)
+    assert all(pair["based_on_models"] == ["trees/fold2", "trees/fold3"] for pair in plan.refits)
+    assert plan.refit_predictions == [
+        (name, part) for part in ("test", "test_as_found") for name in ("trees_refit", "trees/fold2", "trees/fold3")
+    ]
+
+
 @pytest.mark.parametrize(
     ("found", "study", "jobs"),
     [(4, {"gpu_slots": 2}, 8), (4, {}, 4), (0, {"gpu_slots": 3}, 3), (4, {"device": "cpu"}, 1)],
@@ -295,3 +313,22 @@ def test_labels_are_held_against_the_roles_of_a_split():
         checks.check_labels(study, FILE, {"given": labels})
     checks.check_labels(study, FILE, {"given": [label for label in labels if label.given_role != "validation"]})
     assert Plan(study, ROOT).study.splits["own"].test is None
+
+
+def test_labels_that_costs_name_are_held_against_those_of_all_splits():
+    study = changed(costs={1: {"needle": 3}}, splits={"main": {"test": 2}})
+    assert study.costs == {"1": {"needle": 3.0}}
+    labels = [Label(f"{n}.jpg", str(n % 2), "") for n in range(200)]
+    checks.check_labels(study, FILE, {"leaves": labels})
+    study = changed(costs={1: {"2": 3}}, splits={"main": {"test": 2}})
+    with pytest.raises(StudyError, match=r"^mine.yaml: costs.1.2: no photo has the label 2; there are 0, 1, needle$"):
+        checks.check_labels(study, FILE, {"leaves": labels})
+    # Not before all labels are known.
+    checks.check_labels(study, FILE, {})
+
+
+def test_costs_and_the_margin_reach_the_jobs_that_use_them():
+    plan = Plan(changed(costs={1: {"needle": 3}}, equivalence_margin=1), ROOT)
+    told = {rule: settings for rule, _, settings in all_jobs(plan)}
+    assert {rule for rule, settings in told.items() if "costs" in settings} == {"score_model", "summarise_scores"}
+    assert [rule for rule, settings in told.items() if "equivalence_margin" in settings] == ["compare_models"]
