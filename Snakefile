@@ -72,11 +72,12 @@ if PLAN.study.container:
 wildcard_constraints:
     dataset="|".join(PLAN.datasets),
     split="|".join(PLAN.splits),
-    experiment="|".join(PLAN.study.experiments) or "none",
+    experiment="|".join(PLAN.of_kind("network")) or "none",
     check="|".join(PLAN.study.overfit) or "none",
     backbone="|".join(PLAN.study.backbones) or "none",
     model="|".join(PLAN.models),
     weights="|".join(PLAN.weights) or "none",
+    cut="|".join(PLAN.cuts) or "none",
     fold=r"\d+",
     shard=r"\d+",
     size=r"\d+",

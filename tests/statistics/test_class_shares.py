@@ -1,10 +1,13 @@
 """What the class shares of the training photos do to a model, and what a correction takes back: a simulation."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 
-from manihot.predictions.calibration import shift
+from manihot.networks.losses import prior
+from manihot.predictions.calibration import fit_temperature, shift
 
 CLASSES, FEATURES, PHOTOS, TESTED = 5, 10, 2000, 20_000
 FOUND = np.array([0.08, 0.11, 0.12, 0.57, 0.12])
@@ -41,3 +44,55 @@ def test_what_balancing_seems_to_give_is_mostly_a_missing_correction():
     error = 4 * np.sqrt(0.14 * 0.86 / TESTED)
     assert balanced - as_found > 0.02
     assert abs(balanced - corrected) < error
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.2])
+def test_under_label_smoothing_the_prior_alone_is_not_enough_and_a_temperature_mends_it(smoothing):
+    """Six draws of where classes lie: means of balanced accuracy."""
+    rows = np.array([smoothed(seed, smoothing) for seed in range(6)])
+    own, _, by_prior, tempered, balanced = rows.mean(axis=0)
+    assert (rows[:, 2] > rows[:, 1]).all()  # in every draw: much of the smoothing is in the prior
+    assert own < tempered < balanced and by_prior < tempered
+    assert tempered - own > 0.8 * (balanced - own)
+
+
+def smoothed(seed, smoothing):
+    """Own answers, corrected by the photos' shares and by the prior, calibrated, and those of balanced training."""
+    generator = np.random.default_rng(seed)
+    centres = generator.normal(0, 0.9, (CLASSES, FEATURES))
+
+    def photos(n, shares):
+        true = generator.choice(CLASSES, n, p=shares)
+        return (centres[true] + generator.normal(size=(n, FEATURES))).astype(np.float32), true
+
+    x, true = photos(TESTED, EQUAL)
+    held_out, labels_held_out = photos(PHOTOS, FOUND)
+
+    def balanced(given):
+        right = given.argmax(axis=1) == true
+        return np.mean([right[true == index].mean() for index in range(CLASSES)])
+
+    def fit(rows, labels):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            layer = torch.nn.Linear(FEATURES, CLASSES)
+        loss = torch.nn.CrossEntropyLoss(label_smoothing=smoothing)
+        optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+
+        def closure():
+            optimizer.zero_grad()
+            value = loss(layer(torch.from_numpy(rows)), torch.from_numpy(labels))
+            value.backward()
+            return value
+
+        optimizer.step(closure)
+        return lambda z: layer(torch.from_numpy(z)).softmax(1).detach().numpy().astype(np.float64)
+
+    model, even = fit(*photos(2 * PHOTOS, FOUND)), fit(*photos(2 * PHOTOS, EQUAL))
+    takes = prior("cross_entropy", FOUND.tolist(), [1.0] * CLASSES, smoothing)
+    table = pd.DataFrame(model(held_out), columns=[f"p{k}" for k in range(CLASSES)])
+    names = [str(k) for k in range(CLASSES)]
+    temperature = fit_temperature([table.assign(label=labels_held_out.astype(str))], [takes], names, FOUND.tolist())
+    own = model(x)
+    corrected = shift(own, FOUND, EQUAL), shift(own, takes, EQUAL), shift(own, takes, EQUAL, temperature)
+    return [balanced(each) for each in (own, *corrected, even(x))]

@@ -17,7 +17,7 @@ COMPUTING = {
     "cache_pixels": {"torch"}, "fetch_weights": {"torch", "torchvision", "timm"},
     "train_fold": {"torch", "torchvision", "timm"}, "check_overfit": {"torch", "torchvision", "timm"},
     "predict_fold": {"torch", "torchvision", "timm"}, "extract_features": {"torch", "torchvision", "timm"},
-    "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"}, "probe_masked": {"torch"},
+    "store_activations": {"torch", "torchvision", "timm"}, "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"}, "probe_masked": {"torch"},
     "fit_booster": {"xgboost"}, "predict_booster": {"xgboost"},
 }  # fmt: skip
 # What the main process imports: it starts in about a second.
@@ -25,7 +25,7 @@ MAIN = {
     "core/digest", "core/errors", "core/files", "core/gpus", "core/names", "core/text", "networks/packages",
     "photos/labels", "published/paper",
     *(f"study/{name}" for name in (
-        "checks", "explain", "jobs", "load", "monitor", "paths", "plan", "protocols", "schema", "settings", "yaml_files")),
+        "checks", "explain", "jobs", "load", "monitor", "paths", "plan", "protocols", "recipes", "schema", "settings", "yaml_files")),
 }  # fmt: skip
 MOST_ARGUMENTS = 8
 # The wings in their order: none imports a later one. `study` stands above all.

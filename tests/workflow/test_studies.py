@@ -140,6 +140,26 @@ def test_the_demo_study_is_well_above_chance_and_well_below_certain(fresh):
     assert seen.returncode == 0, seen.stdout
 
 
+@pytest.mark.slow
+def test_networks_are_tuned_from_a_cut_from_a_head_and_on_all_folds(fresh):
+    fresh.study = "tests/studies/tuned.yaml"
+    fresh.run()
+    assert not fresh.jobs()
+    folder = fresh.folder / "results"
+    # Two data sets in two views, once for both experiments of the cut.
+    assert len(list(folder.glob("features/activations/*/*/*.npy"))) == 4
+    records = {
+        f"{path.parts[-3]} {path.parts[-2]}": files.read_json(path) for path in folder.glob("models/*/fold*/model.json")
+    }
+    networks = {name for name, record in records.items() if record["kind"] == "network"}
+    assert networks == {"whole fold1", "from_cut fold1", "from_cut fold2", "from_cut_refit fold0", "other_views fold1"}
+    assert records["from_cut fold1"]["trainable"] < records["whole fold1"]["trainable"]
+    assert len(set(records["whole fold1"]["prior"])) == 1 < len(set(records["from_cut fold1"]["prior"]))
+    tables = {path.parts[-2]: pd.read_csv(path) for path in folder.glob("predictions/*/test.csv")}
+    assert {"from_cut", "from_cut_refit", "from_cut_tta", "other_views_tta", "whole"} <= set(tables)
+    assert all(len(table) == len(tables["whole"]) for table in tables.values())
+
+
 @needs_sample
 @pytest.mark.slow
 def test_the_real_sample_is_clearly_above_chance(fresh):

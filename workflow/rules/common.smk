@@ -12,8 +12,8 @@ def settings_of(rule, name):
 
 
 def experiment_of(wildcards):
-    """The settings of the experiment that the wildcards name."""
-    return PLAN.study.experiments[wildcards.experiment]
+    """The settings of the experiment that the wildcards name, itself or its refit."""
+    return PLAN.experiment(wildcards.experiment)
 
 
 def check_of(wildcards):
@@ -31,6 +31,18 @@ def pixels_of(split, size):
     checked when photos are loaded, says whether it changed."""
     paths = PATHS.pixels(split, size)
     return {**paths, "arrays": ancient(paths["arrays"])}
+
+
+def shown_of(model, views):
+    """What a job that runs a network reads of the photos: activations in stored views, or pixels where there are none."""
+    paths = PATHS.shown(model, views)
+    return {**paths, "arrays": ancient(paths["arrays"])}
+
+
+def trained_views(model):
+    """The stored views that a network is trained on; none where it is trained on pixels."""
+    entry = PLAN.experiment(model)
+    return entry.views if entry.train_from else []
 
 
 def features_of(model, views):

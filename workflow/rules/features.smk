@@ -46,6 +46,31 @@ rule extract_features:
         "../scripts/extract_features.py"
 
 
+rule store_activations:
+    """Run the frozen lower part of a network over the photos of a data set, in one view."""
+    input:
+        settings=settings_of("store_activations", "{cut}"),
+        weights=lambda wildcards: PATHS.weights(PLAN.cuts[wildcards.cut]),
+        catalog="results/catalog/{dataset}.csv",
+        manifests=lambda wildcards: PATHS.shards(wildcards.dataset, PLAN.cuts[wildcards.cut].size, "json"),
+        arrays=lambda wildcards: ancient(PATHS.shards(wildcards.dataset, PLAN.cuts[wildcards.cut].size, "npy")),
+    output:
+        activations="results/features/activations/{cut}/{dataset}/{view}.npy",
+        manifest="results/features/activations/{cut}/{dataset}/{view}.json",
+        cost="results/costs/store_activations/{cut}/{dataset}_{view}.csv",
+    log:
+        "results/logs/store_activations/{cut}/{dataset}_{view}.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: PLAN.study.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 480 * attempt,
+        gpu=GPUS,
+    script:
+        "../scripts/store_activations.py"
+
+
 rule fit_head:
     """Fit the last layer of a frozen backbone on a fold."""
     input:

@@ -1,11 +1,7 @@
 rule predict_fold:
     """Predict every part of a split with a fold's network."""
     input:
-        unpack(
-            lambda wildcards: pixels_of(
-                PLAN.models[wildcards.model].split, PLAN.study.experiments[PLAN.models[wildcards.model].sample].size
-            )
-        ),
+        unpack(lambda wildcards: shown_of(wildcards.model, PLAN.stored_views(wildcards.model))),
         unpack(lambda wildcards: PATHS.sampled(wildcards.model)),
         settings=settings_of("predict_fold", "{model}"),
         weights=lambda wildcards: PATHS.fitted(wildcards.model, wildcards.fold).weights,

@@ -1,11 +1,12 @@
 rule train_fold:
     """Train a network on all folds but one."""
     input:
-        unpack(lambda wildcards: pixels_of(PLAN.models[wildcards.experiment].split, experiment_of(wildcards).size)),
+        unpack(lambda wildcards: shown_of(wildcards.experiment, trained_views(wildcards.experiment))),
         settings=settings_of("train_fold", "{experiment}"),
         sample=lambda wildcards: PATHS.sampled(wildcards.experiment)["sample"],
         record=lambda wildcards: PATHS.sampled(wildcards.experiment)["record"],
         weights=lambda wildcards: PATHS.initial_weights(experiment_of(wildcards)),
+        head=lambda wildcards: PATHS.head(wildcards.experiment, wildcards.fold),
     output:
         weights=fitted_files("network", "{experiment}").weights,
         history=fitted_files("network", "{experiment}").history,

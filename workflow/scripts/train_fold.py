@@ -3,10 +3,12 @@
 from manihot.core.job import job
 
 with job(snakemake) as run:
+    from functools import partial
     from pathlib import Path
 
     from manihot.core import files
     from manihot.core.tables import read_catalogs
+    from manihot.features import activations, table
     from manihot.networks import bundle
     from manihot.pixels import store
     from manihot.splits.folds import Fold
@@ -17,18 +19,18 @@ with job(snakemake) as run:
     recipe, catalogs = Recipe.read(run.settings["recipe"]), read_catalogs(given.catalogs)
     fold = Fold.read(snakemake.wildcards.fold, given.sample, given.record)
     weights = next(map(Path, given.weights), None)
-    photos = [fold.labels, files.sha256(given.sample), store.digest(fold.sample, given.manifests, catalogs)]
+    head = bundle.read(given.head[0]) if given.head else None
+    if recipe.train_from:
+        shown, gather = table.digest(given.arrays), partial(activations.gather, stored=given.arrays, views=recipe.views)
+    else:
+        shown = store.digest(fold.sample, given.manifests, catalogs)
+        gather = partial(store.gather, catalogs=catalogs, manifests=given.manifests, size=recipe.input.size)
+    photos = [fold.labels, files.sha256(given.sample), shown]
     run.once(
         {"weights.safetensors": outputs.weights, "history.csv": outputs.history, "model.json": outputs.model},
-        [*photos, weights and files.sha256(weights)],
+        [*photos, weights and files.sha256(weights), head and head.identity()],
         lambda state: train_fold(
-            recipe,
-            snakemake.wildcards.experiment,
-            fold,
-            lambda rows: store.gather(rows, catalogs, given.manifests, recipe.input.size),
-            weights,
-            state,
-            run.progress,
+            recipe, snakemake.wildcards.experiment, fold, gather, weights, state, run.progress, head
         ),
         fold=fold.number,
     )

@@ -71,6 +71,27 @@ class Augmentation:
         return Changes(steps, torch.from_numpy(angles).float().to(device) if self.rotation else None)
 
 
+@dataclass(frozen=True)
+class Views:
+    """In which of some stored views each photo is seen, int64 [n]."""
+
+    which: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DrawnViews:
+    """Draws one of the first `count` stored views for each photo and epoch."""
+
+    count: int
+
+    def draw(self, keys: NDArray[np.uint64], seed: int, epoch: int, device: torch.device | None = None) -> Views | None:
+        """In which view each photo of `keys` is seen in an epoch; None where there is but one."""
+        if self.count == 1:
+            return None
+        bits = _mix(keys ^ np.uint64(derive(seed, epoch, zlib.crc32(b"view"))))
+        return Views((bits % np.uint64(self.count)).astype(np.int64))
+
+
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """SplitMix64's finaliser (Steele, Lea, Flood 2014): each bit of a value changes each bit of its hash."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

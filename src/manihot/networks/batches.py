@@ -1,7 +1,8 @@
 """Photos as bytes, given to a network as normalised batches on its device."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -15,9 +16,44 @@ Photos: TypeAlias = NDArray[np.uint8] | CachedPhotos
 # The share of a GPU's free memory that photos may take; the rest is the network's.
 SHARE_OF_MEMORY = 0.5
 BLOCK = 1024
+Change = TypeVar("Change")
 
 
-class Batches:
+def fits(nbytes: int, device: torch.device) -> bool:
+    """Whether what is gathered from may be copied to a device: a GPU with room for it beside the network."""
+    return device.type == "cuda" and nbytes <= SHARE_OF_MEMORY * torch.cuda.mem_get_info(device)[0]
+
+
+class Gathered(ABC, Generic[Change]):
+    """Batches of what is kept of photos, gathered by the photos' indices on a device."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __call__(
+        self, order: NDArray[np.int64], batch_size: int, changes: Change | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each batch of `order` in turn, float32 [b, ...], and its indices int64 [b]; the last may be smaller.
+
+        `changes` are drawn for all photos, in their own order.
+        """
+
+    def outputs(self, function: Callable[[Tensor], Tensor], batch_size: int, changes: Change | None = None) -> Tensor:
+        """What `function` makes of each batch [b, ...] of all photos in order, as one tensor [n, ...]."""
+        whole: Tensor | None = None
+        for photos, index in self(np.arange(len(self)), batch_size, changes):
+            made = function(photos)
+            # Taken whole at once: a small block kept of each batch would split what the batches leave free, and
+            # memory would grow by a batch each time.
+            whole = made.new_empty(len(self), *made.shape[1:]) if whole is None else whole
+            whole[index] = made
+        if whole is None:
+            raise ValueError("there are no photos")
+        return whole
+
+
+class Batches(Gathered[Changes]):
     """Gathers batches by index and normalises them on `device`.
 
     `pixels` is uint8 [n, size, size, 3], in memory or in the cache; `normalisation` is mean and standard
@@ -35,15 +71,10 @@ class Batches:
         mean, deviation = (torch.tensor(values, device=device) for values in normalisation)
         # Of a whole row of pixels: three values at a time would be as many short loops as there are pixels.
         self.scale, self.shift = (x.repeat(pixels.shape[2]) for x in (1 / (255 * deviation), -mean / deviation))
-        self.resident = self._copy() if self._fits() else None
+        self.resident = self._copy() if fits(pixels.nbytes, device) else None
 
     def __len__(self) -> int:
         return len(self.pixels)
-
-    def _fits(self) -> bool:
-        if self.device.type != "cuda":
-            return False
-        return self.pixels.nbytes <= SHARE_OF_MEMORY * torch.cuda.mem_get_info(self.device)[0]
 
     def _copy(self) -> Tensor:
         resident = torch.empty(self.pixels.shape, dtype=torch.uint8, device=self.device)
@@ -64,19 +95,6 @@ class Batches:
             batch = slice(start, start + batch_size)
             index = places[batch]
             yield self._normalised(self._gather(order[batch], index), index, changes), index
-
-    def outputs(self, function: Callable[[Tensor], Tensor], batch_size: int, changes: Changes | None = None) -> Tensor:
-        """What `function` makes of each batch [b, 3, size, size] of all photos in order, as one tensor [n, ...]."""
-        whole: Tensor | None = None
-        for photos, index in self(np.arange(len(self)), batch_size, changes):
-            made = function(photos)
-            # Taken whole at once: a small block kept of each batch would split what the batches leave free, and
-            # memory would grow by a batch each time.
-            whole = made.new_empty(len(self), *made.shape[1:]) if whole is None else whole
-            whole[index] = made
-        if whole is None:
-            raise ValueError("there are no photos")
-        return whole
 
     def _gather(self, rows: NDArray[np.int64], index: Tensor) -> Tensor:
         if self.resident is not None:

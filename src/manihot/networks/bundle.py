@@ -97,6 +97,7 @@ def describe(
     precision: str,
     class_weights: Sequence[float] | None = None,
     backbone: Mapping[str, Any] | None = None,
+    prior: Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """The record of a fitted fold, but for its weights, which `save` adds.
 
@@ -111,6 +112,8 @@ def describe(
         class_weights: what a photo of each class counted in the loss; None where each counted 1.
         backbone: the record of the frozen network whose features a head or trees are fitted on, with the path and
             SHA-256 of its weights.
+        prior: the shares of the classes that its answers take for granted, where they are others than those of the
+            photos and class weights.
     """
     shares = fold.class_shares()
     weights = [1.0] * len(shares) if class_weights is None else list(class_weights)
@@ -124,7 +127,7 @@ def describe(
         "class_shares": shares,
         "class_weights": weights,
         # The class shares that its answers take for granted: those of the loss, not of the photos.
-        "prior": [value / sum(counted) for value in counted],
+        "prior": [value / sum(counted) for value in counted] if prior is None else list(prior),
         "precision": precision,
         **counts,
         **({} if backbone is None else {"backbone": dict(backbone)}),

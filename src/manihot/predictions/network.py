@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from manihot.core import files
 from manihot.core.gpus import Compute
 from manihot.core.state import State
-from manihot.networks import build
+from manihot.networks import build, cut
 from manihot.networks import device as machine
+from manihot.networks.activations import ActivationBatches, Activations
 from manihot.networks.augment import Augmentation, Changes, derive, photo_keys, view
 from manihot.networks.batches import Batches, Photos
 from manihot.networks.bundle import Bundle
@@ -41,18 +42,33 @@ def predict(
         return batches.outputs(probabilities, batch_size, changes).cpu().numpy()
 
 
+@torch.inference_mode()
+def predict_stored(
+    upper: nn.Module, batches: ActivationBatches, views: Sequence[str], batch_size: int, dtype: torch.dtype
+) -> NDArray[np.float32]:
+    """What `predict` gives, of the stored activations of all photos, from a network's upper part."""
+    upper.eval()
+    with torch.autocast(batches.device.type, dtype, enabled=dtype != torch.float32):
+        seen = [
+            batches.outputs(lambda some: upper(some).float().softmax(1), batch_size, batches.in_view(name))
+            for name in views
+        ]
+    return torch.stack(seen).mean(0).cpu().numpy()
+
+
 @dataclass(frozen=True)
 class Viewing:
     """How photos are shown to a network: in each of `views`, `batch_size` at a time.
 
-    Validation photos get the random changes `validation_augment` from `seed`: the published way of judging the
-    backbones; {} are none.
+    From its layer `train_from` on, as stored activations, where that is given. Validation photos get the random changes
+    `validation_augment` from `seed`: the published way of judging the backbones; {} are none.
     """
 
     views: Sequence[str]
     batch_size: int
     validation_augment: Mapping[str, Any]
     seed: int
+    train_from: str | None = None
 
 
 def predict_fold(
@@ -60,13 +76,14 @@ def predict_fold(
     fitted: Bundle,
     fold: Fold,
     split: pd.DataFrame,
-    gather: Callable[[pd.DataFrame], Photos],
+    gather: Callable[[pd.DataFrame], Photos | Activations],
     viewing: Viewing,
     compute: Compute,
 ) -> dict[str, Any]:
     """Write the four parts' tables of a fold's network to the state's folder; returns what it cost.
 
-    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the fold's photos or of `split`.
+    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the fold's photos or of `split`, or their
+    activations.
 
     Raises:
         StudyError: damaged weights or pixels, or no device.
@@ -77,9 +94,15 @@ def predict_fold(
     with machine.choose(compute) as chosen:
         dtype = machine.precision(compute.precision, chosen)
         model.to(chosen)
+        if viewing.train_from is not None:
+            upper = cut.split(model, viewing.train_from, fitted.record["input"]["size"])[1]
 
         def probabilities(part: str, rows: pd.DataFrame) -> NDArray[np.float32]:
-            batches = Batches(gather(rows), chosen, fitted.normalisation)
+            known = gather(rows)
+            if isinstance(known, Activations):
+                stored = ActivationBatches(known, chosen)
+                return predict_stored(upper, stored, viewing.views, viewing.batch_size, dtype)
+            batches = Batches(known, chosen, fitted.normalisation)
             changes = None
             if part == "validation":
                 changes = augmentation.draw(photo_keys(rows), derive(viewing.seed, fold.number), 0, chosen)

@@ -147,7 +147,8 @@ class Evidence:
     def changed(self, name: str) -> dict[str, tuple[Any, Any]]:
         """The settings in which an experiment differs from the one it is based on: key -> (based on's, its)."""
         based_on = self.models[name]["based_on"]
-        if self.models[name]["kind"] != "network" or based_on not in self.experiments:
+        # A refit differs from its experiment in no setting.
+        if self.models[name]["kind"] != "network" or not {name, based_on} <= set(self.experiments):
             return {}
         return differing(self.experiments[name], self.experiments[based_on], self.splits)
 

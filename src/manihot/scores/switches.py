@@ -122,8 +122,8 @@ def beside_single_folds(
 
 
 def _is_refit(model: Settings) -> bool:
-    """Whether trees are fitted on the whole pool."""
-    return model["kind"] == "boosting" and list(model["folds"]) == [0]
+    """Whether a model is fitted on the whole pool."""
+    return list(model["folds"]) == [0]
 
 
 def _pairs(

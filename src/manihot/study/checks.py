@@ -10,7 +10,7 @@ from manihot.core.text import did_you_mean
 from manihot.networks.packages import PACKAGES
 from manihot.photos.facts import Label
 from manihot.splits.demands import check_facts
-from manihot.study.schema import Split, Study
+from manihot.study.schema import Experiment, Split, Study
 
 
 def check(study: Study, path: Path) -> None:
@@ -63,6 +63,11 @@ def check(study: Study, path: Path) -> None:
                     f"{path}: {section}.{name}.weights: no package has those of {reader.network}, but of "
                     f"{', '.join(PACKAGES)}: take one of these networks, or `weights: imagenet` or a file"
                 )
+    for name, experiment in study.experiments.items():
+        if experiment.head_from is not None:
+            heads = {f"{backbone}_head": backbone for backbone, entry in study.backbones.items() if entry.head}
+            known(f"experiments.{name}.head_from", experiment.head_from, heads, "head")
+            _head(f"{path}: experiments.{name}", study, experiment, heads[experiment.head_from])
     for name, backbone in study.backbones.items():
         if backbone.trained:
             known(f"backbones.{name}.weights", backbone.trained[0], study.experiments, "experiment")
@@ -116,6 +121,26 @@ def _folds(place: str, run_folds: list[int] | None, folds: int) -> None:
         raise StudyError(f"{place}.run_folds: must name at least one fold, each once")
 
 
+def _head(place: str, study: Study, experiment: Experiment, backbone: str) -> None:
+    """The head that an experiment's last layer starts from: of the same network, and blind to the same folds."""
+    entry = study.backbones[backbone]
+    if experiment.refit:
+        raise StudyError(f"{place}.refit: takes no head_from, since a head of all folds is not fitted; take one out")
+    for key in ("split", "network", "weights", "size", "normalisation", "leak"):
+        mine, wanted = getattr(experiment, key), getattr(entry, key)
+        if mine != wanted:
+            raise StudyError(
+                f"{place}.{key}: is {mine}, but {experiment.head_from} was fitted on features of {backbone} with "
+                f"{wanted}: the head is no start for it"
+            )
+    folds = range(1, study.splits[experiment.split].folds + 1)
+    missing = set(experiment.run_folds or folds) - set(entry.run_folds or folds)
+    if missing:
+        raise StudyError(
+            f"{place}.head_from: {experiment.head_from} has no fold {min(missing)}: see backbones.{backbone}"
+        )
+
+
 def _trained_backbone(path: Path, study: Study, name: str) -> None:
     """A backbone that an experiment trained: only the fold that its network did not learn from is a fair test."""
     place, backbone = f"{path}: backbones.{name}", study.backbones[name]
@@ -140,7 +165,7 @@ def _trained_backbone(path: Path, study: Study, name: str) -> None:
 def _model_names(study: Study) -> list[str]:
     tta = [f"{name}_tta" for name, entry in study.experiments.items() if entry.tta]
     heads = [f"{name}_head" for name, entry in study.backbones.items() if entry.head]
-    refits = [f"{name}_refit" for name, entry in study.boosting.items() if entry.refit]
+    refits = [f"{n}_refit" for entries in (study.experiments, study.boosting) for n, e in entries.items() if e.refit]
     return [*study.experiments, *tta, *heads, *study.boosting, *refits]
 
 

@@ -142,6 +142,13 @@ def extract_features(plan: Plan) -> Jobs:
 
 
 @rule
+def store_activations(plan: Plan) -> Jobs:
+    """A cut of a network; its data sets and views share the settings."""
+    for name, entry in plan.cuts.items():
+        yield name, {"input": _input(plan, entry), "train_from": entry.train_from, "compute": _compute(plan)}
+
+
+@rule
 def fit_head(plan: Plan) -> Jobs:
     """A backbone with a head; its folds share the settings."""
     for name, backbone in plan.study.backbones.items():
@@ -166,8 +173,9 @@ def fit_booster(plan: Plan) -> Jobs:
 
 @rule
 def train_fold(plan: Plan) -> Jobs:
-    """An experiment; its folds share the settings."""
-    for name, entry in plan.study.experiments.items():
+    """An experiment, and one more where it is refitted; its folds share the settings."""
+    for name in plan.of_kind("network"):
+        entry = plan.experiment(name)
         yield name, {"recipe": _recipe(plan, entry, entry.repeat)}
 
 
@@ -185,10 +193,11 @@ def check_overfit(plan: Plan) -> Jobs:
 def predict_fold(plan: Plan) -> Jobs:
     """An experiment, and one more where it is averaged over views; its folds share the settings."""
     for name in plan.of_kind("network", "tta"):
-        entry = plan.study.experiments[plan.models[name].fitted_as]
+        entry = plan.experiment(name)
         changes = entry.augment.model_dump(mode="json") if entry.flips_at_validation else {}
         shown = {"views": plan.views(name), "batch_size": entry.batch_size}
-        viewing = {**shown, "validation_augment": changes, "seed": plan.study.seed}
+        stored = {"train_from": entry.train_from if plan.stored_views(name) else None}
+        viewing = {**shown, **stored, "validation_augment": changes, "seed": plan.study.seed}
         yield name, {"viewing": viewing, "compute": _compute(plan)}
 
 
@@ -351,7 +360,10 @@ def _input(plan: Plan, entry: Learning | Backbone) -> Settings:
 def _recipe(plan: Plan, entry: Learning, repeat: int) -> Settings:
     """How an entry learns, without the rest of what it says."""
     said = entry.model_dump(mode="json")
-    learning = {key: said[key] for key in Learning.model_fields if key not in INPUT}
+    # A recipe's name says nothing that the keys, which it filled in, do not.
+    learning = {key: said[key] for key in Learning.model_fields if key not in {*INPUT, "recipe"}}
+    # What is trained from a cut on is an experiment.
+    learning |= {"train_from": said.get("train_from"), "views": said.get("views", ["identity"])}
     seeds = {"seed": plan.study.seed, "repeat": repeat}
     return {"input": _input(plan, entry), **learning, **seeds, "compute": _compute(plan)}
 

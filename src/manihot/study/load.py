@@ -17,10 +17,11 @@ from manihot.core.errors import StudyError
 from manihot.study.checks import check
 from manihot.study.explain import explain, kind, suggest
 from manihot.study.protocols import PROTOCOLS
+from manihot.study.recipes import filled as with_recipe
 from manihot.study.schema import Backbone, Booster, Experiment, OverfitCheck, Study
 from manihot.study.yaml_files import merge, read_file
 
-NOT_INHERITED = {"sweep", "seeds", "repeat", "run_folds", "tta"}
+NOT_INHERITED = {"sweep", "seeds", "repeat", "run_folds", "tta", "refit"}
 EXTRA_KEYS = {"sweep", "seeds"}
 NAMED = ("defaults", "data", "splits", "experiments", "overfit", "backbones", "boosting")
 MOST_COMBINATIONS = 1000  # of a sweep; more take minutes to draw up
@@ -57,7 +58,7 @@ def build(raw: dict[str, Any], path: Path) -> Study:
     shared = {key: value for key, value in defaults.items() if key in {"size", "split", "network"}}
     learning = preset["learning"]
     filled["overfit"] = {
-        name: learning | shared | entry
+        name: learning | shared | with_recipe(entry, OverfitCheck)
         for name, entry in _sweeps(raw.get("overfit") or {}, "overfit", OverfitCheck, path).items()
     }
     backbones = _sweeps(raw.get("backbones") or {}, "backbones", Backbone, path)
@@ -129,7 +130,7 @@ def _experiments(raw: dict[str, Any], defaults: dict[str, Any], preset: dict[str
             return inherited[name]
         own = raw[name]
         parent = own.get("based_on")
-        base: dict[str, Any] = dict(defaults)
+        base: dict[str, Any] = with_recipe(defaults, Experiment)
         if isinstance(parent, str):
             if parent in (*chain, name):
                 raise StudyError(
@@ -145,7 +146,8 @@ def _experiments(raw: dict[str, Any], defaults: dict[str, Any], preset: dict[str
                 )
             above = inherit(parent, (*chain, name))
             base |= {key: value for key, value in above.items() if key not in NOT_INHERITED}
-        inherited[name] = merge(base, own)
+        # What an entry's own recipe sets wins over what it starts from.
+        inherited[name] = merge(base, with_recipe(own, Experiment))
         return inherited[name]
 
     complete = {name: inherit(name, ()) for name in raw}
@@ -173,6 +175,8 @@ def _sweeps(entries: dict[str, Any], section: str, model: type[BaseModel], path:
         if not isinstance(sweep, dict) or not all(isinstance(values, list) and values for values in sweep.values()):
             raise StudyError(f"{place}: must hold keys, each with a list of values")
         for key in sweep:
+            if key == "recipe":
+                raise StudyError(f"{place}.recipe: cannot be swept: give each recipe an entry of its own")
             if key not in model.model_fields:
                 raise StudyError(f"{place}.{key}: unknown key{suggest(str(key), list(model.model_fields))}")
         combinations = math.prod(map(len, sweep.values()))

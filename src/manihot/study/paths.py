@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from manihot.core.names import ANSWERS, PARTS, RECORD, WEIGHTS
-from manihot.study.plan import Kind, Plan
+from manihot.study.plan import Kind, Plan, starts_from_weights
 from manihot.study.schema import Backbone, Experiment, OverfitCheck
 
 
@@ -61,16 +61,35 @@ class Paths:
 
     def pixels(self, split: str, size: int) -> dict[str, list[str]]:
         """A split's photos at a size: `catalogs`, and `manifests` and `arrays`, one a data set and shard."""
-        stems = [
-            f"results/pixels/{dataset}/{size}px/{shard}"
-            for dataset in self.plan.datasets_of(split)
-            for shard in self.plan.shards
-        ]
+        datasets = self.plan.datasets_of(split)
         return {
             "catalogs": self.catalogs(split),
+            "manifests": [path for dataset in datasets for path in self.shards(dataset, size, "json")],
+            "arrays": [path for dataset in datasets for path in self.shards(dataset, size, "npy")],
+        }
+
+    def shards(self, dataset: str, size: int, ending: str) -> list[str]:
+        """A data set's photos at a size, a file a shard: manifests end in `json`, arrays in `npy`."""
+        return [f"results/pixels/{dataset}/{size}px/{shard}.{ending}" for shard in self.plan.shards]
+
+    def activations(self, model: str, views: Iterable[str]) -> dict[str, list[str]]:
+        """A network's stored activations: `catalogs`, and `manifests` and `arrays`, one a data set and view."""
+        entry = self.plan.experiment(model)
+        stems = [
+            f"results/features/activations/{self.plan.cut_name(entry)}/{dataset}/{view}"
+            for dataset in self.plan.datasets_of(entry.split)
+            for view in views
+        ]
+        return {
+            "catalogs": self.catalogs(entry.split),
             "manifests": [f"{stem}.json" for stem in stems],
             "arrays": [f"{stem}.npy" for stem in stems],
         }
+
+    def shown(self, model: str, views: Iterable[str]) -> dict[str, list[str]]:
+        """What a network sees of photos: the stored activations in `views`, or, where there are none, pixels."""
+        views, entry = list(views), self.plan.experiment(model)
+        return self.activations(model, views) if views else self.pixels(entry.split, entry.size)
 
     def features(self, model: str, views: Iterable[str]) -> dict[str, list[str]]:
         """The features that a model reads: `catalogs`, and `features` and `manifests`, one a data set and view."""
@@ -110,7 +129,13 @@ class Paths:
 
     def initial_weights(self, entry: Experiment | OverfitCheck) -> list[str]:
         """The file of the weights that training starts from; none where it starts from random ones."""
-        return [] if entry.weights == "none" else [self.weights(entry)]
+        return [self.weights(entry)] if starts_from_weights(entry) else []
+
+    def head(self, model: str, fold: str) -> list[str]:
+        """The weights and the record of the head that a fold's last layer starts from; none where it is drawn."""
+        head = self.plan.experiment(model).head_from
+        fitted = self.fitted(head, fold) if head else None
+        return [fitted.model, fitted.weights] if fitted else []
 
     def fitted(self, model: str, fold: str | int) -> Fitted:
         """The fitted files of a model's fold; an ensemble over views has those of its experiment."""

@@ -39,7 +39,12 @@ class Model:
     @property
     def fitted_as(self) -> str:
         """The model whose fits this one has: one averaged over views has those of its experiment."""
-        return self.experiment or self.name
+        return self.experiment or self.name if self.kind == "tta" else self.name
+
+
+def starts_from_weights(entry: Experiment | OverfitCheck) -> bool:
+    """Whether training starts from a file of weights; below a cut even those of an untrained network are in one."""
+    return entry.weights != "none" or (isinstance(entry, Experiment) and entry.train_from is not None)
 
 
 class Plan:
@@ -61,8 +66,9 @@ class Plan:
         self.weights = {
             self.weights_name(entry.network, entry.weights): entry
             for entry in self._readers()
-            if (not entry.trained if isinstance(entry, Backbone) else entry.weights != "none")
+            if (not entry.trained if isinstance(entry, Backbone) else starts_from_weights(entry))
         }
+        self.cuts = {self.cut_name(e): e for e in study.experiments.values() if e.train_from is not None}
         if missing := [file for file in self.published_files if not Path(file).is_file()]:
             raise StudyError(f"published: {missing[0]} is not there; name a folder with {', '.join(paper.TABLES)}")
 
@@ -73,6 +79,9 @@ class Plan:
             place = (entry.family, entry.split, name, folds)
             trained: dict[str, Any] = {"experiment": name, "repeat": entry.repeat, "leak": entry.leak}
             yield Model(name, "network", *place, entry.based_on, **trained)
+            if entry.refit:
+                refitted = (entry.family, entry.split, name, (0,))
+                yield Model(f"{name}_refit", "network", *refitted, name, **trained)
             if entry.tta:
                 yield Model(f"{name}_tta", "tta", *place, name, **trained)
         for name, backbone in study.backbones.items():
@@ -103,6 +112,25 @@ class Plan:
         tail = "" if source in PUBLISHED else f"-{zlib.crc32(source.encode()):08x}"
         return f"{network.replace('/', '_')}-{Path(source).stem}{tail}"
 
+    @staticmethod
+    def cut_name(entry: Experiment) -> str:
+        """How the stored activations are called that an experiment trains on: one name a network, its weights, what it
+        sees, and its layer above the cut."""
+        weights = Plan.weights_name(entry.network, entry.weights)
+        return f"{weights}-{entry.normalisation}-{entry.size}px-{entry.train_from}"
+
+    def stored_views(self, model: str) -> list[str]:
+        """The views of stored activations that a model predicts from; none where it predicts from pixels, as it does
+        where it sees a view that is not stored."""
+        entry, views = self.experiment(model), self.views(model)
+        return views if entry.train_from is not None and set(views) <= set(entry.views) else []
+
+    def experiment(self, model: str) -> Experiment:
+        """The experiment that a network, or a model of its views, is of."""
+        name = self.models[model].experiment
+        assert name is not None, f"{model} is of no experiment"
+        return self.study.experiments[name]
+
     def of_kind(self, *kinds: Kind) -> list[str]:
         """The names of the models of some kinds."""
         return [name for name, model in self.models.items() if model.kind in kinds]
@@ -110,7 +138,7 @@ class Plan:
     def views(self, model: str) -> list[str]:
         """The views in which a model sees a photo when it predicts."""
         entry = self.models[model]
-        return list(self.study.experiments[entry.fitted_as].tta) if entry.kind == "tta" else ["identity"]
+        return list(self.experiment(model).tta) if entry.kind == "tta" else ["identity"]
 
     def head_views(self, model: str) -> list[str]:
         """The views that a head is trained on."""
@@ -169,7 +197,7 @@ class Plan:
         return [(name, pair["part"]) for pair in self.refits for name in (*pair["models"], *pair["based_on_models"])]
 
     def _repeats(self, name: str) -> list[str]:
-        return [other for other in self.models if re.sub(r"_seed\d+(?=_tta$|$)", "", other) == name]
+        return [other for other in self.models if re.sub(r"_seed\d+(?=_tta$|_refit$|$)", "", other) == name]
 
     @property
     def compared(self) -> list[str]:

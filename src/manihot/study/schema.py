@@ -246,25 +246,61 @@ class Learning(Section):
     frozen_mode: FrozenMode
     normalisation: Normalisation
     size: Annotated[int, Field(ge=16, le=1024)] = 224
+    recipe: Literal["scratch", "finetune"] = "scratch"
     batch_size: Count = 32
     epochs: Count = 10
     learning_rate: Positive = 5e-5
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: Annotated[Real, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "one_cycle"] = "constant"
+    decay_norms: bool = True
+    layer_decay: Annotated[Real, Field(gt=0, le=1)] = 1.0
+    clip_norm: Annotated[Real, Field(ge=0)] = 0.0
+    ema: Annotated[Real, Field(ge=0, lt=1)] = 0.0
+    schedule: Literal["constant", "one_cycle", "cosine"] = "constant"
     warm_up: Annotated[Real, Field(gt=0, lt=1)] = 0.3
+    batch_norm: Literal["update", "keep"] = "update"
     dropout: Annotated[Real, Field(ge=0, lt=1)] = 0.3
+    loss: Literal["cross_entropy", "logit_adjusted"] = "cross_entropy"
     label_smoothing: Annotated[Real, Field(ge=0, lt=1)] = 0.0
     class_weights: Literal["none", "balanced"] = "none"
     augment: Augment = Augment()
     flips_at_validation: bool
 
+    @model_validator(mode="after")
+    def _one_balance(self) -> Self:
+        if self.loss == "logit_adjusted" and self.class_weights == "balanced":
+            raise ValueError("loss: logit_adjusted and class_weights: balanced both even the classes out; take one out")
+        return self
+
 
 class Experiment(Sampling, Learning):
     """A network trained on the folds of a split."""
 
+    train_from: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$", max_length=100)] | None = None
+    views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+    head_from: Name | None = None
+    refit: bool = False
     tta: list[View] = []
     repeat: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.train_from is None:
+            if self.views != ["identity"]:
+                raise ValueError("views: are those of train_from; say a layer there, or take views out")
+            return self
+        if self.augment != Augment():
+            raise ValueError(
+                "train_from: trains on stored activations, which augment cannot change: set its keys to false and "
+                "0, and name stored views in their place, as views: [identity, hflip]"
+            )
+        if self.frozen:
+            raise ValueError("takes one of the keys train_from and frozen")
+        if self.network in {"small_cnn", "vgg_small"}:
+            raise ValueError(f"train_from: {self.network} has no published weights that could stay below a cut")
+        if self.views[0] != "identity" or len(set(self.views)) < len(self.views):
+            raise ValueError("views: begin with identity, in which photos are judged, and name each once")
+        return self
 
 
 class OverfitCheck(Learning):

@@ -13,9 +13,11 @@ import torch
 from manihot.core import files
 from manihot.core.state import State
 from manihot.core.tables import history_columns
-from manihot.networks import build, bundle
+from manihot.networks import build, bundle, losses
+from manihot.networks.activations import Activations
 from manihot.networks.augment import derive
 from manihot.networks.batches import Photos
+from manihot.networks.bundle import Bundle
 from manihot.networks.cam import cam_layer
 from manihot.networks.device import choose, costs
 from manihot.splits.folds import Fold
@@ -30,16 +32,18 @@ def train_fold(
     recipe: Recipe,
     experiment: str,
     fold: Fold,
-    gather: Callable[[pd.DataFrame], Photos],
+    gather: Callable[[pd.DataFrame], Photos | Activations],
     weights: Path | None,
     state: State,
     progress: Progress,
+    head: Bundle | None = None,
 ) -> dict[str, Any]:
     """Train a fold into `state.folder`: weights.safetensors, history.csv, model.json; returns what it cost.
 
-    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the fold's photos. Goes on from the last
+    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the fold's photos, or their activations where the
+    recipe trains from a cut on. Goes on from the last
     checkpoint in `state`; on a CPU the files are the same as without interruption. `weights` is the file of a
-    published network's weights.
+    published network's weights, `head` a head that the last layer starts from.
 
     Raises:
         StudyError: the loss is no longer a number, or network, weights or device do not suit the recipe.
@@ -50,17 +54,22 @@ def train_fold(
     with choose(recipe.compute) as device:
         where = f"experiment {experiment}, fold {fold.number}"
         trainer = Trainer(recipe, where, seed, len(fold.classes), known, unknown, weights, device)
+        if head is not None:
+            trainer.start_from(head)
         epochs = _run(trainer, state, progress)
         cost = costs(device, trainer.dtype)
         content = trainer.weights()
     weighed = getattr(trainer.loss, "weight", None)  # a loss need not weigh classes
+    weights_of_classes = None if weighed is None else weighed.tolist()
+    counted = weights_of_classes or [1.0] * len(fold.classes)
     record = bundle.describe(
         "network",
         fold,
         recipe.input.record(weights) | cam_layer(trainer.model, recipe.input.size),
         build.parameter_counts(trainer.model),
         str(cost["precision"]),
-        None if weighed is None else weighed.tolist(),
+        weights_of_classes,
+        prior=losses.prior(recipe.loss, fold.class_shares(), counted, recipe.label_smoothing),
     )
     bundle.save(state.folder, record, content)
     return {**cost, "photos": epochs * len(known.targets)}
@@ -81,7 +90,7 @@ def check_overfit(
     `state.folder`.
     """
     torch.set_num_threads(recipe.compute.threads)
-    nothing = LabelledPhotos(photos.pixels[:0], photos.targets[:0], photos.keys[:0])
+    nothing = LabelledPhotos(np.empty((0, *photos.pixels.shape[1:]), np.uint8), photos.targets[:0], photos.keys[:0])
     with choose(recipe.compute) as device:
         seed = derive(recipe.seed, recipe.repeat)
         trainer = Trainer(recipe, f"overfit check {check}", seed, classes, photos, nothing, weights, device)

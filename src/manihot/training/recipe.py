@@ -1,6 +1,7 @@
 """What an experiment asks of a training, and its learning rate step by step."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +22,22 @@ class Recipe:
     weights: str
     frozen: bool
     frozen_mode: str
+    train_from: str | None
+    views: Sequence[str]
     batch_size: int
     epochs: int
     learning_rate: float
     optimizer: str
     weight_decay: float
+    decay_norms: bool
+    layer_decay: float
+    clip_norm: float
+    ema: float
     schedule: str
     warm_up: float
+    batch_norm: str
     dropout: float
+    loss: str
     label_smoothing: float
     class_weights: str
     augment: Mapping[str, Any]
@@ -44,11 +53,21 @@ class Recipe:
 
 
 def rates(recipe: Recipe, steps: int) -> list[tuple[float, float]]:
-    """Learning rate and Adam's first beta of each of `steps` batches, as torch's OneCycleLR gives them."""
+    """Learning rate and Adam's first beta of each of `steps` batches.
+
+    `one_cycle` is as torch's OneCycleLR gives them; `cosine` goes up in a line for `warm_up` of the steps, then down
+    to 0 along a cosine (Loshchilov and Hutter 2017, arXiv 1608.03983).
+    """
     optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))], lr=recipe.learning_rate)
-    if recipe.schedule == "constant":
-        return [(recipe.learning_rate, optimizer.defaults["betas"][0])] * steps
     peak, warm_up = recipe.learning_rate, recipe.warm_up
+    beta = optimizer.defaults["betas"][0]
+    if recipe.schedule == "constant":
+        return [(peak, beta)] * steps
+    if recipe.schedule == "cosine":
+        up = round(warm_up * steps)
+        rising = [peak * (step + 1) / (up + 1) for step in range(up)]
+        falling = [peak * (1 + math.cos(math.pi * step / (steps - up))) / 2 for step in range(steps - up)]
+        return [(rate, beta) for rate in rising + falling]
     schedule = OneCycleLR(optimizer, peak, total_steps=steps, pct_start=warm_up, anneal_strategy="cos")
     values = []
     for step in range(steps):

@@ -14,14 +14,21 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from manihot.core.errors import StudyError
 from manihot.core.state import State
-from manihot.networks import augment, build, losses
-from manihot.networks.batches import Batches, Photos
+from manihot.networks import augment, build, cut, losses
+from manihot.networks.activations import ActivationBatches, Activations
+from manihot.networks.batches import Batches, Gathered, Photos
+from manihot.networks.blocks import Block
+from manihot.networks.bundle import Bundle
+from manihot.networks.cut import Upper
 from manihot.networks.device import precision
 from manihot.splits.folds import targets
+from manihot.training.optimizer import Average, optimizer
 from manihot.training.recipe import Recipe, rates
 
 log = logging.getLogger(__name__)
@@ -31,14 +38,17 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class LabelledPhotos:
-    """Pixels uint8 [n, size, size, 3], class indices int64 [n], and an integer for each photo, uint64 [n]."""
+    """Pixels uint8 [n, size, size, 3], class indices int64 [n], and an integer for each photo, uint64 [n].
 
-    pixels: Photos
+    A network that is trained from a cut on has `Activations` in place of pixels.
+    """
+
+    pixels: Photos | Activations
     targets: NDArray[np.int64]
     keys: NDArray[np.uint64]
 
     @classmethod
-    def of(cls, photos: pd.DataFrame, labels: Sequence[str], pixels: Photos) -> "LabelledPhotos":
+    def of(cls, photos: pd.DataFrame, labels: Sequence[str], pixels: Photos | Activations) -> "LabelledPhotos":
         """The photos of a table with their pixels; `labels` gives the order of the classes."""
         return cls(pixels, targets(photos, labels), augment.photo_keys(photos))
 
@@ -46,7 +56,8 @@ class LabelledPhotos:
 class Trainer:
     """A network in training on one device: its weights, its optimizer and its history so far.
 
-    `where` names the work in messages; `seed` is that of this fold.
+    `where` names the work in messages; `seed` is that of this fold. `model` is the whole network, `trained` the part of
+    it that is run: all of it, or its upper part where the recipe trains from a cut on.
     """
 
     def __init__(
@@ -63,25 +74,45 @@ class Trainer:
         self.recipe, self.where, self.seed, self.device = recipe, where, seed, device
         self.dtype = precision(recipe.compute.precision, device)
         self.training, self.validation = training, validation
-        channels = recipe.input.channels()
-        self.train_batches = Batches(training.pixels, device, channels)
-        self.validation_batches = Batches(validation.pixels, device, channels)
+        self.train_batches, self.validation_batches = (
+            _batches(known.pixels, recipe, device) for known in (training, validation)
+        )
         self.targets = torch.from_numpy(training.targets).to(device)
         self.validation_targets = torch.from_numpy(validation.targets).to(device)
         self.model = build.classifier(
             recipe.input.network, classes, recipe.input.size, recipe.dropout, weights, recipe.frozen,
             augment.derive(seed, zlib.crc32(b"initial weights")),
         ).to(device)  # fmt: skip
-        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+        self.trained: nn.Module = self.model
+        self.augmentation: augment.Augmentation | augment.DrawnViews = augment.Augmentation(**recipe.augment)
+        if recipe.train_from is not None:
+            self.trained = cut.split(self.model, recipe.train_from, recipe.input.size)[1]
+            self.augmentation = augment.DrawnViews(len(recipe.views))
         self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.optimizer = kind(self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
-        self.loss = losses.cross_entropy(
-            recipe.class_weights, recipe.label_smoothing, training.targets, classes, device
-        )
-        self.augmentation = augment.Augmentation(**recipe.augment)
+        self.optimizer = optimizer(recipe, self.model)
+        self.average = Average(self.trained, recipe.ema) if recipe.ema else None
+        self.loss = _loss(recipe, training.targets, classes, device)
         self.steps = math.ceil(len(training.targets) / recipe.batch_size)
         self.rates = rates(recipe, recipe.epochs * self.steps)
         self.history: list[dict[str, Any]] = []
+
+    def start_from(self, head: Bundle) -> None:
+        """Let the last layer start as a head that was fitted on the network's features: what is below is then not bent
+        towards a layer that knows nothing yet (Kumar et al. 2022, arXiv 2202.10054).
+
+        Raises:
+            StudyError: the head is damaged, or the last layer is not one that takes features in.
+        """
+        _, layer = build.last_layer(self.model)
+        start = load(head.weights())
+        if not isinstance(layer, nn.Linear) or layer.bias is None or layer.weight.shape != start["weight"].shape:
+            raise StudyError(
+                f"{self.where}: a head of {head.record['network']} is no start for the last layer of "
+                f"{self.recipe.input.network}: take head_from out"
+            )
+        layer.load_state_dict({name: start[name] for name in ("weight", "bias")})
+        if self.average:
+            self.average = Average(self.trained, self.recipe.ema)
 
     @property
     def done(self) -> bool:
@@ -122,24 +153,27 @@ class Trainer:
 
     def _train(self, epoch: int, progress: Progress) -> dict[str, Any]:
         recipe, n = self.recipe, len(self.targets)
-        # Frozen in eval mode, a network behaves as one whose last layer is fitted on stored features.
-        self.model.train(not (recipe.frozen and recipe.frozen_mode == "eval"))
+        self._to_train()
         changes = self.augmentation.draw(self.training.keys, self.seed, epoch, self.device)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
         correct = torch.zeros((), dtype=torch.int64, device=self.device)
         first = (epoch - 1) * self.steps
         batches = self.train_batches(augment.random_order(self.seed, epoch, n), recipe.batch_size, changes)
         for step, (photos, index) in enumerate(batches, start=first):
-            group = self.optimizer.param_groups[0]
             rate, beta = self.rates[step]
-            group["lr"], group["betas"] = rate, (beta, group["betas"][1])
+            for group in self.optimizer.param_groups:
+                group["lr"], group["betas"] = rate * group["scale"], (beta, group["betas"][1])
             targets = self.targets[index]
             with self.autocast():
-                logits = self.model(photos)
+                logits = self.trained(photos)
             batch_loss = self.loss(logits.float(), targets)
             batch_loss.backward()
+            if recipe.clip_norm:
+                nn.utils.clip_grad_norm_(self.parameters, recipe.clip_norm)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
+            if self.average:
+                self.average.update(self.trained, step + 1)
             # Sums stay on the device: reading one would make the host wait for it.
             loss_sum += batch_loss.detach() * len(index)
             correct += (logits.detach().argmax(1) == targets).sum()
@@ -155,18 +189,35 @@ class Trainer:
         accuracy = correct.item() / n
         return {"epoch": epoch, "train_loss": loss, "train_accuracy": accuracy, "learning_rate": rate}
 
+    def _to_train(self) -> None:
+        """Put the network into the mode in which the recipe trains it."""
+        # Frozen in eval mode, a network behaves as one whose last layer is fitted on stored features.
+        self.trained.train(not (self.recipe.frozen and self.recipe.frozen_mode == "eval"))
+        if self.recipe.batch_norm == "keep":
+            for module in self.trained.modules():
+                if isinstance(module, _BatchNorm | Block):
+                    module.eval()
+
+    def _outputs(self, photos: Tensor) -> Tensor:
+        """The logits that the network to be saved gives, float32 [b, K]."""
+        values = {} if self.average is None else self.average.values
+        logits: Tensor = functional_call(self.trained, values, photos)
+        return logits.float()
+
     @torch.inference_mode()
     def _validate(self, epoch: int) -> dict[str, Any]:
         """Loss and accuracy of the validation photos in eval mode; None where there are none."""
         n = len(self.validation_targets)
         if n == 0:
             return {"validation_loss": None, "validation_accuracy": None}
-        self.model.eval()
-        augmentation = self.augmentation if self.recipe.flips_at_validation else augment.Augmentation()
+        self.trained.eval()
+        # Stored activations are judged in their first view, the photo as it is.
+        flips = self.recipe.flips_at_validation and self.trained is self.model
+        augmentation = self.augmentation if flips else augment.Augmentation()
         changes = augmentation.draw(self.validation.keys, self.seed, epoch, self.device)
         with self.autocast():
             batches, size = self.validation_batches, self.recipe.batch_size
-            logits = batches.outputs(lambda photos: self.model(photos).float(), size, changes)
+            logits = batches.outputs(self._outputs, size, changes)
         accuracy = (logits.argmax(1) == self.validation_targets).double().mean()
         return {
             "validation_loss": self.loss(logits, self.validation_targets).item(),
@@ -182,16 +233,20 @@ class Trainer:
 
     def checkpoint(self) -> bytes:
         """Everything that the next epoch depends on."""
-        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors = {f"model.{name}": value for name, value in self.trained.state_dict().items()}
         for place, parameter in enumerate(self.parameters):
             for name, value in self.optimizer.state[parameter].items():
                 tensors[f"optimizer.{place}.{name}"] = value
+        if self.average:
+            tensors |= {f"average.{name}": value for name, value in self.average.values.items()}
         facts = {"computed": self._computed(), "history": self.history}
         return save(_contiguous(tensors), {"facts": json.dumps(facts)})
 
     def weights(self) -> bytes:
-        """The network's weights as safetensors: the same bytes for the same numbers."""
-        return save(_contiguous(self.model.state_dict()))
+        """The whole network's weights, or their average where the recipe has one, as safetensors: the same bytes for
+        the same numbers."""
+        values = self.average.values if self.average else self.trained.state_dict()
+        return save(_contiguous(self.trained.whole(self.model, values) if isinstance(self.trained, Upper) else values))
 
     def resume(self, state: State) -> int:
         """Go on from the checkpoint that a killed job left, if one fits; returns how many epochs are done."""
@@ -213,18 +268,32 @@ class Trainer:
         return f"{self.device.type} in {self.dtype}"
 
     def _restore(self, tensors: Mapping[str, Tensor]) -> None:
-        model = {}
+        kept: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}}
         for name, value in tensors.items():
             kind, _, rest = name.partition(".")
-            if kind == "model":
-                model[rest] = value
+            if kind in kept:
+                kept[kind][rest] = value
             else:
                 place, _, key = rest.partition(".")
                 parameter = self.parameters[int(place)].detach()
                 # The optimizer walks through memory: its sums need their parameter's layout.
                 like = torch.empty_like(parameter) if value.shape else parameter.new_empty(())
                 self.optimizer.state[self.parameters[int(place)]][key] = like.copy_(value)
-        self.model.load_state_dict(model)
+        self.trained.load_state_dict(kept["model"])
+        if self.average:
+            self.average.load(kept["average"])
+
+
+def _batches(known: Photos | Activations, recipe: Recipe, device: torch.device) -> Gathered[Any]:
+    if isinstance(known, Activations):
+        return ActivationBatches(known, device)
+    return Batches(known, device, recipe.input.channels())
+
+
+def _loss(recipe: Recipe, targets: NDArray[np.int64], classes: int, device: torch.device) -> nn.Module:
+    if recipe.loss == "logit_adjusted":
+        return losses.LogitAdjusted(losses.shares(targets, classes), recipe.label_smoothing).to(device)
+    return losses.cross_entropy(recipe.class_weights, recipe.label_smoothing, targets, classes, device)
 
 
 def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from manihot.study import schema
 from manihot.study.load import build
 from manihot.study.protocols import PROTOCOLS
+from manihot.study.recipes import filled
 
 README = (Path(__file__).parents[3] / "config" / "README.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.+) \|$", re.MULTILINE)
@@ -83,13 +84,23 @@ def test_every_model_of_the_study_file_has_a_table() -> None:
 
 
 def test_the_protocols_are_as_they_are_set() -> None:
-    cells = re.findall(r"^\| `(?:new_class\.)?(\w+)`.*? \| `([\w.]+)` \| `([\w.]+)` \|$", README, re.MULTILINE)
+    section = README.split("\n## The two protocols\n")[1]
+    cells = re.findall(r"^\| `(?:new_class\.)?(\w+)`.*? \| `([\w.]+)` \| `([\w.]+)` \|$", section, re.MULTILINE)
     said = {key: (yaml.safe_load(corrected), yaml.safe_load(published)) for key, corrected, published in cells}
     presets = [
         {key: setting for section in preset.values() for key, setting in section.items()}
         for preset in (PROTOCOLS["corrected"], PROTOCOLS["published"])
     ]
     assert said == {key: tuple(preset[key] for preset in presets) for key in presets[0]}
+
+
+def test_the_recipes_are_as_they_are_set() -> None:
+    section = README.split("\n## The two recipes\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`\w+`) \| (`.+?`) \| (`.+?`) \|$", section, re.MULTILINE)
+    for place, recipe in enumerate(("scratch", "finetune")):
+        assert {value(key): value(said[place]) for key, *said in cells} == {
+            key: setting for key, setting in filled({"recipe": recipe}, schema.Learning).items() if key != "recipe"
+        }
 
 
 def test_the_example_is_a_study() -> None:

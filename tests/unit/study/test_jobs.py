@@ -8,6 +8,7 @@ from manihot.features import boosting
 from manihot.study.jobs import RULES, all_jobs
 from manihot.study.load import load
 from manihot.study.plan import Plan
+from manihot.training.recipe import Recipe
 
 ROOT = Path(__file__).parents[3]
 WRITTEN = "\n".join(path.read_text() for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")))
@@ -29,6 +30,32 @@ def test_jobs_come_in_the_order_of_the_rules_and_the_study():
     jobs = [(rule, name) for rule, name, _ in all_jobs(plan)]
     assert list(dict.fromkeys(rule for rule, _ in jobs)) == [rule for rule in RULES if rule in dict(jobs)]
     assert [name for rule, name in jobs if rule == "score_model"] == list(plan.models)
+
+
+def test_trainings_are_told_what_a_recipe_holds():
+    for study in ("tiny", "tuned"):
+        told = [settings for rule, _, settings in all_jobs(Plan(load(ROOT / f"tests/studies/{study}.yaml"), ROOT))]
+        recipes = [
+            settings["recipe"]
+            for settings in told
+            if "epochs" in settings.get("recipe", {}) and "input" in settings["recipe"]
+        ]
+        assert recipes and all(set(recipe) == {field.name for field in fields(Recipe)} for recipe in recipes)
+
+
+def test_activations_are_stored_once_for_all_experiments_of_a_cut():
+    plan = Plan(load(ROOT / "tests" / "studies" / "tuned.yaml"), ROOT)
+    told = {(rule, name): settings for rule, name, settings in all_jobs(plan)}
+    (cut,) = [name for rule, name in told if rule == "store_activations"]
+    assert cut == "shufflenet_v2_x0_5-none-weights-32px-stage4"
+    assert set(told["store_activations", cut]) == {"input", "train_from", "compute"}
+    # Views that are stored are predicted from activations, others from pixels.
+    asked = {name: told["predict_fold", name]["viewing"]["train_from"] for name in plan.of_kind("network", "tta")}
+    layer = "stage4"
+    assert asked == {
+        "whole": None, "from_cut": layer, "from_cut_refit": layer, "from_cut_tta": layer, "other_views": layer, "other_views_tta": None,
+    }  # fmt: skip
+    assert plan.weights.keys() == {"shufflenet_v2_x0_5-none"}
 
 
 def test_a_job_is_told_only_what_concerns_it():

@@ -162,3 +162,26 @@ def test_the_report_reads_every_result_once(plan, paths):
     assert "results/published/numbers.csv" not in every and "results/scores/switches.csv" not in every
     ablated = build(STUDY | {"experiments": {"a": {}, "b": {"frozen_mode": "train"}}}, Path("mine.yaml"))
     assert "results/scores/switches.csv" in Paths(Plan(ablated, ROOT)).report_inputs()["scores"]
+
+
+def test_a_refit_has_fits_of_its_own_and_sees_what_its_experiment_sees() -> None:
+    cut = {"network": "resnet18", "weights": "imagenet", "train_from": "layer4", "views": ["identity", "hflip"]}
+    experiments = {"first": {"refit": True, "tta": ["identity", "hflip"], "seeds": 2}, "second": {**cut, "refit": True}}
+    plan = Plan(build(STUDY | {"experiments": experiments}, Path("mine.yaml")), ROOT)
+    paths = Paths(plan)
+    refit = plan.models["first_refit"]
+    assert (refit.kind, refit.folds, refit.sample, refit.based_on) == ("network", (0,), "first", "first")
+    assert paths.fitted("first_refit", 0).weights == "results/models/first_refit/fold0/weights.safetensors"
+    assert paths.fitted("first_tta", 1) == paths.fitted("first", 1)
+    assert paths.shown("first_refit", []) == paths.pixels("main", 64)
+    stored = paths.shown("second_refit", ["identity", "hflip"])
+    assert stored["arrays"] == [
+        f"results/features/activations/resnet18-imagenet-weights-64px-layer4/leaves/{view}.npy"
+        for view in ("identity", "hflip")
+    ]
+    assert paths.sampled("first_refit") == paths.sampled("first")
+    (pair,) = [pair for pair in plan.pairs() if pair["model"] == "first_refit"]
+    assert pair["models"] == ["first_refit", "first_seed2_refit"] and pair["based_on_models"] == [
+        "first",
+        "first_seed2",
+    ]

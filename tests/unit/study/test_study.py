@@ -15,6 +15,8 @@ from manihot.study.jobs import all_jobs
 from manihot.study.load import build, load
 from manihot.study.plan import Plan
 from manihot.study.protocols import PROTOCOLS
+from manihot.study.recipes import FINETUNE
+from manihot.study.schema import Experiment
 from manihot.study.yaml_files import merge
 
 FILE = Path("mine.yaml")
@@ -37,6 +39,12 @@ BASE = {
 
 # A backbone that an experiment trained.
 OWN = {"network": "small_cnn", "weights": "first/fold1", "size": 64, "run_folds": [1]}
+
+# A network that is trained from a cut on.
+CUT = {"network": "mobilenet_v2", "weights": "imagenet", "train_from": "features.14"}
+
+# A network whose last layer starts from a head.
+HEADED = {"network": "squeezenet1_1", "weights": "none", "head_from": "frozen_head"}
 
 CSV = {"source": "csv", "photos": "photos", "labels": "labels.csv"}
 ARCHIVE = {"source": "archive", "files": [{"path": "a.zip", "sha256": "0" * 64}]}
@@ -106,6 +114,23 @@ MISTAKES = {
     "a cost without an answer": ({"costs": {"rust": 5}}, "costs.rust: should be a valid dictionary, not 5"),
     "an endless cost": ({"costs": {"rust": {"blight": float("inf")}}}, "costs.rust.blight: should be a finite number"),
     "seeds": ({"experiments": {"first": {"seeds": 0}}}, "experiments.first.seeds"),
+    "classes evened out twice": ({"experiments": {"first": {"loss": "logit_adjusted", "class_weights": "balanced"}}}, "experiments.first: loss: logit_adjusted and class_weights: balanced both"),
+    "augmented activations": ({"experiments": {"first": CUT | {"augment": {"rotation": 5}}}}, "experiments.first: train_from: trains on stored activations, which augment cannot change"),
+    "activations of a frozen network": ({"experiments": {"first": CUT | {"frozen": True}}}, "experiments.first: takes one of the keys train_from and frozen"),
+    "activations of no published network": ({"experiments": {"first": CUT | {"network": "vgg_small"}}}, "experiments.first: train_from: vgg_small has no published weights"),
+    "views of no activations": ({"experiments": {"first": {"views": ["hflip"]}}}, "experiments.first: views: are those of train_from"),
+    "views without the photo as it is": ({"experiments": {"first": CUT | {"views": ["hflip", "identity"]}}}, "experiments.first: views: begin with identity"),
+    "a view twice": ({"experiments": {"first": CUT | {"views": ["identity", "hflip", "hflip"]}}}, "experiments.first: views: begin with identity, in which photos are judged, and name each once"),
+    "no such view": ({"experiments": {"first": CUT | {"views": ["identity", "rot45"]}}}, "experiments.first.views.1: should be"),
+    "a layer that is a path": ({"experiments": {"first": CUT | {"train_from": "../x"}}}, "experiments.first.train_from: "),
+    "no such head": ({"experiments": {"first": HEADED | {"head_from": "frozn_head"}}}, "experiments.first.head_from: no head is called frozn_head; did you mean frozen_head?"),
+    "a head of another network": ({"experiments": {"first": HEADED | {"network": "resnet18"}}}, "experiments.first.network: is resnet18, but frozen_head was fitted on features of frozen with squeezenet1_1"),
+    "a head of another split": ({"experiments": {"first": HEADED | {"split": "more"}}}, "experiments.first.split: is more, but frozen_head"),
+    "a head of a refit": ({"experiments": {"first": HEADED | {"refit": True}}}, "experiments.first.refit: takes no head_from"),
+    "the name of a refit": ({"experiments": {"first": {"refit": True}, "first_refit": {}}}, "first_refit: two models would be called so"),
+    "a head without the fold": ({"experiments": {"first": HEADED}, "backbones": {"frozen": {"run_folds": [1, 3]}}}, "experiments.first.head_from: frozen_head has no fold 2: see backbones.frozen"),
+    "no such recipe": ({"experiments": {"first": {"recipe": "finetoon"}}}, "experiments.first.recipe: should be 'scratch' or 'finetune'"),
+    "a sweep of recipes": ({"experiments": {"third": {"sweep": {"recipe": ["finetune"]}}}}, "experiments.third.sweep.recipe: cannot be swept"),
 }  # fmt: skip
 
 
@@ -143,6 +168,29 @@ def test_an_experiment_states_only_what_differs():
     third = study.experiments["third"]
     assert (third.learning_rate, third.epochs, third.batch_size, third.based_on) == (1e-4, 3, 8, "second")
     assert study.experiments["first"].epochs == 7
+
+
+def test_a_recipe_wins_over_what_an_entry_starts_from_and_its_own_keys_over_the_recipe():
+    study = changed(
+        defaults={"epochs": 7},
+        experiments={
+            "tuned": {"based_on": "first", "recipe": "finetune", "clip_norm": 5.0},
+            "more": {"based_on": "tuned", "epochs": 30},
+            "plain": {"based_on": "more", "recipe": "scratch"},
+        },
+        overfit={"check": {"split": "main", "recipe": "scratch"}, "tuned_check": {"split": "main", "recipe": "finetune"}},
+    )  # fmt: skip
+    tuned, more, plain = (study.experiments[name] for name in ("tuned", "more", "plain"))
+    assert {key: getattr(tuned, key) for key in FINETUNE} == FINETUNE | {"clip_norm": 5.0}
+    assert {key: getattr(more, key) for key in FINETUNE} == FINETUNE | {"clip_norm": 5.0, "epochs": 30}
+    assert {key: getattr(plain, key) for key in FINETUNE} == {
+        key: Experiment.model_fields[key].default for key in FINETUNE
+    }
+    # Each kind of entry has its own plain defaults.
+    assert (study.overfit["check"].epochs, study.overfit["tuned_check"].epochs) == (30, FINETUNE["epochs"])
+    assert study.plain()["experiments"]["tuned"]["schedule"] == "cosine"
+    for_all = changed(defaults={"recipe": "finetune", "epochs": 7}).experiments["first"]
+    assert (for_all.epochs, for_all.schedule, for_all.learning_rate) == (7, "cosine", 1e-4)
 
 
 def test_a_sweep_is_an_experiment_a_value_and_seeds_repeat():
