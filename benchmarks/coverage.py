@@ -271,13 +271,6 @@ PARTS = (
     "shares", "balanced_accuracy", "percentile_bootstrap", "differences_over_seeds", "differences_out_of_fold",
     "choice_of_a_model",
 )  # fmt: skip
-    "shares",
-    "balanced_accuracy",
-    "percentile_bootstrap",
-    "differences_over_seeds",
-    "differences_out_of_fold",
-    "choice_of_a_model",
-)
 
 
 def main() -> None:

@@ -100,7 +100,7 @@ def extraction(device: torch.device, size: int, least: float, peak: float) -> It
     """Photos a second through a frozen backbone."""
     dtype = torch.bfloat16
     for network in EXTRACTED:
-        model = build.headless(build.torchvision_network(network)).eval().requires_grad_(False)
+        model = build.Features(build.torchvision_network(network)).eval().requires_grad_(False)
         work = limits.flops(model, size, training=False)
         ready, batches = prepared(model, device, dtype), Batches(noise(1024, size), device, build.IMAGENET)
 

@@ -402,7 +402,13 @@ def _scores(results: Path) -> None:
             if part != "train":
                 kinds = {"raw": raw} | {kind: read_photos(folder / kind / f"{part}.csv") for kind in ANSWERS}
                 records[name, part]["answers"] = score_answers(
-                    kinds, catalogs, record["classes"], as_found=calibration.as_found(record), seed=1, resamples=100
+                    kinds,
+                    catalogs,
+                    record["classes"],
+                    as_found=calibration.as_found(record),
+                    costs=COSTS,
+                    seed=1,
+                    resamples=100,
                 )
             files.write_json(results / f"scores/{name}/{part}.json", records[name, part])
     files.write_table(results / "summary.csv", summaries.summarise(records, described()))

@@ -11,18 +11,19 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "manihot"
 SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
 RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
-HEAVY = {"torch", "torchvision", "xgboost"}
+HEAVY = {"torch", "torchvision", "timm", "xgboost"}
 # These jobs train, or run, networks and boosters; every other one does without the libraries for it.
 COMPUTING = {
-    "cache_pixels": {"torch"}, "fetch_weights": {"torch", "torchvision"},
-    "train_fold": {"torch", "torchvision"}, "check_overfit": {"torch", "torchvision"},
-    "predict_fold": {"torch", "torchvision"}, "extract_features": {"torch", "torchvision"},
-    "store_activations": {"torch", "torchvision"}, "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"}, "probe_masked": {"torch"},
+    "cache_pixels": {"torch"}, "fetch_weights": {"torch", "torchvision", "timm"},
+    "train_fold": {"torch", "torchvision", "timm"}, "check_overfit": {"torch", "torchvision", "timm"},
+    "predict_fold": {"torch", "torchvision", "timm"}, "extract_features": {"torch", "torchvision", "timm"},
+    "store_activations": {"torch", "torchvision", "timm"}, "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"}, "probe_masked": {"torch"},
     "fit_booster": {"xgboost"}, "predict_booster": {"xgboost"},
 }  # fmt: skip
 # What the main process imports: it starts in about a second.
 MAIN = {
-    "core/digest", "core/errors", "core/files", "core/gpus", "core/names", "core/text", "photos/labels", "published/paper",
+    "core/digest", "core/errors", "core/files", "core/gpus", "core/names", "core/text", "networks/packages",
+    "photos/labels", "published/paper",
     *(f"study/{name}" for name in (
         "checks", "explain", "jobs", "load", "monitor", "paths", "plan", "protocols", "recipes", "schema", "settings", "yaml_files")),
 }  # fmt: skip

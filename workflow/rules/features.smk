@@ -3,9 +3,7 @@ rule fetch_weights:
     input:
         settings=settings_of("fetch_weights", "{weights}"),
         source=lambda wildcards: [
-            PLAN.path(source)
-            for source in [PLAN.weights[wildcards.weights].weights]
-            if source not in {"imagenet", "none"}
+            PLAN.path(source) for source in [PLAN.weights[wildcards.weights].weights] if source not in PUBLISHED
         ],
     output:
         weights="results/features/weights/{weights}.safetensors",
@@ -16,7 +14,7 @@ rule fetch_weights:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=60,
     script:
         "../scripts/fetch_weights.py"

@@ -27,6 +27,6 @@ with job(snakemake) as run:
         )
         if part != "train":
             kinds = {kind: read_photos(getattr(given, f"{kind}_{part}")) for kind in ANSWERS}
-            shares = {"as_found": as_found(split), **drawn}
+            shares = {"as_found": as_found(split), "costs": run.settings["costs"], **drawn}
             scored["answers"] = score_answers({"raw": table, **kinds}, catalogs, split["classes"], **shares)
         files.write_json(getattr(snakemake.output, part), about | scored)

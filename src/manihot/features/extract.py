@@ -26,7 +26,8 @@ from manihot.networks import augment, build, bundle
 from manihot.networks import device as machine
 from manihot.networks.batches import Batches, Photos
 from manihot.networks.blocks import Block
-from manihot.networks.build import Input
+from manihot.networks.build import Features, Input
+from manihot.networks.cam import cam_layer
 
 log = logging.getLogger(__name__)
 # Photos between two savings: some seconds of work on two cores.
@@ -47,11 +48,18 @@ class Backbone:
     batch_size: int
     record: Path | None = None
 
-    def load(self) -> nn.Module:
+    def load(self) -> Features:
         """The network but for its last layer, in eval mode: photos [n, 3, size, size] to features [n, D]."""
         if self.record is None:
-            return build.feature_network(self.input.network, self.weights)
-        return build.headless(build.load_network(bundle.read(self.record))).requires_grad_(False)
+            return build.feature_network(self.input.network, self.weights, self.input.size)
+        return Features(build.load_network(bundle.read(self.record))).requires_grad_(False)
+
+    def seen(self, model: Features) -> dict[str, Any]:
+        """What a record says of the network that `load` gave: its name, its input, its weights, its last maps."""
+        if self.record is None:
+            return self.input.record(self.weights) | cam_layer(model.network, self.input.size)
+        trained = bundle.read(self.record).record
+        return {key: trained[key] for key in bundle.SEEN if key in trained}
 
 
 def extract(
@@ -106,7 +114,7 @@ def extract(
                 progress(start + len(index), len(usable), "")
 
         record = {
-            **backbone.input.record(),
+            **backbone.seen(model),
             "parameters": build.parameter_counts(model)["parameters"],
             "precision": str(dtype).removeprefix("torch."),
             "weights": {"path": str(backbone.weights), "sha256": files.sha256(backbone.weights)},

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from manihot.core.classes import class_order, class_title
-from manihot.core.names import PART_TITLES
+from manihot.core.names import ANSWERS, PART_TITLES
 from manihot.figures.svg import PALETTE, canvas, render
 
 # A chart of more models than this names only the highest in its description.
@@ -166,7 +166,9 @@ def confusion(scores: Mapping[str, Mapping[str, Any]], model: str) -> str:
 def models(summary: pd.DataFrame, title: str = "Accuracy of every model on the tests") -> str:
     """Accuracy with its 95 % interval on the test (dot) and the test as found (ring) of every whole model."""
     parts = {
-        part: summary[(summary["part"] == part) & ~summary["kind"].isin(["fold", "baseline"])].set_index("model")
+        part: summary[(summary["part"] == part) & ~summary["kind"].isin(["fold", "baseline", *ANSWERS])].set_index(
+            "model"
+        )
         for part in ("test", "test_as_found")
     }
     names = list(dict.fromkeys(name for table in parts.values() for name in table.index))

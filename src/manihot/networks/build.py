@@ -1,12 +1,12 @@
-"""The networks: two small ones of the paper, and torchvision's with a new last layer.
+"""The networks: two small ones of the paper, and torchvision's and timm's with a new last layer.
 
 Torchvision is imported where its networks are built: it takes two seconds, and our own networks do without it.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,8 +17,10 @@ from torch import Tensor, nn
 
 from manihot.core.errors import StudyError
 from manihot.core.text import did_you_mean
-from manihot.networks.blocks import Block
+from manihot.networks import of_timm
 from manihot.networks.bundle import Bundle
+from manihot.networks.own import OWN
+from manihot.pixels.store import INTERPOLATION
 
 Triple = tuple[float, float, float]
 IMAGENET: tuple[Triple, Triple] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -41,47 +43,23 @@ class Input:
         """Mean and standard deviation of the three channels of pixels 0..1."""
         return normalisation(self.network, self.normalisation)
 
-    def record(self) -> dict[str, Any]:
-        """What a model's record says of it: the network's name, and `input` with size, decode, mean and std."""
+    def record(self, weights: Path | None = None) -> dict[str, Any]:
+        """What a model's record says of it: `network`, and `input` with size, decode, interpolation, mean and std.
+
+        `weights` is the file that the network starts from: `initial_weights` says where they come from, and
+        `input.trained_with` what published ones were trained with. Pixels here are always resized bilinearly.
+        """
         mean, std = self.channels()
-        seen = {"size": self.size, "decode": self.decode, "mean": list(mean), "std": list(std)}
-        return {"network": self.network, "input": seen}
-
-
-def small_cnn(classes: int, size: int, dropout: float) -> nn.Sequential:
-    """The paper's small network: float photos [n, 3, size, size] to logits [n, classes].
-
-    Three 3x3 convolutions (64, 128, 256), each with batch norm, ReLU and 2x2 pooling, one more 2x2 pooling,
-    fully connected 256. 13,218,309 parameters at 5 classes and 224 px.
-    """
-    # The last block's pooling and the one after it are one.
-    features = [Block(3, 64, pooling=2), Block(64, 128, pooling=2), Block(128, 256, pooling=4)]
-    connected = _connected(256 * (size // 16) ** 2, 256, dropout=dropout, classes=classes)
-    return nn.Sequential(*features, nn.Flatten(), *connected)
-
-
-def vgg_small(classes: int, size: int, dropout: float) -> nn.Sequential:
-    """The paper's larger network: four blocks (64 to 512 channels), fully connected 512 and 256.
-
-    53,066,245 parameters at 5 classes and 224 px.
-    """
-    features = [Block(before, after, pooling=2) for before, after in pairwise((3, 64, 128, 256, 512))]
-    connected = _connected(512 * (size // 16) ** 2, 512, 256, dropout=dropout, classes=classes)
-    return nn.Sequential(*features, nn.Flatten(), *connected)
-
-
-OWN = {"small_cnn": small_cnn, "vgg_small": vgg_small}
-
-
-def _connected(inputs: int, *widths: int, dropout: float, classes: int) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    for before, after in pairwise((inputs, *widths)):
-        layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
-    return [*layers, nn.Linear(widths[-1], classes)]
+        seen: dict[str, Any] = {"size": self.size, "decode": self.decode, "interpolation": INTERPOLATION}
+        seen |= {"mean": list(mean), "std": list(std)}
+        origin = origin_of(weights) if weights else {"source": "none"}
+        if origin["source"] != "none":
+            seen["trained_with"] = trained_with(self.network)
+        return {"network": self.network, "input": seen, "initial_weights": origin}
 
 
 def known_networks() -> list[str]:
-    """The names a study may use: the two of our own, and torchvision's classifiers."""
+    """The names a study may use beside timm's: the two of our own, and torchvision's classifiers."""
     from torchvision import models
 
     # These two return a tuple of several heads in training.
@@ -97,11 +75,31 @@ def torchvision_network(name: str) -> nn.Module:
     """
     from torchvision.models import get_model
 
+    check_name(name)
+    return cast(nn.Module, get_model(name, weights=None))
+
+
+def check_name(name: str) -> None:
+    """Hold a name against torchvision's networks.
+
+    Raises:
+        StudyError: there is none of this name.
+    """
     names = known_networks()
     if name not in names or name in OWN:
-        hint = did_you_mean(name, names, f"known are {', '.join(OWN)} and torchvision's")
+        hint = did_you_mean(name, names, f"known are {', '.join(OWN)}, torchvision's, and timm's as timm/NAME")
         raise StudyError(f"network {name}: there is none of this name; {hint}")
-    return cast(nn.Module, get_model(name, weights=None))
+
+
+def published_network(name: str, dropout: float = 0.0) -> nn.Module:
+    """torchvision's or timm's network with the classes of its published weights, drawn from torch's random state.
+
+    `dropout` is the rate before the last layer of timm's.
+
+    Raises:
+        StudyError: there is none of this name.
+    """
+    return of_timm.create(name, dropout) if of_timm.is_one(name) else torchvision_network(name)
 
 
 def classifier(
@@ -109,9 +107,9 @@ def classifier(
 ) -> nn.Module:
     """A network that turns float photos [n, 3, size, size] into logits [n, classes], float32, channels_last.
 
-    torchvision's networks get a new last layer. `dropout` is the rate of the classifier's dropout layers;
-    where there is none, one comes before the last layer. `weights` is a safetensors file of torchvision's
-    state dict; without one the initial weights are drawn from `seed`. Where `frozen`, only the last layer can
+    Published networks get a new last layer. `dropout` is the rate of the classifier's dropout layers;
+    where there is none, one comes before the last layer. `weights` is a safetensors file that `weights.fetch`
+    wrote; without one the initial weights are drawn from `seed`. Where `frozen`, only the last layer can
     be trained.
 
     Raises:
@@ -133,14 +131,17 @@ def assemble(network: str, classes: int, size: int, dropout: float, weights: Pat
         if weights is not None:
             raise StudyError(f"network {network} has no published weights: take `weights` out of the experiment")
         return OWN[network](classes, size, dropout)
-    model = torchvision_network(network)
+    model = published_network(network, dropout)
     if weights is not None:
         _load(model, weights, network)
+    if of_timm.is_one(network):
+        return of_timm.replace_last(of_timm.resize(model, network, size), classes)
     name, last = last_layer(model)
     new: nn.Module
     if isinstance(last, nn.Linear):
         new = nn.Linear(last.in_features, classes, bias=last.bias is not None)
     else:
+        assert isinstance(last, nn.Conv2d)
         new = nn.Conv2d(last.in_channels, classes, kernel_size=1)
     head = model.get_submodule(name.split(".")[0])
     own = [module for module in head.modules() if isinstance(module, nn.Dropout)]
@@ -162,11 +163,10 @@ def _check_size(model: nn.Module, network: str, size: int) -> None:
 
 def _load(model: nn.Module, weights: Path, network: str) -> None:
     try:
-        with safe_open(weights, "pt") as file:
-            metadata = file.metadata() or {}
+        told = _facts(weights)
         state = load_file(weights)
         own = fingerprint(state)
-        if metadata.get("sha256", own) != own:
+        if told.get("sha256", own) != own:
             raise ValueError("it is damaged")
         model.load_state_dict(state)
     except Exception as error:
@@ -183,24 +183,61 @@ def fingerprint(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def last_layer(model: nn.Module) -> tuple[str, nn.Linear | nn.Conv2d]:
+def origin_of(weights: Path) -> dict[str, str]:
+    """Where the weights in a file of `weights.fetch` come from: `source`, and `license` where timm names one."""
+    told = _facts(weights)
+    return {"source": "file"} | {key: told[key] for key in ("source", "license") if told.get(key)}
+
+
+def _facts(weights: Path) -> dict[str, str]:
+    """What `weights.fetch` wrote of the weights beside them."""
+    with safe_open(weights, "pt") as file:
+        told = (file.metadata() or {}).get("facts", "{}")
+    return dict(json.loads(told))
+
+
+def last_layer(model: nn.Module) -> tuple[str, nn.Module]:
     """The name of the layer that gives the logits, and the layer."""
+    if hasattr(model, "get_classifier"):
+        return of_timm.last_layer(model)
     layers = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     return layers[-1]
 
 
-def feature_network(name: str, weights: Path) -> nn.Module:
-    """torchvision's network but for its last layer, in eval mode: photos [n, 3, h, w] to features [n, D].
+class Features(nn.Module):
+    """A network but for its last layer: photos [n, 3, h, w] to the features [n, D] that the layer takes in."""
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+        self.has_head = hasattr(network, "forward_head")
+        if self.has_head:
+            of_timm.drop_last(network)
+        else:
+            network.set_submodule(last_layer(network)[0], nn.Identity())
+
+    def forward(self, photos: Tensor) -> Tensor:
+        """The features."""
+        if self.has_head:
+            return of_timm.features(self.network, photos)
+        return cast(Tensor, self.network(photos).flatten(1))
+
+
+def feature_network(name: str, weights: Path, size: int | None = None) -> Features:
+    """A published network but for its last layer, in eval mode: photos [n, 3, h, w] to features [n, D].
 
     D is what the last layer takes in: 512 for resnet18, 1,280 for efficientnet_b0 (its pooled features),
-    4,096 for alexnet; squeezenet's are its last maps, averaged.
+    4,096 for alexnet; squeezenet's are its last maps, averaged. `size` is the pixels a side where they are not those
+    that timm's ViTs were trained with.
 
     Raises:
-        StudyError: an unknown network, or a file that does not hold its weights.
+        StudyError: an unknown network, a file that does not hold its weights, or a size that it cannot take.
     """
-    model = torchvision_network(name)
+    model = published_network(name)
     _load(model, weights, name)
-    return headless(model).eval().requires_grad_(False)
+    if of_timm.is_one(name) and size is not None:
+        _check_size(of_timm.resize(model, name, size), name, size)
+    return Features(model).eval().requires_grad_(False)
 
 
 def load_network(fitted: Bundle) -> nn.Module:
@@ -216,12 +253,6 @@ def load_network(fitted: Bundle) -> nn.Module:
     return model.eval()
 
 
-def headless(model: nn.Module) -> nn.Module:
-    """A network made to give [n, D] features: what its last layer takes in."""
-    model.set_submodule(last_layer(model)[0], nn.Identity())
-    return nn.Sequential(model, nn.Flatten())
-
-
 def normalisation(network: str, kind: str = "weights") -> tuple[Sequence[float], Sequence[float]]:
     """Mean and standard deviation of the three channels of pixels 0..1.
 
@@ -232,10 +263,28 @@ def normalisation(network: str, kind: str = "weights") -> tuple[Sequence[float],
         return IMAGENET
     if kind == "none" or network in OWN:
         return PIXELS
+    if of_timm.is_one(network):
+        published = of_timm.published(network)
+        return published["mean"], published["std"]
+    preset = _preset(network)
+    return preset.mean, preset.std
+
+
+def trained_with(network: str) -> dict[str, Any]:
+    """What the published weights of a network were trained with: `size` (pixels a side), `interpolation`, and
+    `crop_pct`, the share of a photo's side that the middle crop kept."""
+    if of_timm.is_one(network):
+        published = of_timm.published(network)
+        return {key: published[key] for key in ("size", "interpolation", "crop_pct")}
+    preset = _preset(network)
+    (size,), (resized,) = preset.crop_size, preset.resize_size
+    return {"size": size, "interpolation": preset.interpolation.value, "crop_pct": round(size / resized, 4)}
+
+
+def _preset(network: str) -> Any:
     from torchvision.models import get_model_weights
 
-    preset = next(iter(get_model_weights(network))).transforms()
-    return preset.mean, preset.std
+    return next(iter(get_model_weights(network))).transforms()
 
 
 def parameter_counts(model: nn.Module) -> dict[str, int]:

@@ -19,6 +19,8 @@ from manihot.splits.folds import Fold
 
 SCHEMA_VERSION = 1
 MEAN = "mean of probabilities"
+# What a record says of a network whatever it is fitted on: its name, what it sees, where it comes from and looks.
+SEEN = ("network", "input", "initial_weights", "cam_layer", "cam_layout")
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,9 @@ def describe(
     Args:
         kind: `network`, `head` or `boosting`.
         fold: the photos that it was fitted on, and the classes.
-        seen: `network`, and `input` with size (pixels), decode, mean and std (of the channels of pixels 0..1).
+        seen: `network`, and `input` with size (pixels), decode, interpolation, mean and std (of the channels of
+            pixels 0..1), and `trained_with` of published weights; where they are known, `initial_weights` (their
+            source), and `cam_layer` and `cam_layout` (`cam.cam_layer`).
         counts: `parameters` and `trainable`, and for boosting `trees`.
         precision: the number format that it was fitted in.
         class_weights: what a photo of each class counted in the loss; None where each counted 1.
@@ -118,8 +122,7 @@ def describe(
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
         "fold": fold.number,
-        "network": seen["network"],
-        "input": dict(seen["input"]),
+        **{key: seen[key] for key in SEEN if key in seen},
         "classes": [dict(entry) for entry in fold.classes],
         "class_shares": shares,
         "class_weights": weights,

@@ -15,6 +15,8 @@ from manihot.core.errors import StudyError
 from manihot.core.tables import locate
 
 StrPath = str | os.PathLike[str]
+# How the cached photos were resized (antialiased; pixels/cache.py).
+INTERPOLATION = "bilinear"
 
 
 class CachedPhotos:

@@ -68,13 +68,16 @@ def _sureness(results: Results, name: str) -> list[dict[str, Any]]:
     score = results.score(name, "test")
     if score is None:
         return []
-    return [chart(plots.calibration(score["calibration"], name)), chart(risk_coverage(score["answering"], name))]
+    return [
+        chart(plots.calibration(score["calibration"], name)),
+        chart(risk_coverage(score["answers"]["calibrated"]["answering"], f"{name}, calibrated")),
+    ]
 
 
 def mistakes(
     results: Results, models: Iterable[Model], costs: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any] | None:
-    """What each model's answers cost on the tests, by both ways of answering; None where the study names no costs."""
+    """What each model's calibrated answers cost on the tests, both ways; None where the study names no costs."""
     if not costs:
         return None
     ways = ("most probable [95\u00a0%]", "least cost [95\u00a0%]", "answered otherwise", "majority class")
@@ -101,7 +104,7 @@ def mistakes(
 def _paid(score: Mapping[str, Any] | None) -> list[Cell]:
     if score is None:
         return [Cell(ABSENT)] * 4
-    paid, baseline = score["cost"], score["baseline"]
+    paid, baseline = score["answers"]["calibrated"]["cost"], score["baseline"]
     changed = Cell(f"{100 * paid['least']['changed']:.0f}\u00a0%", paid["least"]["changed"])
     always = number(None if baseline is None else baseline["cost"])
     return [metric(paid, "answer"), metric(paid, "least"), changed, always]

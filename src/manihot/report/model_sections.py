@@ -281,7 +281,7 @@ def backbones(results: Results, scores: Scores, models: Iterable[Model], study: 
         weights = str(entry.get("weights", ABSENT))
         shown.add(
             Cell(str(entry.get("network", name)), link=f"model-{name}"),
-            {"none": "untrained", "imagenet": "ImageNet"}.get(weights, weights),
+            {"none": "untrained", "imagenet": "ImageNet", "package": "ImageNet"}.get(weights, weights),
             count(entry.get("size")),
             count(record.get("parameters")),
             count(record.get("trainable")),

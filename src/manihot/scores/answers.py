@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from manihot.core.tables import probabilities
+from manihot.scores.answering import answering
 from manihot.scores.calibration import calibration
+from manihot.scores.costs import Costs, cost_matrix, expected_costs
 from manihot.scores.outcomes import Classes, estimate, measure, outcomes
 from manihot.scores.score import confusion, per_class
 
@@ -17,6 +20,7 @@ def score_answers(
     classes: Classes,
     *,
     as_found: Sequence[float],
+    costs: Costs,
     seed: int,
     resamples: int,
 ) -> dict[str, Any]:
@@ -27,17 +31,22 @@ def score_answers(
         catalogs: the group of every photo.
         classes: label and name in the order of p0..pK.
         as_found: the shares of the classes among all photos of the study.
+        costs: what a wrong answer costs, as in the study.
         seed: that of the resamples.
         resamples: of the bootstrap.
 
     Each kind has metrics (with intervals: see `outcomes.measure`), per_class, confusion and calibration as in
-    `score.score`, confidence (the mean probability of the answers), and as_found: the accuracy that these recalls would
-    give on photos of the shares `as_found`, with its interval.
+    `score.score`, confidence (the mean probability of the answers), as_found: the accuracy that these recalls would
+    give on photos of the shares `as_found`, with its interval; cost as in `costs.expected_costs`, and answering as in
+    `answering.answering`.
     """
     if tables["raw"].empty:
         return {}
     scored = {kind: outcomes(table, catalogs, classes) for kind, table in tables.items()}
-    measured = dict(zip(scored, measure(*scored.values(), seed=seed, resamples=resamples), strict=True))
+    drawn: dict[str, Any] = {"seed": seed, "resamples": resamples}
+    measured = dict(zip(scored, measure(*scored.values(), **drawn), strict=True))
+    given = {kind: probabilities(table, len(classes)) for kind, table in tables.items()}
+    matrix = cost_matrix(costs, classes)
     return {
         kind: {
             "metrics": measured[kind],
@@ -45,6 +54,8 @@ def score_answers(
             "confusion": confusion(each.true, each.predicted, each.classes),
             "calibration": calibration(each.confidence, each.right, seed=seed),
             "confidence": float(each.confidence.mean()),
+            "cost": expected_costs(each, given[kind], matrix, measured[kind]["accuracy"], **drawn),
+            "answering": answering(each.confidence, each.right, each.groups),
             "as_found": estimate(*each.recalls().mean(np.asarray(as_found))),
         }
         for kind, each in scored.items()

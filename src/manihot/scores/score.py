@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from manihot.core import files
 from manihot.core.tables import locate, probabilities, probability_columns
-from manihot.scores.answering import answering
 from manihot.scores.calibration import calibration
 from manihot.scores.costs import Costs, cost_matrix, expected_costs, mean_cost
 from manihot.scores.outcomes import METRICS, Classes, Outcomes, measure, metrics, number, outcomes, share_intervals
@@ -50,8 +49,7 @@ def score(
     group of every photo. Intervals are 95 % ones over groups: see `outcomes.measure`. `marked` says what some labels
     are, `folds` has the tables of the single fold models. `photos` identifies
     the photos scored. `sites` has the scores of each site, and `one_answer` those of one answer a group that the
-    user gives, where groups are single things (see `_one_answer`). `cost` is as in `expected_costs`, `answering` as in
-    `answering.answering`.
+    user gives, where groups are single things (see `_one_answer`). `cost` is as in `expected_costs`.
 
     Raises:
         StudyError: see `outcomes`.
@@ -73,7 +71,6 @@ def score(
         "per_class": per_class(scored, classes),
         "confusion": confusion(scored.true, scored.predicted, len(labels)),
         "calibration": calibration(scored.confidence, scored.right, seed=seed),
-        "answering": answering(scored.confidence, scored.right, scored.groups),
         "cost": expected_costs(scored, probabilities(table, len(labels)), matrix, measured["accuracy"], **drawn),
         "sites": _by_site(scored, known["site"], **drawn),
         "one_answer": _one_answer(table, known["given_group"], catalogs, classes, **drawn),

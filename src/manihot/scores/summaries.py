@@ -48,6 +48,7 @@ def summarise(scores: Scores, models: Sequence[Mapping[str, Any]]) -> pd.DataFra
                     "n": record["n"],
                     **common,
                     **_flat(record["answers"][kind]["metrics"]),
+                    "cost": record["answers"][kind]["cost"]["answer"]["value"],
                 }
                 for kind in ANSWERS
                 if part != "train"

@@ -7,6 +7,7 @@ from pathlib import Path
 from manihot.core.classes import check_costs
 from manihot.core.errors import StudyError
 from manihot.core.text import did_you_mean
+from manihot.networks.packages import PACKAGES
 from manihot.photos.facts import Label
 from manihot.splits.demands import check_facts
 from manihot.study.schema import Experiment, Split, Study
@@ -56,6 +57,17 @@ def check(study: Study, path: Path) -> None:
             heads = {f"{backbone}_head": backbone for backbone, entry in study.backbones.items() if entry.head}
             known(f"experiments.{name}.head_from", experiment.head_from, heads, "head")
             _head(f"{path}: experiments.{name}", study, experiment, heads[experiment.head_from])
+    for section, readers in (
+        ("experiments", study.experiments),
+        ("overfit", study.overfit),
+        ("backbones", study.backbones),
+    ):
+        for name, reader in readers.items():
+            if reader.weights == "package" and reader.network not in PACKAGES:
+                raise StudyError(
+                    f"{path}: {section}.{name}.weights: no package has those of {reader.network}, but of "
+                    f"{', '.join(PACKAGES)}: take one of these networks, or `weights: imagenet` or a file"
+                )
     for name, backbone in study.backbones.items():
         if backbone.trained:
             known(f"backbones.{name}.weights", backbone.trained[0], study.experiments, "experiment")

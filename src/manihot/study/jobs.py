@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from manihot.published import paper
-from manihot.study.plan import Plan
+from manihot.study.plan import PUBLISHED, Plan
 from manihot.study.schema import Backbone, DemoData, Labelled, Learning
 
 Settings = dict[str, Any]
@@ -125,7 +125,7 @@ def sample_photos(plan: Plan) -> Jobs:
 def fetch_weights(plan: Plan) -> Jobs:
     """A network's initial weights."""
     for name, entry in plan.weights.items():
-        source = entry.weights if entry.weights in {"imagenet", "none"} else plan.path(entry.weights)
+        source = entry.weights if entry.weights in PUBLISHED else plan.path(entry.weights)
         yield name, {"network": entry.network, "source": source, "seed": plan.study.seed}
 
 

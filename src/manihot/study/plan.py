@@ -16,6 +16,8 @@ from manihot.published import paper
 from manihot.study.schema import Backbone, CsvData, Experiment, FolderData, OverfitCheck, Study
 
 Kind = Literal["network", "tta", "head", "boosting"]
+# What `weights` says in place of a file.
+PUBLISHED = {"imagenet", "package", "none"}
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,8 @@ class Plan:
     @staticmethod
     def weights_name(network: str, source: str) -> str:
         """How the file of a network's initial weights is called: one name a network and source."""
-        tail = "" if source in {"imagenet", "none"} else f"-{zlib.crc32(source.encode()):08x}"
-        return f"{network}-{Path(source).stem}{tail}"
+        tail = "" if source in PUBLISHED else f"-{zlib.crc32(source.encode()):08x}"
+        return f"{network.replace('/', '_')}-{Path(source).stem}{tail}"
 
     @staticmethod
     def cut_name(entry: Experiment) -> str:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 Label = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
+# A network of timm's is called timm/NAME, one of torchvision's or our own NAME.
+Network = Annotated[str, Field(pattern=r"^(timm/)?[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
 Count = Annotated[int, Field(ge=1)]
 # YAML 1.1 reads 1e-4 as text: a number written so is meant as a number.
 NUMBER = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
@@ -238,7 +240,7 @@ class Sampling(Section):
 class Learning(Section):
     """A network, its pixels and its optimisation."""
 
-    network: Name = "small_cnn"
+    network: Network = "small_cnn"
     weights: str = "none"
     frozen: bool = False
     frozen_mode: FrozenMode
@@ -324,7 +326,7 @@ class Head(Section):
 class Backbone(Sampling):
     """A network whose features are kept; a head and boosters are fitted on them."""
 
-    network: Name
+    network: Network
     weights: str = "imagenet"
     size: Annotated[int, Field(ge=16, le=1024)] = 224
     normalisation: Normalisation

@@ -18,6 +18,7 @@ from manihot.networks.activations import Activations
 from manihot.networks.augment import derive
 from manihot.networks.batches import Photos
 from manihot.networks.bundle import Bundle
+from manihot.networks.cam import cam_layer
 from manihot.networks.device import choose, costs
 from manihot.splits.folds import Fold
 from manihot.training.recipe import Recipe
@@ -63,7 +64,7 @@ def train_fold(
     record = bundle.describe(
         "network",
         fold,
-        recipe.input.record(),
+        recipe.input.record(weights) | cam_layer(trainer.model, recipe.input.size),
         build.parameter_counts(trainer.model),
         str(cost["precision"]),
         None if weighed is None else weighed.tolist(),

@@ -185,7 +185,10 @@ def test_every_photo_of_the_catalog_has_a_row(tmp_path, untrained, catalog):
     backbone = facts["backbone"]
     assert backbone["parameters"] == 722_496 and backbone["precision"] == "float32"
     assert backbone["network"] == "squeezenet1_1"
-    assert backbone["input"] == {"size": SIZE, "decode": "exact", "mean": [0.0] * 3, "std": [1.0] * 3}
+    channels = {"mean": [0.0] * 3, "std": [1.0] * 3}
+    assert backbone["input"] == {"size": SIZE, "decode": "exact", "interpolation": "bilinear", **channels}
+    assert backbone["initial_weights"] == {"source": "none"}
+    assert (backbone["cam_layer"], backbone["cam_layout"]) == ("classifier.2", "nchw")
     assert backbone["weights"] == {"path": str(untrained), "sha256": files.sha256(untrained)}
 
 

@@ -82,7 +82,7 @@ def test_torchvision_networks_get_a_new_last_layer(network):
         model = build.assemble(network, 7, 224, 0.4, None).eval()
         assert model(torch.empty(2, 3, 224, 224)).shape == (2, 7)
         width = build.last_layer(model)[1].weight.shape[1]
-        features = build.headless(build.torchvision_network(network)).eval()
+        features = build.Features(build.torchvision_network(network)).eval()
         assert features(torch.empty(2, 3, 224, 224)).shape == (2, width)
     head = model.get_submodule(build.last_layer(model)[0].split(".")[0])
     assert {module.p for module in head.modules() if isinstance(module, nn.Dropout)} == {0.4}

@@ -446,7 +446,7 @@ def test_what_mistakes_cost_stands_beside_the_models_where_the_study_says_it(res
     shown = model_pages.mistakes(Results(results), synthetic_results.described(), costs)
     assert shown is not None and [cells[0].text for _, cells in shown["table"].rows] == list(synthetic_results.MODELS)
     assert shown["said"] == ["3 CMD answered as 0 CBB costs 8", "0 CBB answered as 1 CBSD costs 0.5"]
-    paid = files.read_json(results / "scores/balanced/test.json")["cost"]
+    paid = files.read_json(results / "scores/balanced/test.json")["answers"]["calibrated"]["cost"]
     (row,) = (cells for _, cells in shown["table"].rows if cells[0].text == "balanced")
     assert [row[1].sort, row[2].sort] == [paid["answer"]["value"], paid["least"]["value"]]
     assert "What a mistake costs" in page
@@ -457,7 +457,7 @@ def test_what_mistakes_cost_stands_beside_the_models_where_the_study_says_it(res
 
 def test_each_model_says_how_right_it_is_where_it_is_surest(results: Path, page: str) -> None:
     assert page.count("answered (those it is surest of)") == 2 * len(synthetic_results.MODELS)  # the label, the caption
-    assert "Answering some of the photos: balanced." in page
+    assert "Answering some of the photos: balanced, calibrated." in page
 
 
 def test_the_page_says_what_the_family_is(page: str) -> None:

@@ -161,7 +161,9 @@ def study(**skills):
             kinds = {} if part == "train" else dict.fromkeys(("raw", *ANSWERS), table)
             shares = [1 / 3, 1 / 3, 1 / 3]
             if kinds:
-                record["answers"] = score_answers(kinds, catalog, CLASSES, as_found=shares, seed=1, resamples=50)
+                record["answers"] = score_answers(
+                    kinds, catalog, CLASSES, as_found=shares, costs={}, seed=1, resamples=50
+                )
             recorded[name, part] = {"kind": "network", "parameters": 7, **record}
     return recorded, models
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from manihot.study.jobs import RULES
 from manihot.study.load import build
 from manihot.study.paths import Paths, each_part, fitted_files
 from manihot.study.plan import Plan
@@ -85,6 +86,16 @@ def test_only_pretrained_networks_start_from_a_file(plan, paths):
     assert frozen == "results/features/weights/squeezenet1_1-none.safetensors"
     assert {Path(frozen).stem, Path(weights).stem} == set(plan.weights)
     assert paths.backbone_record(plan.study.backbones["frozen"]) == []
+
+
+def test_a_network_of_timm_has_one_file_in_the_same_folder():
+    lite = {"network": "timm/tf_efficientnet_lite0", "weights": "package"}
+    plan = Plan(build(STUDY | {"backbones": {"frozen": lite}}, Path("mine.yaml")), ROOT)
+    path = Paths(plan).weights(plan.study.backbones["frozen"])
+    assert path == "results/features/weights/timm_tf_efficientnet_lite0-package.safetensors"
+    jobs = dict(RULES["fetch_weights"](plan))
+    assert jobs["timm_tf_efficientnet_lite0-package"]["source"] == "package"
+    assert jobs["timm_tf_efficientnet_lite0-package"]["network"] == "timm/tf_efficientnet_lite0"
 
 
 def test_a_backbone_that_an_experiment_trained_has_its_files():

@@ -194,8 +194,11 @@ def test_its_record_says_what_it_is(tmp_path):
     record = fitted.record
     assert (record["kind"], record["fold"], record["network"]) == ("network", 1, "mobilenet_v3_small")
     assert record["input"] == {
-        "size": 32, "decode": "exact", "mean": list(build.IMAGENET[0]), "std": list(build.IMAGENET[1]),
+        "size": 32, "decode": "exact", "interpolation": "bilinear",
+        "mean": list(build.IMAGENET[0]), "std": list(build.IMAGENET[1]),
     }  # fmt: skip
+    assert record["initial_weights"] == {"source": "none"}
+    assert (record["cam_layer"], record["cam_layout"]) == ("features", "nchw")
     assert fitted.labels == ["0", "1", "2"] and record["classes"][1]["name"] == "class 1"
     assert record["class_shares"] == pytest.approx([10 / 28, 9 / 28, 9 / 28])
     assert record["class_weights"] == class_weights(train.targets, 3).tolist() != [1.0] * 3
