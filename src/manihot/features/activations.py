@@ -103,7 +103,7 @@ def store(
             progress(start + len(index), len(usable), told)
         cost = machine.costs(chosen, dtype)
     record = {
-        **cut.input.record(),
+        **cut.input.record(cut.weights),
         "train_from": cut.train_from,
         "precision": cost["precision"],
         "weights": {"path": str(cut.weights), "sha256": files.sha256(cut.weights)},

@@ -15,6 +15,8 @@ CUTS = {
     "mobilenet_v2": "features.14", "mobilenet_v3_small": "features.9", "resnet18": "layer4", "efficientnet_b0": "features.6",
     "convnext_tiny": "features.6", "swin_t": "features.6", "squeezenet1_1": "features.9", "densenet121": "features.denseblock4",
     "shufflenet_v2_x0_5": "stage4", "regnet_y_400mf": "trunk_output.block3", "mnasnet0_5": "layers.12",
+    "timm/tf_efficientnet_lite0": "blocks.5", "timm/mobilenetv4_conv_small": "blocks.4", "timm/convnext_atto": "stages.3",
+    "timm/vit_tiny_patch16_224": "blocks.9", "timm/resnet18": "layer4",
 }  # fmt: skip
 
 
