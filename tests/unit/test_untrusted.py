@@ -299,6 +299,7 @@ def shown(results: Path, text: str) -> Page:
     leak = {"border": "folds", "kind": "groups", "photos": 1, "pairs": [names[:2]], "excluded": False}
     record = {"classes": classes, "new_class": text, "counts": {"test": {}, "test_as_found": {}}, "conflicts": 1}
     record |= {"folds": 2, "given_groups": 1, "asked": {"test": 1}, "sites": [text, text], "leaks": [leak], "copied": 1}
+    record["shares"] = dict.fromkeys(names, 1 / len(names))
     files.write_json(results / "splits/main.json", record)
     predicted = split.drop(columns=["group", "role"]).assign(p0=0.4, p1=0.3, p2=0.2, p3=0.1)
     files.write_table(results / "predictions/first/test.csv", predicted)
@@ -317,6 +318,7 @@ def shown(results: Path, text: str) -> Page:
         "title": text, "description": text, "seed": 1, "resamples": 100, "device": "auto", "precision": "auto",
         "published": None, "photos": {"decode": "exact", "max_pixels": 10**6}, "experiments": {"first": {**entry, "network": "small_cnn", "tta": []}},
         "backbones": {}, "boosting": {}, "overfit": {}, "splits": {"main": entry},
+        "costs": {text: {text: 2.0}}, "equivalence_margin": 2.0,
     }  # fmt: skip
     settings = {
         "title": text, "description": text, "protocol": "corrected", "seed": 1, "models": [model], "study": study,

@@ -10,7 +10,8 @@ from typing import Any
 
 from manihot.published import paper
 from manihot.study.plan import PUBLISHED, Plan
-from manihot.study.schema import Backbone, DemoData, Labelled, Learning
+from manihot.study.schema import Backbone, Learning
+from manihot.study.sources import DemoData, Labelled
 
 Settings = dict[str, Any]
 # What an entry of the study says of a network's input.

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from manihot.core.errors import StudyError
 from manihot.published import paper
-from manihot.study.schema import Backbone, CsvData, Experiment, FolderData, OverfitCheck, Study
+from manihot.study.schema import Backbone, Experiment, OverfitCheck, Study
+from manihot.study.sources import CsvData, FolderData
 
 Kind = Literal["network", "tta", "head", "boosting"]
 # What `weights` says in place of a file.

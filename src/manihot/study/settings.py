@@ -25,7 +25,7 @@ from manihot.photos.labels import folder_labels, read_labels, write_listing
 from manihot.study.checks import check_labels
 from manihot.study.jobs import all_jobs
 from manihot.study.plan import Plan
-from manihot.study.schema import CsvData, FolderData
+from manihot.study.sources import CsvData, FolderData
 
 # The open files whose locks say that a run is going on in their folders; the system frees them when the process ends.
 _held: dict[Path, TextIO] = {}

@@ -13,7 +13,7 @@ import yaml
 
 from manihot.core.errors import StudyError
 from manihot.core.text import CONTROL, shorten
-from manihot.study.schema import NUMBER
+from manihot.study.sources import NUMBER
 
 # Beyond these no study file makes sense, and reading one takes minutes.
 MOST_BYTES, MOST_VALUES = 100_000, 50_000

@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from manihot.study import schema
+from manihot.study import schema, sources
 from manihot.study.load import build
 from manihot.study.protocols import PROTOCOLS
 from manihot.study.recipes import filled
@@ -21,14 +21,14 @@ TABLES: dict[type[BaseModel], tuple[str, int]] = {
     schema.Study: ("## The study", 0),
     schema.Photos: ("## `photos`", 0),
     schema.Probes: ("## `probes`", 0),
-    schema.Labelled: ("### Keys of `csv`, `archive` and `kaggle`", 0),
-    schema.Known: ("### Keys of `csv`, `folder`, `archive` and `kaggle`", 0),
-    schema.CsvData: ("### `source: csv`", 0),
-    schema.FolderData: ("### `source: folder`", 0),
-    schema.DemoData: ("### `source: demo`", 0),
-    schema.ArchiveData: ("### `source: archive`", 0),
-    schema.ArchiveFile: ("### `source: archive`", 1),
-    schema.KaggleData: ("### `source: kaggle`", 0),
+    sources.Labelled: ("### Keys of `csv`, `archive` and `kaggle`", 0),
+    sources.Known: ("### Keys of `csv`, `folder`, `archive` and `kaggle`", 0),
+    sources.CsvData: ("### `source: csv`", 0),
+    sources.FolderData: ("### `source: folder`", 0),
+    sources.DemoData: ("### `source: demo`", 0),
+    sources.ArchiveData: ("### `source: archive`", 0),
+    sources.ArchiveFile: ("### `source: archive`", 1),
+    sources.KaggleData: ("### `source: kaggle`", 0),
     schema.Split: ("## `splits`", 0),
     schema.NewClass: ("### `new_class`", 0),
     schema.Sampling: ("### Which photos", 0),
@@ -65,7 +65,7 @@ def value(cell: str) -> Any:
         return cell
     text = cell.strip("`")
     read = yaml.safe_load(text)
-    return float(text) if isinstance(read, str) and schema.NUMBER.fullmatch(text) else read
+    return float(text) if isinstance(read, str) and sources.NUMBER.fullmatch(text) else read
 
 
 @pytest.mark.parametrize("model", TABLES, ids=lambda model: model.__name__)
@@ -79,8 +79,9 @@ def test_a_table_has_the_keys_of_its_model_and_their_defaults(model: type[BaseMo
 
 
 def test_every_model_of_the_study_file_has_a_table() -> None:
-    models = {value for value in vars(schema).values() if isinstance(value, type) and issubclass(value, schema.Section)}
-    assert models - {schema.Section} == set(TABLES)
+    said = [*vars(schema).values(), *vars(sources).values()]
+    models = {value for value in said if isinstance(value, type) and issubclass(value, sources.Section)}
+    assert models - {sources.Section} == set(TABLES)
 
 
 def test_the_protocols_are_as_they_are_set() -> None:
