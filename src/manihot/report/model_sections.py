@@ -38,7 +38,7 @@ KINDS = {
     "calibrated": "corrected and calibrated",
 }
 HINTS = {
-    "Choosing": "balanced accuracy out of fold: models are chosen by this, never by the test",
+    "Choosing": "models are chosen by that of their calibrated answers, never by the test",
     "Overfit": "balanced accuracy of each fold's model on its training photos minus that on its held-out ones, mean",
 }
 
@@ -86,7 +86,8 @@ def all_models(scores: Scores, models: Iterable[Model], badges: Mapping[str, str
         kind = rows["kind"].iloc[0]
         model = known.get(name) or known.get(name.split("/")[0], {})
         family = "" if kind == "baseline" else model.get("family", "")
-        badge = badges.get(name)
+        # The answers that a model is chosen by, and quoted for, have its badge too.
+        badge = badges.get(name.removesuffix("/calibrated"))
         shown.add(
             Cell(name, link=f"model-{name}" if name in known else None, badge=badge),
             KINDS.get(kind, kind),

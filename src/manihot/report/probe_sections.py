@@ -66,9 +66,12 @@ def _beside(
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """The best models out of fold, of those that were validated on the photos of the probe."""
     records = {model["name"]: results.score(model["name"], "validation") for model in models}
-    found: list[tuple[str, Mapping[str, Any]]] = [(name, record) for name, record in records.items() if record]
-    if scored is not None:
-        found = [(name, record) for name, record in found if record["photos"] == scored["photos"]]
+    # The calibrated answers are those by which a model is chosen.
+    found: list[tuple[str, Mapping[str, Any]]] = [
+        (name, {"n": record["n"], **record["answers"]["calibrated"]})
+        for name, record in records.items()
+        if record and (scored is None or record["photos"] == scored["photos"])
+    ]
     return sorted(found, key=lambda entry: -entry[1]["metrics"]["balanced_accuracy"]["value"])[:LISTED]
 
 

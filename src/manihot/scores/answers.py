@@ -45,6 +45,10 @@ def score_answers(
     scored = {kind: outcomes(table, catalogs, classes) for kind, table in tables.items()}
     drawn: dict[str, Any] = {"seed": seed, "resamples": resamples}
     measured = dict(zip(scored, measure(*scored.values(), **drawn), strict=True))
+    surest = {kind: answering(each.confidence, each.right, each.groups) for kind, each in scored.items()}
+    for kind, found in surest.items():
+        # Where all photos are answered, the share right is the accuracy, and has its interval.
+        found["at"][0] |= {end: measured[kind]["accuracy"][end] for end in ("low", "high")}
     given = {kind: probabilities(table, len(classes)) for kind, table in tables.items()}
     matrix = cost_matrix(costs, classes)
     return {
@@ -55,7 +59,7 @@ def score_answers(
             "calibration": calibration(each.confidence, each.right, seed=seed),
             "confidence": float(each.confidence.mean()),
             "cost": expected_costs(each, given[kind], matrix, measured[kind]["accuracy"], **drawn),
-            "answering": answering(each.confidence, each.right, each.groups),
+            "answering": surest[kind],
             "as_found": estimate(*each.recalls().mean(np.asarray(as_found))),
         }
         for kind, each in scored.items()
