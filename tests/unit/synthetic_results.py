@@ -407,6 +407,7 @@ def _scores(results: Path) -> None:
                     record["classes"],
                     as_found=calibration.as_found(record),
                     costs=COSTS,
+                    target=calibration.targets(record)[part] if part == "validation" else None,
                     seed=1,
                     resamples=100,
                 )

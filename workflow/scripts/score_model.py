@@ -6,7 +6,7 @@ with job(snakemake) as run:
     from manihot.core import files
     from manihot.core.names import ANSWERS, PARTS
     from manihot.core.tables import read_catalogs, read_photos
-    from manihot.predictions.calibration import as_found
+    from manihot.predictions.calibration import as_found, targets
     from manihot.scores.answers import score_answers
     from manihot.scores.score import Marked, majority_class, score
 
@@ -27,6 +27,8 @@ with job(snakemake) as run:
         )
         if part != "train":
             kinds = {kind: read_photos(getattr(given, f"{kind}_{part}")) for kind in ANSWERS}
-            shares = {"as_found": as_found(split), "costs": run.settings["costs"], **drawn}
+            # Out of fold the answers are for classes that are alike, which the photos are not.
+            shares = {"as_found": as_found(split), "target": targets(split)[part] if part == "validation" else None}
+            shares |= {"costs": run.settings["costs"], **drawn}
             scored["answers"] = score_answers({"raw": table, **kinds}, catalogs, split["classes"], **shares)
         files.write_json(getattr(snakemake.output, part), about | scored)

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
 from manihot.core.classes import class_order, class_title
-from manihot.core.names import ANSWERS, PART_TITLES
+from manihot.core.names import PART_TITLES
 from manihot.figures.svg import PALETTE, canvas, render
 
 # A chart of more models than this names only the highest in its description.
@@ -126,14 +126,13 @@ def confusion(scores: Mapping[str, Mapping[str, Any]], model: str) -> str:
         return render(figure, f"Confusion matrices: {model}", " ".join(findings))
 
 
-def models(summary: pd.DataFrame, title: str = "Accuracy of every model on the tests") -> str:
-    """Accuracy with its 95 % interval on the test (dot) and the test as found (ring) of every whole model."""
-    parts = {
-        part: summary[(summary["part"] == part) & ~summary["kind"].isin(["fold", "baseline", *ANSWERS])].set_index(
-            "model"
-        )
-        for part in ("test", "test_as_found")
-    }
+def models(summary: pd.DataFrame, title: str = "Accuracy of every model's calibrated answers on the tests") -> str:
+    """Accuracy with its 95 % interval on the test (dot) and the test as found (ring) of every whole model.
+
+    Shown are the calibrated answers, by which models are chosen.
+    """
+    whole = summary[summary["kind"] == "calibrated"].assign(model=lambda rows: rows["model"].str.rpartition("/")[0])
+    parts = {part: whole[whole["part"] == part].set_index("model") for part in ("test", "test_as_found")}
     names = list(dict.fromkeys(name for table in parts.values() for name in table.index))
     baselines = summary[(summary["kind"] == "baseline") & (summary["part"] == "test")]
     with canvas(0.95 + 0.25 * len(names)) as figure:

@@ -19,8 +19,9 @@ from manihot.predictions.ensembles import ensemble
 Array = NDArray[np.float64]
 # Probabilities of 0 have no logarithm: the least that is taken for one, as in the log loss.
 LEAST = float(np.finfo(np.float64).eps)
-# The inverse temperatures among which the best is looked for, and how often the range is halved: to 1e-12.
-RANGE, HALVINGS = (0.02, 50.0), 60
+# The inverse temperatures among which the best is looked for, and how often the range is halved: to 1e-12. Where all of
+# a few photos are right the best would be without end, and the next wrong answer would cost without measure.
+RANGE, HALVINGS = (0.2, 5.0), 60
 
 
 def shift(given: Array, prior: Sequence[float], target: Sequence[float], temperature: float = 1.0) -> Array:
@@ -92,12 +93,17 @@ def as_found(record: Mapping[str, Any]) -> list[float]:
 def targets(record: Mapping[str, Any]) -> dict[str, list[float]]:
     """The class shares that the answers to each part are for, from the record of a split.
 
-    A test that is drawn has as many photos of each class: equal shares; so has what is out of fold, since models are
-    chosen by balanced accuracy. The test as found, and tests that the user gives, have those of all photos.
+    Out of fold they are equal, since models are chosen by balanced accuracy. A test that is drawn has the shares that
+    it was drawn with (equal ones, but for a new class with fewer photos). The test as found, and tests that the user
+    gives, have those of all photos.
     """
     shares = as_found(record)
     equal = [1 / len(shares)] * len(shares)
-    test = equal if record["asked"].get("test") else shares
+    test = shares
+    if record["asked"].get("test"):
+        # No class is ruled out because it could not be drawn.
+        drawn = [max(record["counts"]["test"].get(entry["label"], 0), 0.5) for entry in record["classes"]]
+        test = [count / sum(drawn) for count in drawn]
     return {"validation": equal, "test": test, "test_as_found": shares}
 
 
@@ -108,13 +114,14 @@ def answer(
 
     `folds` has the tables of each part, one a fold, `priors` what each fold was fitted with, `record` is the split's.
     Each fold's answers are shifted before they are averaged: `corrected` as they are, `calibrated` tempered too. The
-    temperature of the tests is that of all photos out of fold; out of fold, each fold has that of the other folds.
+    temperature of the tests is that of all photos out of fold; out of fold, each fold has that of the other folds, and
+    a single fold has none.
     """
     labels, shares = [entry["label"] for entry in record["classes"]], as_found(record)
     held_out = folds["validation"]
     temperature = fit_temperature(held_out, priors, labels, shares)
     one = [1.0 if temperature is None else temperature] * len(priors)
-    others = one
+    others = [1.0]
     if len(priors) > 1:
         kept = [[other for other in range(len(priors)) if other != fold] for fold in range(len(priors))]
         fits = [

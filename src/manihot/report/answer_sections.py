@@ -6,7 +6,7 @@ from manihot.core.classes import class_title
 from manihot.core.names import PART_TITLES, PARTS
 from manihot.figures import plots
 from manihot.report.results import Results, chart
-from manihot.report.tables import Column, Table, interval, metric, number, signed
+from manihot.report.tables import ABSENT, Cell, Column, Table, metric, number, signed
 
 KINDS = {"raw": "its own", "corrected": "corrected", "calibrated": "calibrated"}
 HINTS = {
@@ -38,7 +38,7 @@ def answers(results: Results, model: str, split: str) -> dict[str, Any] | None:
                 PART_TITLES[part].capitalize(),
                 KINDS[kind],
                 *(metric(found["metrics"], measure) for measure in ("accuracy", "balanced_accuracy")),
-                interval(*(found["as_found"][end] for end in ("value", "low", "high"))),
+                metric(found, "as_found") if found["as_found"] else Cell(ABSENT),
                 *(metric(found["metrics"], measure) for measure in ("log_loss", "brier")),
                 number(error["ece"], note=f"perfect: {error['perfect']['mean']:.3f}"),
                 signed(found["confidence"] - right),
@@ -56,12 +56,11 @@ def _said(results: Results, model: str, split: str) -> str:
         return ""
     most = max(record["classes"], key=lambda entry: record["shares"][entry["label"]])
     share = 100 * record["shares"][most["label"]]
-    drawn = record["asked"].get("test")
-    balanced = "as many photos of each class out of fold and in the test" if drawn else "classes alike out of fold"
     said = (
-        "“Corrected” answers allow for the class shares that the model was fitted on: they are for "
-        f"{balanced}, and for the shares of all photos ({share:.0f}\u00a0% {class_title(most['label'], most['name'])}) "
-        "elsewhere. "
+        "“Corrected” answers allow for the class shares that the model was fitted on. Out of fold they take classes to "
+        "be equally common, and are scored as if they were; "
+        + ("on the test that was drawn, as common as there; " if record["asked"].get("test") else "")
+        + f"elsewhere, as common as among all photos ({share:.0f}\u00a0% {class_title(most['label'], most['name'])}). "
     )
     temperature = whole["calibration"]["temperature"]
     if temperature is None:

@@ -49,7 +49,12 @@ def headlines(results: Results, models: Sequence[Model], made: Mapping[str, Choi
         said.append(
             {"split": split, "model": choice["chosen"], "chosen_how": _how(choice), "photos": score["n"], **accuracy}
             | {"sure": _sure(choice), "corrected": _corrected(choice)}
-            | {"baseline": baseline, "beside": beside, "groups": score["groups"], "sites": score["sites"]}
+            | {
+                "baseline": baseline,
+                "beside": beside,
+                "groups": score["groups"],
+                "sites": score["answers"]["calibrated"]["sites"],
+            }
             | {"given_groups": (results.split_record(split) or {}).get("given_groups", 0)}
         )
     return said

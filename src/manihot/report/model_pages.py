@@ -51,7 +51,7 @@ def _parts(results: Results, scores: Scores, name: str) -> Table:
         "Log loss [95\u00a0%]",
         "Brier score [95\u00a0%]",
     )
-    shown = Table(f"scores-{name}", f"Scores of {name}", columns(*titles, text=("Photos of",)))
+    shown = Table(f"scores-{name}", f"Scores of {name}, its own answers", columns(*titles, text=("Photos of",)))
     for part in (*PARTS[1:], PARTS[0]):
         score = results.score(name, part)
         if score is not None:
@@ -119,7 +119,7 @@ def _classes(results: Results, record: Mapping[str, Any] | None, name: str) -> T
         return None
     measures = ("photos", "precision [95\u00a0%]", "recall [95\u00a0%]")
     titles = [f"{PART_TITLES[part].capitalize()}: {what}" for part in parts for what in measures]
-    shown = Table(f"classes-{name}", f"Each class, {name}", columns("Class", *titles, text=("Class",)))
+    shown = Table(f"classes-{name}", f"Each class, {name}, its own answers", columns("Class", *titles, text=("Class",)))
     for index, entry in enumerate(record["classes"]):
         cells = []
         for score in parts.values():
@@ -136,11 +136,13 @@ def _classes(results: Results, record: Mapping[str, Any] | None, name: str) -> T
 def _sites(results: Results, name: str) -> dict[str, Any] | None:
     """The scores of each site, out of fold and on the tests, and the worst one in words."""
     titles = ("Photos of", "Site", "Photos", "Groups", "Accuracy [95\u00a0%]", "Balanced accuracy [95\u00a0%]")
-    shown = Table(f"sites-{name}", f"Each site, {name}", columns(*titles, text=("Photos of", "Site")))
+    shown = Table(
+        f"sites-{name}", f"Each site, {name}, calibrated answers", columns(*titles, text=("Photos of", "Site"))
+    )
     said = []
     for part in PARTS[1:]:
         score = results.score(name, part)
-        sites = score["sites"] if score else []
+        sites = score["answers"]["calibrated"]["sites"] if score else []
         for row in sites:
             cells = metric(row, "accuracy"), metric(row, "balanced_accuracy")
             shown.add(PART_TITLES[part].capitalize(), row["site"], count(row["n"]), count(row["groups"]), *cells)

@@ -17,14 +17,14 @@ from scipy import sparse
 
 from manihot.core.tables import KEYS
 from manihot.scores import intervals
-from manihot.scores.outcomes import Classes, estimate, number, outcomes
+from manihot.scores.outcomes import Classes, estimate, number, outcomes, weights
 
 Scores: TypeAlias = Mapping[tuple[str, str], Mapping[str, Any]]
 Candidate: TypeAlias = dict[str, Any]
 Floats: TypeAlias = NDArray[np.float64]
 
 # The first chooses, the last breaks ties.
-METRICS = ("balanced_accuracy", "accuracy", "log_loss")
+METRICS = ("balanced_accuracy", "log_loss")
 # Values that lie closer than this are tied: sums of the same photos in another order differ by less.
 TIE = 1e-9
 
@@ -64,7 +64,6 @@ class OutOfFold:
             there = (have > 0).sum(axis=-1)[..., None]
             return {
                 "balanced_accuracy": np.nansum(recall, axis=-1) / there,
-                "accuracy": right.sum(axis=-1) / photos,
                 "log_loss": loss / photos,
                 "recall": recall,
             }
@@ -189,11 +188,10 @@ def _best(candidates: Sequence[Candidate]) -> Candidate:
 
 
 def _alike(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those of the candidates without a leak that were validated on the photos that most of them were; of equally
-    many, those with more photos."""
+    """Those of the candidates without a leak that were validated on the most photos (of as many: that most were)."""
     fair = [candidate for candidate in candidates if not candidate["leak"]]
     usual = Counter((candidate["photos"], candidate["n"]) for candidate in fair)
-    most = max(usual, key=lambda key: (usual[key], key[1]), default=None)
+    most = max(usual, key=lambda key: (key[1], usual[key]), default=None)
     return [candidate for candidate in fair if (candidate["photos"], candidate["n"]) == most]
 
 
@@ -234,5 +232,7 @@ def _together(
         right.append(np.mean([each.true == each.predicted for each in scored], axis=0))
         loss.append(np.mean([each.loss for each in scored], axis=0))
     first = scored[0]
-    columns = np.column_stack(right), np.column_stack(loss)
+    # The answers are for classes that are equally common: the loss counts photos as if they were.
+    alike = weights(first.true, [1 / first.classes] * first.classes)
+    columns = np.column_stack(right), np.column_stack(loss) * alike[:, None]
     return OutOfFold(*columns, first.true, first.groups, first.strata(), first.classes)

@@ -180,7 +180,7 @@ def _common_folds(tables: Sequence[pd.DataFrame]) -> NDArray[np.intp] | None:
 def _resampled(scored: Sequence[Outcomes], seed: int, resamples: int) -> dict[str, NDArray[np.float64]]:
     """METRICS of each of the outcomes on the same resampled groups, [resamples, outcomes]."""
     sums = sparse.hstack([each.sums() for each in scored], format="csr")
-    totals = intervals.bootstrap(sums, seed=seed, resamples=resamples)
+    totals = intervals.bootstrap(sums, seed=seed, resamples=resamples, strata=scored[0].strata())
     return metrics(totals.reshape(resamples, len(scored), -1))
 
 

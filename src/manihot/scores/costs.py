@@ -57,9 +57,10 @@ def expected_costs(
         return {"answer": turned, "least": {**turned, "changed": 0.0}}
     least = (probabilities @ matrix).argmin(axis=1)
     paid = [matrix[scored.true, answers] for answers in (scored.predicted, least)]
-    each = sparse.csr_array(np.column_stack([*paid, np.ones(len(least))]))
+    weight = np.ones(len(least)) if scored.weight is None else scored.weight
+    each = sparse.csr_array(np.column_stack([*(weight * cost for cost in paid), weight]))
     sums = intervals.group_sums(each, scored.groups)
     drawn = intervals.bootstrap(sums, seed=seed, resamples=resamples, strata=scored.strata())
     ends = intervals.percentile_interval(drawn[:, :2] / drawn[:, 2:])
-    found = [estimate(cost.mean(), *ends[:, place]) for place, cost in enumerate(paid)]
+    found = [estimate(np.average(cost, weights=weight), *ends[:, place]) for place, cost in enumerate(paid)]
     return {"answer": found[0], "least": {**found[1], "changed": float(np.mean(least != scored.predicted))}}

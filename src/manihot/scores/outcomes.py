@@ -24,7 +24,11 @@ Classes: TypeAlias = Sequence[Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What a model made of n photos; classes are numbered 0..classes-1."""
+    """What a model made of n photos; classes are numbered 0..classes-1.
+
+    `weight` says how much each photo counts where answers are for other class shares than those of the photos; it is 1
+    on average.
+    """
 
     true: NDArray[np.intp]
     predicted: NDArray[np.intp]
@@ -33,6 +37,7 @@ class Outcomes:
     confidence: NDArray[np.float64]
     groups: NDArray[np.intp]
     classes: int
+    weight: NDArray[np.float64] | None = None
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -42,6 +47,10 @@ class Outcomes:
     def recalls(self) -> Shares:
         """The share of each class that is answered with it."""
         return shares(self.right, self.groups, self.true, self.classes)
+
+    def for_shares(self, target: Sequence[float]) -> "Outcomes":
+        """The same outcomes, photos weighted by `weights` so that classes count as if they had the shares `target`."""
+        return replace(self, weight=weights(self.true, target))
 
     def only(self, chosen: NDArray[np.bool_]) -> "Outcomes":
         """The outcomes of some of the photos, chosen by a bool [n]."""
@@ -53,6 +62,7 @@ class Outcomes:
             confidence=self.confidence[chosen],
             groups=np.unique(self.groups[chosen], return_inverse=True)[1],
             classes=self.classes,
+            weight=None if self.weight is None else self.weight[chosen],
         )
 
     def always(self, answer: int) -> "Outcomes":
@@ -72,9 +82,11 @@ class Outcomes:
         """What `metrics` needs, summed a group, [groups, 3 * classes + 2].
 
         For each class the photos rightly given to it, those it has and those given to it; then log loss and Brier.
+        Photos count by their weight.
         """
         n, k = len(self.true), self.classes
-        values = np.concatenate([self.right, np.ones(2 * n), self.loss, self.brier])
+        weight = np.ones(n) if self.weight is None else self.weight
+        values = np.concatenate([self.right, np.ones(2 * n), self.loss, self.brier]) * np.tile(weight, 5)
         last = np.repeat([3 * k, 3 * k + 1], n)
         columns = np.concatenate([self.true, k + self.true, 2 * k + self.predicted, last])
         each = sparse.csr_array((values, (np.tile(np.arange(n), 5), columns)), shape=(n, 3 * k + 2))
@@ -104,6 +116,17 @@ def outcomes(predictions: pd.DataFrame, catalogs: pd.DataFrame, classes: Classes
     # Brier (1950): the sum over classes of squared differences to 0 and 1; 0 to 2.
     brier = np.square(given).sum(axis=1) - 2 * given[np.arange(len(true)), true] + 1
     return Outcomes(true, given.argmax(axis=1), loss, brier, given.max(axis=1), groups, len(labels))
+
+
+def weights(true: NDArray[np.intp], target: Sequence[float]) -> NDArray[np.float64]:
+    """How much each photo counts where classes are to have the shares `target`, float64 [n], 1 on average.
+
+    `true` int [n] has the classes. Those without a photo are left out, the others keep their proportions.
+    """
+    counts = np.bincount(true, minlength=len(target))
+    there = np.where(counts > 0, np.asarray(target, dtype=np.float64), 0.0)
+    each: NDArray[np.float64] = (there / there.sum() * len(true) / np.maximum(counts, 1))[true]
+    return each
 
 
 def metrics(sums: NDArray[np.float64], among: Sequence[int] | None = None) -> dict[str, NDArray[np.float64]]:
@@ -136,8 +159,8 @@ def measure(
     A number is None where nothing is defined. `among` restricts means over classes.
 
     Accuracy and balanced accuracy have the intervals of `shares.py`; where all classes have as many photos the two are
-    one number, and have one interval. The others have percentile intervals of a bootstrap that resamples groups
-    within classes.
+    one number, and have one interval. Where photos are weighted, accuracy is the weighted mean of the recalls. The
+    others have percentile intervals of a bootstrap that resamples groups within classes.
     """
     sums = [scored.sums() for scored in several]
     together = sparse.hstack(sums, format="csr")
@@ -159,6 +182,9 @@ def share_intervals(scored: Outcomes, among: Sequence[int] | None = None) -> dic
     recalls = scored.recalls()
     weights = None if among is None else np.isin(np.arange(scored.classes), among).astype(np.float64)
     balanced = recalls.mean(weights)[1:]
+    if scored.weight is not None:
+        counted = np.bincount(scored.true, weights=scored.weight, minlength=scored.classes)
+        return {"accuracy": recalls.mean(counted)[1:], "balanced_accuracy": balanced}
     if among is None and len(set(recalls.photos[recalls.photos > 0])) == 1:
         return {"accuracy": balanced, "balanced_accuracy": balanced}
     low, high = shares(scored.right, scored.groups, np.zeros_like(scored.true), 1).intervals()[:, 0]

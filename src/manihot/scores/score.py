@@ -72,7 +72,7 @@ def score(
         "confusion": confusion(scored.true, scored.predicted, len(labels)),
         "calibration": calibration(scored.confidence, scored.right, seed=seed),
         "cost": expected_costs(scored, probabilities(table, len(labels)), matrix, measured["accuracy"], **drawn),
-        "sites": _by_site(scored, known["site"], **drawn),
+        "sites": by_site(scored, known["site"], **drawn),
         "one_answer": _one_answer(table, known["given_group"], catalogs, classes, **drawn),
         "old_classes": None,
         "new_class": None,
@@ -101,7 +101,7 @@ def majority_class(record: Mapping[str, Any]) -> str:
     return max((entry["label"] for entry in record["classes"]), key=lambda label: pool[label])
 
 
-def _by_site(scored: Outcomes, sites: pd.Series, *, seed: int, resamples: int) -> list[dict[str, Any]]:
+def by_site(scored: Outcomes, sites: pd.Series, *, seed: int, resamples: int) -> list[dict[str, Any]]:
     """The scores of each site that the photos name, worst accuracy first: site, n, groups, METRICS."""
     rows = []
     for site in sorted(set(sites) - {""}):

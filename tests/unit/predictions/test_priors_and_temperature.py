@@ -10,7 +10,9 @@ from manihot.predictions import calibration
 from manihot.predictions.ensembles import ensemble
 
 SHARES = {"a": 0.7, "b": 0.2, "c": 0.1}
-RECORD = {"classes": [{"label": label} for label in "abc"], "shares": SHARES, "asked": {"test": 30, "test_as_found": 9}}
+COUNTS = {"test": {"a": 10, "b": 10, "c": 10}, "test_as_found": {"a": 6, "b": 2, "c": 1}}
+RECORD = {"classes": [{"label": label} for label in "abc"], "shares": SHARES, "counts": COUNTS,
+          "asked": {"test": 30, "test_as_found": 9}}  # fmt: skip
 few = settings(max_examples=30, deadline=None, derandomize=True)
 
 
@@ -136,3 +138,19 @@ def test_a_test_that_the_user_gives_has_the_shares_of_all_photos():
     drawn = calibration.targets(RECORD)
     assert drawn == {"validation": [1 / 3] * 3, "test": [1 / 3] * 3, "test_as_found": found}
     assert calibration.targets(RECORD | {"asked": {}})["test"] == found
+
+
+def test_a_test_with_few_photos_of_a_new_class_is_answered_so():
+    counts = {"test": {"a": 20, "b": 20}}
+    few = calibration.targets(RECORD | {"counts": counts})
+    assert few["test"] == pytest.approx([20 / 40.5, 20 / 40.5, 0.5 / 40.5]) and few["validation"] == [1 / 3] * 3
+
+
+def test_a_single_fold_has_no_temperature_out_of_fold():
+    """It would be fitted on the very photos."""
+    prior = list(SHARES.values())
+    held_out = drawn(300, 3, prior, prior)
+    folds = {"validation": [held_out], "test": [held_out], "test_as_found": [held_out[:0]]}
+    answers, temperature = calibration.answer(folds, [prior], RECORD)
+    assert temperature > 2 and answers["calibrated"]["validation"].equals(answers["corrected"]["validation"])
+    assert not np.allclose(answers["calibrated"]["test"]["p0"], answers["corrected"]["test"]["p0"])

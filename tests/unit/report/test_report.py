@@ -324,7 +324,7 @@ def test_groups_leaks_and_sites_are_told(results: Path, page: str) -> None:
     assert "1 photo to train on is a copy of a photo in the test: kept in training: scores are too high" in page
     assert "7 photos to train on are of one group with photos in another fold: left out of training." in page
     assert "2 photos of the new class's data set show a picture that the split's own data set has too" in page
-    sites = files.read_json(results / "scores/balanced/test.json")["sites"]
+    sites = files.read_json(results / "scores/balanced/test.json")["answers"]["calibrated"]["sites"]
     worst, text = sites[0], " ".join(page.split())
     right = f"right on {100 * worst['accuracy']['value']:.0f} % of {worst['n']}"
     assert f"Test, {worst['site']} is the worst: {right}" in text

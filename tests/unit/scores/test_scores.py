@@ -162,7 +162,7 @@ def study(**skills):
             shares = [1 / 3, 1 / 3, 1 / 3]
             if kinds:
                 record["answers"] = score_answers(
-                    kinds, catalog, CLASSES, as_found=shares, costs={}, seed=1, resamples=50
+                    kinds, catalog, CLASSES, as_found=shares, target=None, costs={}, seed=1, resamples=50
                 )
             recorded[name, part] = {"kind": "network", "parameters": 7, **record}
     return recorded, models
