@@ -67,6 +67,11 @@ def test_epoch_and_seed_change_it():
     expected = changed(64, np.arange(64))
     assert not torch.equal(changed(64, np.arange(64), epoch=3), expected)
     assert not torch.equal(changed(64, np.arange(64), seed=6), expected)
+    # So it is with every amount that is drawn.
+    drawn, *others = (EVERYTHING.draw(KEYS, *place) for place in ((5, 2), (6, 2), (5, 3)))
+    for other in others:
+        for name in ("angles", "boxes", "brightness", "contrast", "hue"):
+            assert (getattr(drawn, name) != getattr(other, name)).float().mean() > 0.9, name
 
 
 def test_nothing_asked_for_is_nothing_drawn():
