@@ -83,7 +83,7 @@ def settings(results: Path) -> dict[str, Any]:
             "device": "auto", "precision": "auto", "published": str(PUBLISHED), "photos": {"decode": "exact", "max_pixels": 10**6},
             "experiments": {
                 "imbalanced": {**drawn, "draw": "as_found"}, "balanced": drawn,
-                "new_class": {**drawn, "split": "with_new"},
+                "new_class": {**drawn, "split": "with_new", "augment": {"vertical_flip": True, "random_crop": 0.5}},
             },
             "backbones": {
                 "efficientnet_b0": {
@@ -118,6 +118,8 @@ def build(results: Path, seed: int = 7) -> dict[str, Any]:
         for fold in FOLDS:
             files.write_table(results / f"models/{name}/fold{fold}/history.csv", _history(rng))
     files.write_table(results / "training/overfit/small_cnn/history.csv", _history(rng))
+    (results / "training/augmented").mkdir()
+    Image.new("RGB", (586, 194), "green").save(results / "training/augmented/new_class.jpg")
     _scores(results)
     _probes(results, rng)
     _published(results)

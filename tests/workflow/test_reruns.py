@@ -104,7 +104,7 @@ STUDY_EDITS = {
     "a learning rate that others inherit": (swap("balanced: {based_on: imbalanced,", "balanced: {based_on: imbalanced, learning_rate: 2e-3,"), trained(*BASED_ON_BALANCED)),
     "one experiment's epochs": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, epochs: 3,"), trained("frozen")),
     "its dropout": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, dropout: 0.1,"), trained("frozen")),
-    "its augmentation": (swap("new_class: {based_on: balanced,", "new_class: {based_on: balanced, augment: {vertical_flip: true},"), trained("new_class")),
+    "its augmentation": (swap("new_class: {based_on: balanced,", "new_class: {based_on: balanced, augment: {vertical_flip: true},"), trained("new_class") | {"show_augmentation new_class"}),
     "its views": (swap("tta: [identity, hflip]", "tta: [identity, vflip]"), {f"predict_fold balanced_tta {f}" for f in FOLDS} | scored("balanced_tta")),
     "its batch size, which predictions share": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, batch_size: 8,"), trained("frozen")),
     "its run folds": (swap("run_folds: [1]", "run_folds: [1, 2]"), {"train_fold frozen 2", "predict_fold frozen 2"} | scored("frozen")),

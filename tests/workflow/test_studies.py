@@ -213,6 +213,7 @@ def test_a_dry_run_of_every_study_lists_its_jobs(fresh, study):
     assert rules["fit_head"] == sum(len(m.folds) for m in plan.models.values() if m.kind == "head")
     assert rules["cache_pixels"] == len(plan.shards) * sum(len(plan.sizes(d)) for d in plan.datasets)
     assert rules["check_overfit"] == len(plan.study.overfit)
+    assert rules["show_augmentation"] == len(plan.augmented)
     assert rules["build_report"] == 1
 
 

@@ -50,3 +50,25 @@ rule check_overfit:
         gpu=GPUS,
     script:
         "../scripts/check_overfit.py"
+
+
+rule show_augmentation:
+    """Show training photos as an experiment's network sees them."""
+    input:
+        unpack(lambda wildcards: pixels_of(experiment_of(wildcards).split, experiment_of(wildcards).size)),
+        settings=settings_of("show_augmentation", "{experiment}"),
+        sample=lambda wildcards: PATHS.sampled(wildcards.experiment)["sample"],
+        record=lambda wildcards: PATHS.sampled(wildcards.experiment)["record"],
+    output:
+        sheet="results/training/augmented/{experiment}.jpg",
+        cost="results/costs/show_augmentation/{experiment}.csv",
+    log:
+        "results/logs/show_augmentation/{experiment}.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    script:
+        "../scripts/show_augmentation.py"

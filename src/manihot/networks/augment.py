@@ -1,12 +1,15 @@
 """Random order and random changes of training photos, and the fixed views of test-time augmentation.
 
 What a photo gets follows from an integer hash of (seed, epoch, photo) alone: neither the batch size nor its
-place in a batch nor a resumed run changes it. Changes are made to whole batches on their device.
+place in a batch nor a resumed run changes it. Changes are made to whole batches on their device: flips and quarter
+turns, then small turns and crops in one resampling, then colours (`colours.py`). `mixing.py` mixes what comes out.
 """
 
+import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from manihot.networks import colours
+from manihot.networks.mixing import Mixing
+
+# Of a random crop, as torchvision's RandomResizedCrop has them: the largest ratio of its sides, and how often one is
+# drawn before the whole photo is taken.
+LARGEST_RATIO = 4 / 3
+TRIES = 10
 VIEWS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda photos: photos,
     "hflip": lambda photos: photos.flip(-1),
@@ -47,12 +57,23 @@ def photo_keys(photos: pd.DataFrame) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Which changes are drawn: flips (probability 1/2), quarter turns, turns within +- `rotation` degrees."""
+    """Which changes are drawn: flips (probability 1/2), quarter turns, turns within +- `rotation` degrees; crops of at
+    least the share `random_crop` of the area (0: none); factors of brightness and contrast within 1 +- these; a shift
+    of the hue within +- `hue` of the colour circle.
+    """
 
     horizontal_flip: bool = False
     vertical_flip: bool = False
     right_angles: bool = False
     rotation: float = 0.0
+    random_crop: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    hue: float = 0.0
+
+    def at_validation(self) -> "Augmentation":
+        """The flips and turns alone: no more is ever done to photos that are validated on."""
+        return Augmentation(self.horizontal_flip, self.vertical_flip, self.right_angles, self.rotation)
 
     def draw(
         self, keys: NDArray[np.uint64], seed: int, epoch: int, device: torch.device | None = None
@@ -68,7 +89,31 @@ class Augmentation:
         share = (bits >> np.uint64(32)).astype(np.float64) / 2**32
         angles = np.radians(self.rotation) * (2 * share - 1)
         steps = torch.from_numpy(np.stack([turns % 2 == 1, vertical, horizontal])).to(device)
-        return Changes(steps, torch.from_numpy(angles).float().to(device) if self.rotation else None)
+
+        def shares(what: str) -> NDArray[np.float64]:
+            return _shares(keys, seed, epoch, what)
+
+        def drawn(most: float, values: NDArray[np.float64]) -> Tensor | None:
+            return torch.from_numpy(values).float().to(device) if most else None
+
+        def spread(most: float, what: str, middle: float) -> Tensor | None:
+            return drawn(most, middle + most * (2 * shares(what) - 1)) if most else None
+
+        return Changes(
+            steps,
+            drawn(self.rotation, angles),
+            drawn(self.random_crop, _boxes(self.random_crop, shares)) if self.random_crop else None,
+            spread(self.brightness, "brightness", 1.0),
+            spread(self.contrast, "contrast", 1.0),
+            spread(self.hue, "hue", 0.0),
+        )
+
+
+def parts(asked: Mapping[str, Any]) -> tuple[Augmentation, Mixing]:
+    """What the keys of a study's `augment` ask for: changes of each photo, and mixing of those of a batch."""
+    changes = dict(asked)
+    mixing = Mixing(changes.pop("mixup", 0.0), changes.pop("cutmix", 0.0))
+    return Augmentation(**changes), mixing
 
 
 @dataclass(frozen=True)
@@ -99,12 +144,44 @@ def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return values ^ (values >> np.uint64(31))
 
 
+def _shares(keys: NDArray[np.uint64], seed: int, epoch: int, what: str) -> NDArray[np.float64]:
+    """A number from 0 to 1 (left out) for each photo, epoch and purpose."""
+    bits = _mix(keys ^ np.uint64(derive(seed, epoch, zlib.crc32(what.encode()))))
+    return (bits >> np.uint64(11)).astype(np.float64) / 2**53
+
+
+def _boxes(smallest: float, shares: Callable[[str], NDArray[np.float64]]) -> NDArray[np.float64]:
+    """A crop for each photo, float64 [4, n]: its middle (x, y) and half its width and height in a photo from -1 to 1.
+
+    Drawn as torchvision's RandomResizedCrop does: area and the logarithm of width / height are uniform; what does not
+    fit is drawn again, and after ten times the whole photo is taken. It is not rounded to whole pixels.
+    """
+    boxes: NDArray[np.float64] | None = None
+    for attempt in reversed(range(TRIES)):
+        area = smallest + (1 - smallest) * shares(f"crop area {attempt}")
+        ratio = np.exp(math.log(LARGEST_RATIO) * (2 * shares(f"crop ratio {attempt}") - 1))
+        sides = np.sqrt(np.stack([area * ratio, area / ratio]))
+        boxes = np.ones_like(sides) if boxes is None else boxes
+        boxes = np.where((sides <= 1).all(axis=0), sides, boxes)
+    assert boxes is not None
+    places = np.stack([shares("crop x"), shares("crop y")])
+    return np.concatenate([(1 - boxes) * (2 * places - 1), boxes])
+
+
 @dataclass(frozen=True)
 class Changes:
-    """What each photo gets: to transpose, flip vertically, horizontally, bool [3, n]; radians float32 [n]."""
+    """What each photo gets: to transpose, flip vertically, horizontally, bool [3, n]; radians float32 [n].
+
+    `boxes` are the middle (x, y) and half the width and height of its crop, float32 [4, n], in a photo from -1 to 1;
+    `brightness` and `contrast` are factors, `hue` is a share of the colour circle, float32 [n].
+    """
 
     steps: Tensor
-    angles: Tensor | None
+    angles: Tensor | None = None
+    boxes: Tensor | None = None
+    brightness: Tensor | None = None
+    contrast: Tensor | None = None
+    hue: Tensor | None = None
 
     def turn(self, photos: Tensor, index: Tensor) -> Tensor:
         """Flips and quarter turns of photos [b, c, size, size]; `index`, int64 [b], is their place."""
@@ -113,13 +190,30 @@ class Changes:
         photos = torch.where(vertical, photos.flip(-2), photos)
         return torch.where(horizontal, photos.flip(-1), photos)
 
-    def rotate(self, photos: Tensor, index: Tensor) -> Tensor:
-        """Small rotations of float photos [b, c, size, size], bilinear; corners are filled by reflection."""
-        if self.angles is None:
+    def resample(self, photos: Tensor, index: Tensor) -> Tensor:
+        """Small rotations of float photos [b, c, size, size] about their middles, and crops of what comes out, resized
+        to the photo's size: at once, bilinear. What lies outside the photo is its reflection.
+        """
+        if self.angles is None and self.boxes is None:
             return photos
-        angles = self.angles[index][:, None, None]
         size = photos.shape[-1]
         line = (torch.arange(size, device=photos.device) * 2 + 1) / size - 1
         x, y = line[None, None, :], line[None, :, None]
-        grid = torch.stack([angles.cos() * x - angles.sin() * y, angles.sin() * x + angles.cos() * y], dim=-1)
+        if self.boxes is not None:
+            left, top, width, height = self.boxes[:, index][..., None, None]
+            x, y = left + width * x, top + height * y
+        if self.angles is None:
+            grid = torch.stack(torch.broadcast_tensors(x, y), dim=-1)
+        else:
+            angles = self.angles[index][:, None, None]
+            grid = torch.stack([angles.cos() * x - angles.sin() * y, angles.sin() * x + angles.cos() * y], dim=-1)
         return nn.functional.grid_sample(photos, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+
+    def recolour(self, photos: Tensor, index: Tensor) -> Tensor:
+        """Brightness, then contrast, then hue of float photos [b, 3, size, size] from 0 to 255, not yet normalised."""
+        for change, amounts in (
+            (colours.brighten, self.brightness), (colours.contrast, self.contrast), (colours.turn_hue, self.hue),
+        ):  # fmt: skip
+            if amounts is not None:
+                photos = change(photos, amounts[index])
+        return photos

@@ -109,7 +109,7 @@ class Batches(Gathered[Changes]):
         if changes is None:
             photos = photos.float()
         else:
-            photos = changes.rotate(changes.turn(photos, index).float(), index)
+            photos = changes.recolour(changes.resample(changes.turn(photos, index).float(), index), index)
         photos = photos.contiguous(memory_format=torch.channels_last)
         rows = photos.permute(0, 2, 3, 1).view(-1, len(self.scale))
         torch.addcmul(self.shift, rows, self.scale, out=rows)

@@ -14,16 +14,41 @@ from manihot.report.tables import ABSENT, Cell, Table, columns, count, interval,
 from manihot.report.thumbnails import Photos, ranked
 
 PHOTOS_SHOWN = 6
+# The keys of `augment` in words.
+CHANGES = {
+    "horizontal_flip": "flips left and right", "vertical_flip": "flips up and down", "right_angles": "quarter turns",
+    "rotation": "small turns", "random_crop": "crops", "brightness": "brightness", "contrast": "contrast", "hue": "hue",
+    "mixup": "mixup with another photo", "cutmix": "a box of another photo (CutMix)",
+}  # fmt: skip
 
 
-def page(results: Results, photos: Photos, scores: Scores, model: Model, badges: Mapping[str, str]) -> dict[str, Any]:
-    """Scores, curves, confusion, classes and telling photos of a model; what is missing is named."""
+def page(
+    results: Results,
+    photos: Photos,
+    scores: Scores,
+    model: Model,
+    badges: Mapping[str, str],
+    experiments: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Scores, curves, confusion, classes and telling photos of a model; what is missing is named.
+
+    Args:
+        results: the study's.
+        photos: of its data sets.
+        scores: of every model.
+        model: as the plan describes it.
+        badges: a word for the models that are chosen.
+        experiments: the study's section of that name.
+    """
     name, record = model["name"], results.split_record(model["split"])
     curves = results.curves(model)
     confusion = results.confusion(name)
     missing = [] if scores.has(name) else ["its scores"]
     missing += ["its confusion matrices"] if confusion is None else []
     missing += ["its learning curves"] if curves is None and model["kind"] != "tta" else []
+    changes = _changes(model, experiments)
+    sheet = results.picture(f"training/augmented/{name}.jpg") if changes else None
+    missing += ["its augmented photos"] if changes and sheet is None else []
     return {
         "name": name,
         "badge": badges.get(name),
@@ -36,9 +61,18 @@ def page(results: Results, photos: Photos, scores: Scores, model: Model, badges:
         "sites": _sites(results, name),
         "things": _things(results, name),
         # A repeat with another seed has no photos of its own: they would only make the page heavier.
+        "sheet": None if sheet is None else {"source": sheet, "fold": model["folds"][0], "changes": changes},
         "photos": [] if model["repeat"] else _telling(results, photos, record, name),
         "missing": missing,
     }
+
+
+def _changes(model: Model, experiments: Mapping[str, Mapping[str, Any]]) -> str:
+    """What is done to the training photos of an experiment, in words; nothing where no contact sheet shows it."""
+    entry = experiments.get(model["name"], {})
+    if entry.get("train_from") or model["repeat"]:
+        return ""
+    return ", ".join(text for key, text in CHANGES.items() if entry.get("augment", {}).get(key))
 
 
 def _parts(results: Results, scores: Scores, name: str) -> Table:

@@ -89,7 +89,7 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
         "comparisons_figure": model_sections.comparisons_chart(results),
         "comparisons": model_sections.compared(results.table("scores/comparisons.csv"), study["equivalence_margin"]),
         "augmented": model_sections.augmented(results, scores, models),
-        "pages": [model_pages.page(results, photos, scores, model, badges) for model in models],
+        "pages": [model_pages.page(results, photos, scores, model, badges, study["experiments"]) for model in models],
         "overfit": model_pages.overfit(results, study.get("overfit", {})),
         "backbones": model_sections.backbones(results, scores, models, study),
         "boosters": model_sections.boosters(results, scores, models, study),

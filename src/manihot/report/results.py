@@ -1,5 +1,6 @@
 """What the report reads: a study's result files by their paths; one that is not there reads as None."""
 
+import base64
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +41,13 @@ class Results:
         """The content of a JSON file."""
         whole = self.folder / path
         return files.read_json(whole) if whole.is_file() else None
+
+    def picture(self, path: str) -> str | None:
+        """A JPEG file as a data URI."""
+        whole = self.folder / path
+        if not whole.is_file():
+            return None
+        return f"data:image/jpeg;base64,{base64.b64encode(whole.read_bytes()).decode()}"
 
     def figure(self, path: str, text: str) -> dict[str, Any]:
         """The SVG `text` as a chart of the page, which is also a file of this path below `figures/`."""

@@ -12,7 +12,7 @@ from manihot.report.tables import Table, absent, columns, count, number, seconds
 
 STAGES = (
     "list_photos", "catalog_shard", "build_catalog", "find_copies", "cache_pixels", "split_photos", "sample_photos",
-    "check_overfit", "fetch_weights", "train_fold", "predict_fold", "extract_features",
+    "check_overfit", "fetch_weights", "train_fold", "show_augmentation", "predict_fold", "extract_features",
     "fit_head", "predict_head", "fit_booster", "predict_booster", "ensemble_folds",
     "score_model", "summarise_scores", "choose_model", "compare_models", "compare_published", "weigh_conclusions",
     "weigh_switches", "probe_facts", "probe_masked", "weigh_masked",

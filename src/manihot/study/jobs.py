@@ -187,6 +187,15 @@ def check_overfit(plan: Plan) -> Jobs:
         yield name, {"photos": check.photos, "recipe": _recipe(plan, check, 0)}
 
 
+@rule
+def show_augmentation(plan: Plan) -> Jobs:
+    """An experiment whose photos are changed in training; its first fold is shown."""
+    for name in plan.augmented:
+        entry, fold = plan.experiment(name), plan.models[name].folds[0]
+        shown = {"augment": entry.augment.model_dump(mode="json"), "batch_size": entry.batch_size, "size": entry.size}
+        yield name, {**shown, "seed": plan.study.seed, "repeat": entry.repeat, "fold": fold}
+
+
 # Predictions
 
 
@@ -195,7 +204,7 @@ def predict_fold(plan: Plan) -> Jobs:
     """An experiment, and one more where it is averaged over views; its folds share the settings."""
     for name in plan.of_kind("network", "tta"):
         entry = plan.experiment(name)
-        changes = entry.augment.model_dump(mode="json") if entry.flips_at_validation else {}
+        changes = entry.augment.turns if entry.flips_at_validation else {}
         shown = {"views": plan.views(name), "batch_size": entry.batch_size}
         stored = {"train_from": entry.train_from if plan.stored_views(name) else None}
         viewing = {**shown, **stored, "validation_augment": changes, "seed": plan.study.seed}

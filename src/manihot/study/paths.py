@@ -179,6 +179,7 @@ class Paths:
             "splits": [f"results/splits/{split}.{kind}" for split in plan.splits for kind in ("csv", "json")],
             "models": [record_of(model) for model in plan.models],
             "histories": self.histories(*plan.of_kind("network", "head", "boosting")),
+            "augmented": [f"results/training/augmented/{name}.jpg" for name in plan.augmented],
             "overfit": [f"results/training/overfit/{check}/result.json" for check in plan.study.overfit],
             "scores": [
                 "results/summary.csv",

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from manihot.core.errors import StudyError
 from manihot.published import paper
-from manihot.study.schema import Backbone, Experiment, OverfitCheck, Study
+from manihot.study.schema import Augment, Backbone, Experiment, OverfitCheck, Study
 from manihot.study.sources import CsvData, FolderData
 
 Kind = Literal["network", "tta", "head", "boosting"]
@@ -146,6 +146,12 @@ class Plan:
         backbone = self.models[model].backbone
         head = self.study.backbones[backbone].head if backbone else None
         return list(head.views) if head else []
+
+    @property
+    def augmented(self) -> list[str]:
+        """The experiments whose photos are changed in training, so that there is something to show; no repeats."""
+        entries = self.study.experiments.items()
+        return [n for n, e in entries if e.augment != Augment() and e.train_from is None and e.repeat == 0]
 
     def fitted(self, *kinds: Kind) -> list[tuple[str, int]]:
         """The (model, fold) of every fit of the models of some kinds."""

@@ -13,6 +13,8 @@ from manihot.study.sources import Data, Label, Name, Positive, Real, Section, Sh
 # A network of timm's is called timm/NAME, one of torchvision's or our own NAME.
 Network = Annotated[str, Field(pattern=r"^(timm/)?[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=100)]
 Count = Annotated[int, Field(ge=1)]
+# Of the Beta distribution of the two shares in a mixture: 1 draws all shares alike, more draws halves, less whole ones.
+Alpha = Annotated[Real, Field(ge=0, le=100)]
 Cost = Annotated[Real, Field(ge=0, allow_inf_nan=False)]
 View = Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270"]
 Normalisation = Literal["none", "standard", "weights"]
@@ -62,6 +64,17 @@ class Augment(Section):
     vertical_flip: bool = False
     right_angles: bool = False
     rotation: Annotated[Real, Field(ge=0, le=45)] = 0.0
+    random_crop: Share = 0.0
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+    hue: Annotated[Real, Field(ge=0, le=0.5)] = 0.0
+    mixup: Alpha = 0.0
+    cutmix: Alpha = 0.0
+
+    @property
+    def turns(self) -> dict[str, Any]:
+        """The flips and turns, which photos that are validated on may get, too."""
+        return self.model_dump(include={"horizontal_flip", "vertical_flip", "right_angles", "rotation"})
 
 
 class Sampling(Section):
@@ -129,10 +142,11 @@ class Experiment(Sampling, Learning):
             if self.views != ["identity"]:
                 raise ValueError("views: are those of train_from; say a layer there, or take views out")
             return self
-        if self.augment != Augment():
+        asked = [key for key, value in self.augment if value and key != "mixup"]
+        if asked:
             raise ValueError(
-                "train_from: trains on stored activations, which augment cannot change: set its keys to false and "
-                "0, and name stored views in their place, as views: [identity, hflip]"
+                "train_from: trains on stored activations, which augment cannot change but by mixup: set "
+                f"{', '.join(asked)} to false or 0, and name stored views in their place, as views: [identity, hflip]"
             )
         if self.frozen:
             raise ValueError("takes one of the keys train_from and frozen")

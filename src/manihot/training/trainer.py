@@ -84,7 +84,8 @@ class Trainer:
             augment.derive(seed, zlib.crc32(b"initial weights")),
         ).to(device)  # fmt: skip
         self.trained: nn.Module = self.model
-        self.augmentation: augment.Augmentation | augment.DrawnViews = augment.Augmentation(**recipe.augment)
+        self.changes, self.mixing = augment.parts(recipe.augment)
+        self.augmentation: augment.Augmentation | augment.DrawnViews = self.changes
         if recipe.train_from is not None:
             self.trained = cut.split(self.model, recipe.train_from, recipe.input.size)[1]
             self.augmentation = augment.DrawnViews(len(recipe.views))
@@ -152,6 +153,8 @@ class Trainer:
         log.info("%s: %s", self.where, row)
 
     def _train(self, epoch: int, progress: Progress) -> dict[str, Any]:
+        """One pass over the training photos. Where photos are mixed, accuracy is measured against the label of the
+        larger part of each mixture: low values are no sign of underfitting."""
         recipe, n = self.recipe, len(self.targets)
         self._to_train()
         changes = self.augmentation.draw(self.training.keys, self.seed, epoch, self.device)
@@ -164,9 +167,16 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"], group["betas"] = rate * group["scale"], (beta, group["betas"][1])
             targets = self.targets[index]
+            mix = self.mixing.draw(self.seed, epoch, step, len(index), self.device)
+            if mix is not None:
+                photos, own = mix.photos(photos)
             with self.autocast():
                 logits = self.trained(photos)
-            batch_loss = self.loss(logits.float(), targets)
+            if mix is None:
+                batch_loss = self.loss(logits.float(), targets)
+            else:
+                batch_loss = mix.loss(self.loss, logits.float(), targets, own)
+                targets = mix.larger(targets, own)
             batch_loss.backward()
             if recipe.clip_norm:
                 nn.utils.clip_grad_norm_(self.parameters, recipe.clip_norm)
@@ -213,7 +223,7 @@ class Trainer:
         self.trained.eval()
         # Stored activations are judged in their first view, the photo as it is.
         flips = self.recipe.flips_at_validation and self.trained is self.model
-        augmentation = self.augmentation if flips else augment.Augmentation()
+        augmentation = self.changes.at_validation() if flips else augment.Augmentation()
         changes = augmentation.draw(self.validation.keys, self.seed, epoch, self.device)
         with self.autocast():
             batches, size = self.validation_batches, self.recipe.batch_size

@@ -23,6 +23,7 @@ from manihot.report import (
 )
 from manihot.report import page as report_page
 from manihot.report.results import Results
+from manihot.study import schema
 
 PROVENANCE: dict[str, Any] = {"made": "1 January 2000", "commit": "0123abc", "versions": {"numpy": "2"}}
 
@@ -60,6 +61,22 @@ def test_charts_of_results_are_files_too(results: Path, tmp_path: Path) -> None:
     charts = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("**/*.svg")}
     assert {f"confusion/{name}.svg" for name in synthetic_results.MODELS} <= charts
     assert {"exploration/leaves_sizes.svg", "curves/balanced.svg", "summary/models.svg"} <= charts
+
+
+def test_changed_photos_are_shown_with_their_model(page: str, results: Path, tmp_path: Path) -> None:
+    [sheet] = re.findall(r'<figure class="sheet">(.*?)</figure>', page, re.DOTALL)
+    shown = page[page.index('id="model-new_class"') :]
+    assert sheet in shown[: shown.index("</details>")]
+    assert 'src="data:image/jpeg;base64,' in sheet and 'alt="Two training photos of new_class, a row each' in sheet
+    assert sheet.count("flips up and down, crops") == 2
+    partial = tmp_path / "results"
+    shutil.copytree(results, partial)
+    (partial / "training/augmented/new_class.jpg").unlink()
+    assert "Not there yet: its augmented photos" in build(partial)
+
+
+def test_every_change_has_a_word_in_the_report() -> None:
+    assert list(model_pages.CHANGES) == list(schema.Augment.model_fields)
 
 
 def test_names_are_text(page: str) -> None:

@@ -4,9 +4,13 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import yaml
+
 from manihot.features import boosting
+from manihot.networks.augment import Augmentation, parts
 from manihot.study.jobs import RULES, all_jobs
-from manihot.study.load import load
+from manihot.study.load import build, load
+from manihot.study.paths import Paths
 from manihot.study.plan import Plan
 from manihot.training.recipe import Recipe
 
@@ -56,6 +60,23 @@ def test_activations_are_stored_once_for_all_experiments_of_a_cut():
         "whole": None, "from_cut": layer, "from_cut_refit": layer, "from_cut_tta": layer, "other_views": layer, "other_views_tta": None,
     }  # fmt: skip
     assert plan.weights.keys() == {"shufflenet_v2_x0_5-none"}
+
+
+def test_augmented_photos_are_shown_once_an_experiment_and_validated_on_without_the_new_changes():
+    study = yaml.safe_load((ROOT / "tests" / "studies" / "tiny.yaml").read_text())
+    cut = {"network": "resnet18", "train_from": "layer4", "augment": {"mixup": 0.2}, "size": 64}
+    study["experiments"] |= {
+        "cropped": {"augment": {"vertical_flip": True, "random_crop": 0.5}, "flips_at_validation": True, "seeds": 2, "run_folds": [2]},
+        "from_cut": cut,
+    }  # fmt: skip
+    plan = Plan(build(study, Path("mine.yaml")), ROOT)
+    told = {(rule, name): settings for rule, name, settings in all_jobs(plan)}
+    assert [name for rule, name in told if rule == "show_augmentation"] == plan.augmented == ["cropped"]
+    assert told["show_augmentation", "cropped"]["fold"] == 2
+    assert Paths(plan).report_inputs()["augmented"] == ["results/training/augmented/cropped.jpg"]
+    validated = told["predict_fold", "cropped"]["viewing"]["validation_augment"]
+    assert validated == {"horizontal_flip": False, "vertical_flip": True, "right_angles": False, "rotation": 0.0}
+    assert Augmentation(**validated) == parts(told["train_fold", "cropped"]["recipe"]["augment"])[0].at_validation()
 
 
 def test_a_job_is_told_only_what_concerns_it():

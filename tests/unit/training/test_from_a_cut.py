@@ -27,6 +27,7 @@ from manihot.features import activations
 from manihot.networks import augment, build, bundle, cut, weights
 from manihot.networks.activations import Activations
 from manihot.networks.build import Input
+from manihot.networks.mixing import Mixing
 from manihot.predictions import network as predictions
 from manihot.training import fold as training
 from manihot.training.trainer import LabelledPhotos
@@ -37,6 +38,7 @@ RECIPE = recipe(
     network="resnet18", size=SIZE, train_from="layer4", views=VIEWS, augment={}, dropout=0.0, learning_rate=1e-4,
     epochs=3, schedule="cosine", batch_size=6,
 )  # fmt: skip
+MIXED = dataclasses.replace(RECIPE, augment={"mixup": 0.4})
 TRAINING, VALIDATION = photos(18, SIZE), photos(9, SIZE, first=100)
 
 
@@ -196,13 +198,34 @@ def test_the_last_layer_starts_from_a_head(tmp_path, untrained, train_from):
         other.start_from(head)
 
 
-@pytest.mark.parametrize("settings", [RECIPE, dataclasses.replace(RECIPE, ema=0.9, dropout=0.3, layer_decay=0.7)])
+@pytest.mark.parametrize(
+    "settings", [RECIPE, dataclasses.replace(RECIPE, ema=0.9, dropout=0.3, layer_decay=0.7), MIXED]
+)
 def test_killed_and_resumed_is_the_same_bytes(tmp_path, every_epoch, arrays, untrained, settings):
     _, expected = run(tmp_path / "a", arrays, untrained, settings)
     for kill_at in (2, 5, 9):
         with pytest.raises(KilledError):
             run(tmp_path / "b", arrays, untrained, settings, kill_at)
     assert run(tmp_path / "b", arrays, untrained, settings)[1] == expected
+
+
+def test_mixup_mixes_activations(untrained):
+    """What goes through the upper part is the mixture of what was stored, and its loss is that of both labels."""
+    settings = dataclasses.replace(
+        MIXED, views=["identity"], learning_rate=1e-12, epochs=1, batch_norm="keep", batch_size=18
+    )
+    known = exact(TRAINING, untrained, ["identity"])
+    ours = trainer_of(settings, known, exact(VALIDATION, untrained, ["identity"]), untrained)
+    ours.run_epoch(lambda *_: None)
+    rows = augment.random_order(ours.seed, 1, 18)
+    mix = Mixing(mixup=0.4).draw(ours.seed, 1, 0, 18)
+    ((maps, index),) = ours.train_batches(rows, 18)
+    ours.trained.eval()
+    with torch.inference_mode():
+        logits = ours.trained(mix.share * maps + (1 - mix.share) * maps[mix.partners])
+    targets = ours.targets[index]
+    wanted = mix.share * ours.loss(logits, targets) + (1 - mix.share) * ours.loss(logits, targets[mix.partners])
+    assert ours.history[0]["train_loss"] == pytest.approx(wanted.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("views", [["identity"], ["identity", "rot90"]])

@@ -1,5 +1,6 @@
 """Training: killed and resumed it writes the same bytes; schedule, class weights, frozen parts, messages."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -17,6 +18,7 @@ from manihot.networks import build, bundle
 from manihot.networks.augment import random_order
 from manihot.networks.build import Input
 from manihot.networks.losses import class_weights
+from manihot.networks.mixing import Mixing
 from manihot.splits.folds import Fold
 from manihot.training import fold as training
 from manihot.training.recipe import Recipe, rates
@@ -155,7 +157,8 @@ def test_killed_at_every_epoch_is_the_same_bytes(tmp_path, every_epoch, uninterr
 @pytest.mark.parametrize("settings", [
     recipe(optimizer="adamw", weight_decay=0.1, schedule="constant", precision="bfloat16"),
     recipe(network="mobilenet_v3_small", size=32, precision="bfloat16", epochs=2),
-], ids=["adamw", "mobilenet"])  # fmt: skip
+    recipe(augment={"random_crop": 0.4, "brightness": 0.2, "contrast": 0.2, "hue": 0.1, "mixup": 0.4, "cutmix": 1.0}),
+], ids=["adamw", "mobilenet", "augmented"])  # fmt: skip
 def test_other_recipes_resume_too(tmp_path, every_epoch, settings):
     train, validation = photos(18, settings.input.size), photos(9, settings.input.size, first=100)
     expected, _ = run(tmp_path / "a", settings, train=train, validation=validation)
@@ -319,6 +322,48 @@ def test_flips_at_validation_change_the_validation_photos():
         rows.append(one.history[0])
     assert rows[0]["train_loss"] == rows[1]["train_loss"]
     assert rows[0]["validation_loss"] != rows[1]["validation_loss"]
+
+
+def test_photos_to_validate_on_are_only_flipped_and_turned():
+    """Crops, colours and mixtures are of training alone."""
+    turned = {"right_angles": True, "rotation": 30.0}
+    more = turned | {"random_crop": 0.3, "brightness": 0.5, "contrast": 0.5, "hue": 0.2, "mixup": 1.0, "cutmix": 1.0}
+    losses = []
+    for changes in (turned, more):
+        one = trainer_of(recipe(augment=changes, flips_at_validation=True))
+        losses.append(one._validate(1)["validation_loss"])
+    assert losses[0] == losses[1]
+
+
+def test_mixed_photos_are_fitted_to_both_labels_and_counted_by_the_larger_part():
+    """An epoch in a plain loop, with the photos mixed by hand."""
+    settings = recipe(
+        augment={"mixup": 0.5}, epochs=1, dropout=0.0, class_weights="none", label_smoothing=0.0, batch_size=9
+    )
+    one = trainer_of(settings, validation=NO_PHOTOS)
+    plain = copy.deepcopy(one.model)
+    one.run_epoch(lambda *_: None)
+    optimizer = torch.optim.Adam(plain.parameters())
+    order, losses, correct = random_order(one.seed, 1, 27), [], 0
+    for step, rows in enumerate(np.split(order, 3)):
+        ((x, _),) = one.train_batches(rows, 9)
+        y = nn.functional.one_hot(torch.from_numpy(TRAINING.targets[rows]), CLASSES).float()
+        mix = Mixing(mixup=0.5).draw(one.seed, 1, step, 9)
+        x, y = (mix.share * z + (1 - mix.share) * z[mix.partners] for z in (x, y))
+        logits = plain.train()(x)
+        loss = -(y * logits.log_softmax(1)).sum(1).mean()
+        correct += (logits.argmax(1) == y.argmax(1)).sum().item()
+        optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["betas"] = (
+            one.rates[step][0],
+            (one.rates[step][1], 0.999),
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert one.history[0]["train_loss"] == pytest.approx(np.mean(losses), rel=1e-4)
+    assert one.history[0]["train_accuracy"] == correct / 27
+    assert all(torch.allclose(p, q, atol=1e-4) for p, q in zip(plain.parameters(), one.model.parameters(), strict=True))
 
 
 def test_a_loss_that_is_no_number_is_told(tmp_path, every_epoch):
