@@ -54,7 +54,7 @@ SWITCHES = """\
 ## What each switch of the protocol is worth
 
 Accuracy with the switch minus without it, in points; the row is that of the published protocol's faults. The interval
-is over photos and seeds.
+is over photos and seeds, but out of fold over folds where both sides have the same.
 """
 LIMITS = """\
 ## What this does not show

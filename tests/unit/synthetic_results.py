@@ -57,7 +57,8 @@ def described() -> list[dict[str, Any]]:
     keys = ("kind", "family", "split", "based_on", "experiment", "backbone", "folds")
     models = [{"name": name, **dict(zip(keys, entry, strict=False))} for name, entry in MODELS.items()]
     return [
-        {**model, "sample": model["experiment"] or model["backbone"], "repeat": 0, "leak": False} for model in models
+        {**model, "sample": model["experiment"] or model["backbone"], "repeat": 0, "repeat_of": None, "leak": False}
+        for model in models
     ]
 
 
@@ -424,7 +425,8 @@ def _scores(results: Path) -> None:
         files.write_json(results / f"scores/choice/{split}.json", made)
     compared = []
     for model in described():
-        for part in PARTS[1:] if model["based_on"] else ():
+        # A refit stands beside the single models of its folds instead.
+        for part in PARTS[1:] if model["based_on"] and model["folds"] != [0] else ():
             pair = {key: model[key] for key in ("family", "based_on")} | {
                 "model": model["name"],
                 "part": part,

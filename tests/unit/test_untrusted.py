@@ -313,7 +313,7 @@ def shown(results: Path, text: str) -> Page:
         "batch_size": 1,
     }
     model = {"name": "first", "kind": "network", "family": "networks", "split": "main", "based_on": None, "experiment": "first",
-             "backbone": None, "folds": [1], "sample": "first", "repeat": 0, "leak": False}  # fmt: skip
+             "backbone": None, "folds": [1], "sample": "first", "repeat": 0, "repeat_of": None, "leak": False}  # fmt: skip
     study = {
         "title": text, "description": text, "seed": 1, "resamples": 100, "device": "auto", "precision": "auto",
         "published": None, "photos": {"decode": "exact", "max_pixels": 10**6}, "experiments": {"first": {**entry, "network": "small_cnn", "tta": []}},

@@ -121,7 +121,7 @@ def test_the_corrected_splits_keep_the_tests_apart(corrected):
 def test_each_switch_is_weighed_over_three_seeds(ablations):
     plan = Plan(load(ROOT / "tests/studies/ablations.yaml"), ROOT)
     switches = table(ablations, "switches.csv")
-    asked = {model.name for model in plan.models.values() if model.based_on and not model.repeat}
+    asked = {model.name for model in plan.models.values() if model.based_on and not model.repeat_of}
     assert set(switches["model"]) == asked
     assert (switches["seeds"] == 3).all()
     assert set(switches["part"]) == set(PARTS[1:])

@@ -20,7 +20,8 @@ BOOSTERS = {"xgboost_1": FOLDS, "xgboost_1_refit": ("0",)}
 HEADS = {"squeezenet_head": FOLDS}
 # What ends every change of a score. The head is compared with nothing.
 END = {"summarise_scores", "build_report"}
-COMPARED = END | {"compare_models"}
+# Its booster is refitted: that is a switch.
+COMPARED = END | {"compare_models", "weigh_switches"}
 REPORT = {"build_report"}
 # The splits that models are fitted on, and the one whose photos are also tried without their middle.
 PROBED, MASKED = ("main", "with_needles"), ("main",)
@@ -111,7 +112,7 @@ STUDY_EDITS = {
     "its family": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, family: others,"), chosen("frozen") | COMPARED),
     "a new experiment": (swap("experiments:\n", "experiments:\n  more: {draw: balanced, learning_rate: 1e-2}\n"), {
         "sample_photos main more", "ensemble_folds more", "score_model more",
-        *(f"{r} more {f}" for r in ("train_fold", "predict_fold") for f in FOLDS), *chosen("more"), *END}),
+        *(f"{r} more {f}" for r in ("train_fold", "predict_fold") for f in FOLDS), *chosen("more"), *END, "weigh_switches"}),
     "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED),
     "the title": (swap("title: Tiny", "title: Small"), REPORT),
     "the overfit check": (swap("epochs: 4, learning_rate: 1e-3", "epochs: 5, learning_rate: 1e-3"), OVERFIT | REPORT),
@@ -119,7 +120,7 @@ STUDY_EDITS = {
     "a head's views, which the probe's heads have not": (swap("views: [identity, hflip]}}", "views: [identity]}}"), fitted(**HEADS)),
     "no photos without their middle": (swap("photos: {shards: 2}\n", "photos: {shards: 2}\nprobes: {masked: false}\n"), REPORT),
     "a booster's trees": (swap("n_estimators: 4", "n_estimators: 5"), fitted(**BOOSTERS)),
-    "no refit": (swap("max_depth: 2}", "max_depth: 2, refit: false}"), chosen("xgboost_1_refit") | COMPARED),
+    "no refit": (swap("max_depth: 2}", "max_depth: 2, refit: false}"), chosen("xgboost_1_refit") | END),
     "the resamples": (swap("resamples: 200", "resamples: 300"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | COMPARED
         | {f"{rule} {split}" for rule in ("probe_facts", "choose_model") for split in PROBED} | {f"weigh_masked {split}" for split in MASKED}),
 }  # fmt: skip

@@ -35,13 +35,13 @@ def risk_coverage(measured: Mapping[str, Any], model: str) -> str:
         axes.grid(True)
         by_coverage = {entry["coverage"]: entry for entry in at}
         first, *others = (by_coverage[coverage] for coverage in SAID)
-        said = "; ".join(f"at {100 * entry['answered']:.0f} %, {_right(entry)}" for entry in others)
-        best = f"At {100 * first['answered']:.0f} % answered (those it is surest of), {_right(first, 'are right')}"
+        said = "".join(f"; at {100 * entry['answered']:.0f} %, {_right(entry)}" for entry in others)
+        threshold = f"those it is surest of, of probability {first['threshold']:.2f} or more"
+        best = f"At {100 * first['answered']:.0f} % answered ({threshold}), {_right(first, 'are right')}"
         return render(
             figure,
             f"Answering some of the photos: {model}",
-            f"{best}; {said}. Those are the answers of probability {first['threshold']:.2f} or more. Area under the "
-            f"curve of errors: {measured['area']:.3f}.",
+            f"{best}{said}. Area under the curve of errors: {measured['area']:.3f}.",
         )
 
 

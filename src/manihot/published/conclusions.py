@@ -216,8 +216,8 @@ def _sizes(evidence: Evidence, name: str, based_on: str) -> tuple[int, int]:
         return 0, 0
     before, after = (evidence.backbones[model["backbone"]] for model in models)
     fits = [before["head"], after["head"]]
-    if kinds == {"boosting"}:  # a refit has no entry of its own
-        fits = [evidence.boosting.get(model["name"].removesuffix("_refit"), {}) for model in models]
+    if kinds == {"boosting"}:
+        fits = [evidence.boosting.get(model["name"], {}) for model in models]
     alike = all(before[key] == after[key] for key in SEEN) and all(
         fits[0].get(key) == fits[1].get(key) for key in FITTED
     )

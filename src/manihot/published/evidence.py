@@ -30,31 +30,31 @@ class GapDifference:
     """How much larger the gap of model `a` is than that of model `b`, over their common folds.
 
     `apart` is the mean difference; `gaps` are the mean gaps of both, `steps` how long a fold of each was trained, None
-    where it has no steps. `shares_photos` says whether both are fitted on the same photos.
+    for one that takes no steps. `shares_photos` says whether both are fitted on the same photos.
     """
 
     a: str
     b: str
     apart: Estimate
     gaps: tuple[float, float]
-    steps: tuple[float, float] | None
+    steps: tuple[float | None, float | None]
     folds: int
     shares_photos: bool
 
     @property
     def equally_long(self) -> bool:
         """Whether both were trained equally long."""
-        return self.steps is not None and abs(self.steps[0] - self.steps[1]) <= EQUALLY_LONG * max(self.steps)
+        a, b = self.steps
+        return a is not None and b is not None and abs(a - b) <= EQUALLY_LONG * max(a, b)
 
     @property
     def verdict(self) -> str:
-        """For: the gap of `a` is larger. Networks that were trained unequally long cannot tell."""
+        """For: the gap of `a` is larger. Models that were not trained equally long cannot tell."""
         return verdict_of(self.apart) if self.equally_long else CANNOT_TELL
 
     def turned(self) -> "GapDifference":
         """The same pair seen from the other side."""
-        steps = None if self.steps is None else (self.steps[1], self.steps[0])
-        gaps = (self.gaps[1], self.gaps[0])
+        steps, gaps = (self.steps[1], self.steps[0]), (self.gaps[1], self.gaps[0])
         return GapDifference(self.b, self.a, self.apart.turned(), gaps, steps, self.folds, self.shares_photos)
 
     def words(self) -> str:
@@ -68,15 +68,25 @@ class GapDifference:
         said += f"{count(self.folds, 'fold')}{', so without an interval' if self.folds == 1 else ''}"
         if not self.shares_photos:
             said += ", fitted on other photos"
-        if self.steps is not None and not self.equally_long:
-            a, b = (f"{steps:,.0f} steps" for steps in self.steps)
-            said += f"; cannot tell: trained unequally long ({self.a} {a}, {self.b} {b})"
+        if not self.equally_long:
+            said += f"; cannot tell: {self._unlike()}"
+            if None not in self.steps:
+                a, b = (f"{steps:,.0f} steps" for steps in self.steps)
+                said += f" ({self.a} {a}, {self.b} {b})"
         return said
 
     def value(self) -> dict[str, Any]:
         """The difference as an entry of a conclusion's values."""
         what = f"gap of {self.a} minus gap of {self.b}"
-        return value(what if self.equally_long else f"{what} (trained unequally long)", self.apart)
+        return value(what if self.equally_long else f"{what} ({self._unlike()})", self.apart)
+
+    def _unlike(self) -> str:
+        """Why how long both were trained cannot be compared."""
+        converged = [name for name, steps in zip((self.a, self.b), self.steps, strict=True) if steps is None]
+        if not converged:
+            return "trained unequally long"
+        each = "is fitted to convergence and takes" if len(converged) == 1 else "are fitted to convergence and take"
+        return f"{' and '.join(converged)} {each} no steps to compare"
 
 
 @dataclass(frozen=True)
@@ -133,13 +143,12 @@ class Evidence:
         # Of each fold's photos 1 in k is held out: more of those fitted on are the same where k is larger.
         folds = min(int(self.splits[self.models[name]["split"]]["folds"]) for name in (a, b))
         mean, low, high, _ = corrected_mean(differences, 1 / (folds - 1) if folds > 1 else math.inf)
-        counted = all(len(steps[name]) for name in (a, b)) and len(common)
         return GapDifference(
             a,
             b,
             Estimate(mean, low, high),
             (float(gaps[a][common].mean()), float(gaps[b][common].mean())),
-            (float(steps[a][common].mean()), float(steps[b][common].mean())) if counted else None,
+            (_mean(steps[a], common), _mean(steps[b], common)),
             len(common),
             self._same_training(a, b, list(common)),
         )
@@ -172,6 +181,10 @@ class Evidence:
         if set(one) == set(other):
             return self.scores[a, "train"].get("photos") == self.scores[b, "train"].get("photos")
         return all(one[fold]["n"] == other[fold]["n"] for fold in folds)
+
+
+def _mean(steps: pd.Series, folds: pd.Index) -> float | None:
+    return None if steps.empty else float(steps[folds].mean())
 
 
 def verdict_of(estimate: Estimate) -> str:

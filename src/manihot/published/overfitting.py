@@ -118,7 +118,8 @@ def overfitting_tests_better(evidence: Evidence) -> Weighed:
     values, seeds, unequal = [], [], 0
     for row in evidence.test_pairs().itertuples():
         gap = evidence.gap_difference(row.model, row.based_on)
-        if gap.steps is None:  # trees take no steps, and views averaged are one network's
+        # Trees take no steps, nor do heads that are fitted to convergence, and views averaged are one network's.
+        if not gap.folds or None in gap.steps:
             continue
         if not gap.equally_long:
             unequal += 1

@@ -3,7 +3,6 @@
 The main Snakemake process imports this file at every start: the standard library only.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -43,6 +42,8 @@ class Model(Protocol):
     def split(self) -> str: ...
     @property
     def folds(self) -> Sequence[int]: ...
+    @property
+    def repeat_of(self) -> str | None: ...
 
 
 def booster(attempt: int | str) -> str:
@@ -71,7 +72,8 @@ def weighed_pairs(models: Iterable[Model]) -> list[dict[str, Any]]:
     ]  # fmt: skip
     balanced, as_found = known.get(BALANCED), known.get(IMBALANCED)
     if balanced and as_found and balanced.split == as_found.split:
-        sides = {"models": _repeats(BALANCED, known), "based_on_models": _repeats(IMBALANCED, known)}
+        beside = {"models": BALANCED, "based_on_models": IMBALANCED}
+        sides = {side: _repeats(name, known.values()) for side, name in beside.items()}
         place = {"what": "balancing", "split": balanced.split}
         # Beside their own answers those corrected for the class shares that each was fitted on: what is left then is
         # what balanced photos teach.
@@ -88,5 +90,5 @@ def predictions_of(pairs: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
     return sorted({(name, pair["part"]) for pair in pairs for name in (*pair["models"], *pair["based_on_models"])})
 
 
-def _repeats(name: str, names: Iterable[str]) -> list[str]:
-    return [other for other in names if re.fullmatch(rf"{re.escape(name)}(_seed\d+)?", other)]
+def _repeats(name: str, models: Iterable[Any]) -> list[str]:
+    return [model.name for model in models if name in (model.name, model.repeat_of)]

@@ -123,6 +123,10 @@ def _corrected(choice: Choice) -> str:
     )
 
 
+def _compared(candidate: Mapping[str, Any]) -> str:
+    return "yes" if candidate["comparable"] else WHY_NOT[candidate["why_not"]]
+
+
 def _percent(share: float) -> str:
     return "< 1 %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
 
@@ -140,7 +144,7 @@ def _candidates(split: str, choice: Choice) -> Table:
             count(len(each["repeats"])),
             number(each["balanced_accuracy"]),
             Cell(ABSENT) if share is None else Cell(_percent(share), share),
-            "yes" if each["comparable"] else WHY_NOT[each["why_not"]],
+            _compared(each),
             tags=CHOSEN if name == choice["chosen"] else "",
         )
     return shown
@@ -150,19 +154,23 @@ def _families(split: str, choice: Choice, scores: Scores) -> Table:
     titles = (
         "Family",
         "Its best model",
+        "Out of fold: photos",
         "Out of fold: balanced accuracy",
         "Test: accuracy [95\u00a0%]",
+        "Compared",
         "To be quoted",
     )
     shown = Table(f"families-{split}", f"The best of each family in {split}")
-    shown.columns = columns(*titles, text=("Family", "Its best model", "To be quoted"))
+    shown.columns = columns(*titles, text=("Family", "Its best model", "Compared", "To be quoted"))
     known = {candidate["model"]: candidate for candidate in choice["candidates"]}
     for family, name in choice["families"].items():
         shown.add(
             family,
             Cell(name, link=f"model-{name}"),
+            count(known[name]["n"]),
             number(known[name]["balanced_accuracy"]),
             scores.accuracy(f"{name}/calibrated", "test"),
+            _compared(known[name]),
             "yes" if name == choice["chosen"] else "no",
             tags=CHOSEN if name == choice["chosen"] else "",
         )

@@ -177,8 +177,12 @@ def in_words(row: Mapping[str, Any], margin: float) -> str:
     """What a comparison of accuracies shows, and what it does not; `margin` is in points.
 
     Of what it speaks: with folds of the settings at this number of training photos, with several seeds of the
-    settings, else of the trained models at hand.
+    settings, else of the trained models at hand. Two folds tell hardly anything, whatever they show.
     """
+    return _shown(row, margin) + ("; two folds tell hardly anything" if row["folds"] == 2 else "")
+
+
+def _shown(row: Mapping[str, Any], margin: float) -> str:
     if row["equivalent"] == 1:
         return f"no difference that matters: inside ±{margin:g} points"
     points = f"{abs(100 * row['difference']):.1f} points {'better' if row['difference'] > 0 else 'worse'}"

@@ -64,8 +64,10 @@ def _is_notable(scored: Mapping[str, Any] | None, guessing: float) -> bool:
 def _beside(
     results: Results, scored: Mapping[str, Any] | None, models: Iterable[Model]
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """The best models out of fold, of those that were validated on the photos of the probe."""
-    records = {model["name"]: results.score(model["name"], "validation") for model in models}
+    """The best models out of fold, of those that were validated on the photos of the probe and trained on no tested
+    ones (`leak`)."""
+    fair = [model["name"] for model in models if not model["leak"]]
+    records = {name: results.score(name, "validation") for name in fair}
     # The calibrated answers are those by which a model is chosen.
     found: list[tuple[str, Mapping[str, Any]]] = [
         (name, {"n": record["n"], **record["answers"]["calibrated"]})
@@ -99,7 +101,8 @@ def _headline(
     best = ""
     if beside:
         name, record = beside[0]
-        best = f"; the best model, {name}, reaches {_percent(record['metrics']['balanced_accuracy']['value'])}"
+        value = _percent(record["metrics"]["balanced_accuracy"]["value"])
+        best = f"; the best model on these photos, {name}, reaches {value}"
     reached = _with_interval(scored["metrics"]["balanced_accuracy"])
     beginning = "Look closer" if stands_out else "Nothing stands out"
     return (

@@ -65,7 +65,7 @@ def limits(settings: Mapping[str, Any], said: list[dict[str, Any]]) -> list[str]
             f"The test holds only {few} groups (plants, plots): it shows how {few} of them came out, however many "
             "photos they have. The intervals of macro F1 and log loss are too narrow for that."
         )
-    if not any(model["repeat"] for model in settings["models"]):
+    if not any(model["repeat_of"] for model in settings["models"]):
         texts.append(
             "Every setting was run with one seed. The intervals cover which photos were tested, not how a "
             "second training would differ: they compare fitted models, not settings in general."

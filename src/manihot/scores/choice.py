@@ -3,7 +3,6 @@
 Everything is decided on out-of-fold predictions. The test scores of the chosen model alone are an estimate.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,7 +86,7 @@ def choose(
     that were not trained on tested photos (`leak`): the estimate of such a model would be of nothing new.
 
     Args:
-        models: the name, family, repeat and leak of the split's models, as the plan has them.
+        models: the name, family, repeat_of and leak of the split's models, as the plan has them.
         scores: the record of `scores.score` of each (model, part), for validation, test and test_as_found.
         read: gives the out-of-fold predictions of a model by its name.
         catalogs: the groups of all photos.
@@ -108,7 +107,7 @@ def choose(
         StudyError: see `outcomes.outcomes`.
     """
     validated = [model for model in models if scores[model["name"], "validation"]["n"]]
-    candidates = [_candidate(model, validated, scores) for model in validated if not model["repeat"]]
+    candidates = [_candidate(model, validated, scores) for model in validated if not model["repeat_of"]]
     comparable = _alike(candidates)
     families: dict[str, str] = {}
     for family in dict.fromkeys(candidate["family"] for candidate in candidates):
@@ -195,17 +194,13 @@ def _alike(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [candidate for candidate in fair if (candidate["photos"], candidate["n"]) == most]
 
 
-def _setting(model: Mapping[str, Any]) -> str:
-    """The first of the models that repeat one setting with other seeds, `balanced` of `balanced_seed2`."""
-    return re.sub(rf"_seed{model['repeat'] + 1}(?=_tta$|$)", "", model["name"]) if model["repeat"] else model["name"]
-
-
 def _candidate(model: Mapping[str, Any], validated: Sequence[Mapping[str, Any]], scores: Scores) -> Candidate:
     record = scores[model["name"], "validation"]
     repeats = [
         other["name"]
         for other in validated
-        if _setting(other) == model["name"] and scores[other["name"], "validation"]["photos"] == record["photos"]
+        if model["name"] in (other["name"], other["repeat_of"])
+        and scores[other["name"], "validation"]["photos"] == record["photos"]
     ]
     values = [measured(scores[name, "validation"]) for name in repeats]
     return {

@@ -52,8 +52,8 @@ def compare(
 
     A side is the predictions of one setting, a table a repeat with another seed. Values are means over
     repeats. Returns n, groups, seeds (repeats of the side with fewer), folds, for each of METRICS both values,
-    difference, the fields of `Ends` and effective (see `equivalent`; none for log loss), and the counts of McNemar's
-    table (means over pairs of repeats).
+    difference, the fields of `Ends` and effective (see `equivalent`; none for log loss), and how many photos
+    only one side has right (means over pairs of repeats).
 
     Where `fold` of all tables says the same of each photo and names at least two, each photo was predicted out of
     fold: it is the settings that are compared, fold by fold (`_over_folds`), and `folds` is their number. Else it is
@@ -94,7 +94,7 @@ def compare(
             "model_value": value_a,
             "based_on_value": value_b,
             "difference": value_a - value_b,
-            **ends[metric]._asdict(),
+            **(ends[metric] if metric == "log_loss" else _of_shares(ends[metric]))._asdict(),
             "effective": effective.get(metric),
         }
     return {
@@ -103,10 +103,8 @@ def compare(
         "seeds": seeds,
         "folds": 0 if folds is None else len(np.unique(folds)),
         "metrics": compared,
-        "both_right": float((right[0] * right[1]).sum()),
         "only_model_right": float((right[0] * (1 - right[1])).sum()),
         "only_based_on_right": float(((1 - right[0]) * right[1]).sum()),
-        "both_wrong": float(((1 - right[0]) * (1 - right[1])).sum()),
     }
 
 
@@ -252,6 +250,12 @@ def _by_t(difference: float, error: float, freedom: float) -> Ends:
     half, half_90 = (float(special.stdtrit(freedom, level)) * error for level in (LEVEL, LEVEL_90))
     p = float(2 * special.stdtr(freedom, -abs(difference) / error))
     return Ends(difference - half, difference + half, difference - half_90, difference + half_90, p)
+
+
+def _of_shares(ends: Ends) -> Ends:
+    """The ends of a difference of shares: none lies beyond −1 and 1, where few degrees of freedom would put an end."""
+    low, high, low_90, high_90 = (min(max(end, -1.0), 1.0) for end in ends[:4])
+    return Ends(low, high, low_90, high_90, ends.p)
 
 
 def _weights(scored: Outcomes) -> NDArray[np.float64]:

@@ -47,7 +47,8 @@ class Shares:
     def mean(self, weights: Array | None = None) -> tuple[float, float, float]:
         """The mean share over the strata that have photos, and its 95 % interval: (value, low, high).
 
-        `weights` [S] say how much each stratum counts; without them all count alike. NaN where none has photos.
+        `weights` [S] say how much each stratum counts; without them all count alike. Those of strata without photos are
+        left out, and the others scaled up to a sum of 1. NaN where none has photos.
 
         The distances to the ends of the shares' own intervals are added in squares (MOVER: Zou and Donner 2008), with
         the degrees of freedom of all strata together.

@@ -47,7 +47,7 @@ def weigh(
     samples: Mapping[str, pd.DataFrame],
     refits: pd.DataFrame,
 ) -> pd.DataFrame:
-    """A row (COLUMNS) a part of each pair of `comparisons` that differs in switches alone: accuracies.
+    """A row (COLUMNS) a part of each pair that differs in switches alone: accuracies.
 
     Args:
         comparisons: comparisons.csv.
@@ -56,15 +56,15 @@ def weigh(
         splits: Their settings by name.
         roles: The table of each split.
         samples: The photos that each experiment is fitted on.
-        refits: The rows of `beside_single_folds`, which stand for those that `comparisons` has of refits.
+        refits: The rows of `beside_single_folds`.
 
     Returns:
-        Difference is model - based_on, its interval over photos and seeds; `remark` says what it cannot show.
+        Difference is model - based_on; its interval on a test is over photos, and seeds where there are several, out
+        of fold over folds (as on a test where the sides have other folds, or one). `remark` says what it cannot show.
     """
     known = {model["name"]: model for model in models}
     place = ["model", "based_on", "part"]
-    of_refits = comparisons["model"].map(lambda name: _is_refit(known[name]))
-    of_settings = comparisons[(comparisons["metric"] == "accuracy") & ~of_refits.astype(bool)]
+    of_settings = comparisons[comparisons["metric"] == "accuracy"]
     accuracy = pd.concat([table.set_index(place) for table in (of_settings, refits) if len(table)] or [of_settings])
     rows = []
     for name, changed in _pairs(known, experiments, splits):
@@ -171,10 +171,12 @@ def _shown(row: Settings, refitted: bool) -> list[str]:
     """What the difference itself cannot show."""
     said = []
     if row["low"] == row["high"] == 0:
-        said.append("not one photo is answered otherwise")
+        said.append("the same photos are right")
     elif row["low"] <= 0 <= row["high"]:
         worst, best = 100 * row["low"], 100 * row["high"]
         said.append(f"cannot tell: from {worst:+.1f} to {best:+.1f} points would fit".replace("-", "−"))
+    if not refitted and row["folds"] == 2:
+        said.append("two folds tell hardly anything")
     # Out of fold it is the settings that are compared, whatever the seeds.
     if row["seeds"] < ENOUGH_SEEDS and not refitted and not row["folds"]:
         said.append(

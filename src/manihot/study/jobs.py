@@ -253,7 +253,7 @@ def choose_model(plan: Plan) -> Jobs:
     """A split that models are fitted on."""
     for split in plan.tried:
         models = [plan.models[name] for name in plan.models_of(split)]
-        told = [{key: getattr(model, key) for key in ("name", "family", "repeat", "leak")} for model in models]
+        told = [{key: getattr(model, key) for key in ("name", "family", "repeat_of", "leak")} for model in models]
         yield split, {"models": told, **_scoring(plan)}
 
 

@@ -23,7 +23,10 @@ PUBLISHED = {"imagenet", "package", "none"}
 
 @dataclass(frozen=True)
 class Model:
-    """A model as later stages see it: where its photos come from, and what it is compared with."""
+    """A model as later stages see it: where its photos come from, and what it is compared with.
+
+    `repeat_of` is the model that this one repeats with another seed: `balanced_tta` of `balanced_seed2_tta`.
+    """
 
     name: str
     kind: Kind
@@ -35,6 +38,7 @@ class Model:
     experiment: str | None = None
     backbone: str | None = None
     repeat: int = 0
+    repeat_of: str | None = None
     leak: bool = False
 
     @property
@@ -78,13 +82,16 @@ class Plan:
         for name, entry in study.experiments.items():
             folds = tuple(entry.run_folds or range(1, study.splits[entry.split].folds + 1))
             place = (entry.family, entry.split, name, folds)
+            first = self._first_seed(name)
             trained: dict[str, Any] = {"experiment": name, "repeat": entry.repeat, "leak": entry.leak}
-            yield Model(name, "network", *place, entry.based_on, **trained)
+            yield Model(name, "network", *place, entry.based_on, repeat_of=first, **trained)
             if entry.refit:
                 refitted = (entry.family, entry.split, name, (0,))
-                yield Model(f"{name}_refit", "network", *refitted, name, **trained)
+                yield Model(
+                    f"{name}_refit", "network", *refitted, name, repeat_of=first and f"{first}_refit", **trained
+                )
             if entry.tta:
-                yield Model(f"{name}_tta", "tta", *place, name, **trained)
+                yield Model(f"{name}_tta", "tta", *place, name, repeat_of=first and f"{first}_tta", **trained)
         for name, backbone in study.backbones.items():
             folds = tuple(backbone.run_folds or range(1, study.splits[backbone.split].folds + 1))
             if backbone.head:
@@ -100,6 +107,14 @@ class Plan:
             yield Model(name, "boosting", *grown, folds, booster.based_on, **features)
             if booster.refit:
                 yield Model(f"{name}_refit", "boosting", *grown, (0,), name, **features)
+
+    def _first_seed(self, name: str) -> str | None:
+        """The experiment that one repeats with another seed, as `seeds` makes them: alike in all else."""
+        first = re.sub(r"_seed\d+$", "", name)
+        a, b = (self.study.experiments.get(n) for n in (first, name))
+        if a is None or b is None or a.repeat == b.repeat:
+            return None
+        return (self._first_seed(first) or first) if a.model_copy(update={"repeat": b.repeat}) == b else None
 
     def _readers(self) -> Iterator[Experiment | OverfitCheck | Backbone]:
         """Everything in the study that reads pixels."""
@@ -174,14 +189,14 @@ class Plan:
         return self.path(data.photos) if isinstance(data, CsvData | FolderData) else f"results/photos/{dataset}/images"
 
     def pairs(self) -> list[dict[str, Any]]:
-        """Each model beside the one it is based on, each side with all its repeats."""
+        """Each model beside the one it is based on, each side with all its repeats; refits are in `refits`."""
         return [
             {
                 "family": model.family, "split": model.split, "model": model.name, "based_on": model.based_on,
                 "models": self._repeats(model.name), "based_on_models": self._repeats(model.based_on),
             }
             for model in self.models.values()
-            if model.based_on in self.models and model.repeat == 0
+            if model.based_on in self.models and model.repeat_of is None and model.folds != (0,)
         ]  # fmt: skip
 
     @property
@@ -204,7 +219,7 @@ class Plan:
         return [(name, pair["part"]) for pair in self.refits for name in (*pair["models"], *pair["based_on_models"])]
 
     def _repeats(self, name: str) -> list[str]:
-        return [other for other in self.models if re.sub(r"_seed\d+(?=_tta$|_refit$|$)", "", other) == name]
+        return [model.name for model in self.models.values() if name in (model.name, model.repeat_of)]
 
     @property
     def compared(self) -> list[str]:
@@ -220,14 +235,14 @@ class Plan:
 
     @property
     def ablates(self) -> bool:
-        """Whether models differ in a switch of the protocol, so that there is something for `weigh_switches`."""
+        """Whether models, refits too, differ in a switch of the protocol: there is something for `weigh_switches`."""
         splits = self.study.splits
         switches = {
             (e.leak, e.normalisation, e.frozen_mode, e.flips_at_validation, split.fold_kind, split.group_duplicates)
             for e in self.study.experiments.values()
             for split in [splits[e.split]]
         }
-        return len(switches) > 1 or bool(self.study.published)
+        return len(switches) > 1 or bool(self.refits) or bool(self.study.published)
 
     @property
     def tried(self) -> list[str]:

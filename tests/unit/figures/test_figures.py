@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import synthetic_results
 
-from manihot.figures import fitting, plots, svg
+from manihot.figures import answering, fitting, plots, svg
 from manihot.report import page
+from manihot.scores.answering import answering as answers_of_the_surest
 from manihot.scores.calibration import calibration
 
 HEX = re.compile(r"#[0-9a-fA-F]{6}\b")
@@ -124,6 +125,16 @@ def test_calibration_error_weighs_bins_by_their_photos() -> None:
     measured = calibration(confidence, right, seed=1)
     said = svg.text_alternative(plots.calibration(measured, "m"))[1]
     assert "calibration error 0.125; perfect calibration would have 0.0" in said and "on these 40 photos" in said
+
+
+def test_the_surest_answers_are_said_with_their_threshold() -> None:
+    measured = answers_of_the_surest(np.linspace(1, 0.01, 100), np.arange(100) < 70, np.arange(100))
+    said = svg.text_alternative(answering.risk_coverage(measured, "m"))[1]
+    assert re.match(
+        r"At 80 % answered \(those it is surest of, of probability 0\.21 or more\), 88 % are right \(\d+ to \d+\); "
+        r"at 100 %, 70 % \(\d+ to \d+\); at 50 %, 100 % \(\d+ to 100\)\. Area",
+        said,
+    ), said
 
 
 def test_memory_is_drawn_where_a_batch_size_changes() -> None:

@@ -189,6 +189,19 @@ def test_a_frozen_backbone_of_other_folds_or_steps_tells_nothing() -> None:
     assert "(balanced 100 steps, a 200 steps)" in said(3, **with_heads([LOW, LOW], backbones=longer))
 
 
+def test_a_head_that_is_fitted_to_convergence_takes_no_steps_to_compare() -> None:
+    backbones = BACKBONES | {"a": {"weights": "imagenet", "head": {"kind": "logistic"}}}
+    (entry,) = [e for e in weigh(evidence(**with_heads([LOW, LOW], backbones=backbones))) if e["number"] == 3]
+    told = "a is fitted to convergence and takes no steps to compare"
+    assert f"; cannot tell: {told};" in entry["evidence"] and entry["verdict"] == "for", "b tells"
+    assert [value["what"] for value in entry["values"]] == [
+        f"gap of balanced minus gap of a ({told})", "gap of balanced minus gap of b",
+    ]  # fmt: skip
+    backbones = {name: backbones["a"] for name in "ab"}
+    found = evidence(**with_heads([LOW, LOW], backbones=backbones)).gap_difference("a", "b")
+    assert "cannot tell: a and b are fitted to convergence and take no steps to compare" in found.words()
+
+
 @pytest.mark.parametrize("weights", ["balanced/fold1", "none"])
 def test_a_backbone_that_learned_here_or_nowhere_is_not_pretrained(weights: str) -> None:
     backbones = BACKBONES | {"b": BACKBONES["b"] | {"weights": weights}}

@@ -17,7 +17,9 @@ ROOT = Path(__file__).parents[3]
 
 
 def network(name: str, split: str = "main", **changes: Any) -> SimpleNamespace:
-    return SimpleNamespace(**{"name": name, "kind": "network", "split": split, "folds": (1, 2)} | changes)
+    return SimpleNamespace(
+        **{"name": name, "kind": "network", "split": split, "folds": (1, 2), "repeat_of": None} | changes
+    )
 
 
 def test_its_tables_are_those_that_come_along() -> None:
@@ -43,7 +45,7 @@ def test_every_switch_has_a_row_of_its_protocol() -> None:
 
 def test_ensembles_are_paired_with_their_folds_and_balanced_with_as_found() -> None:
     models = [
-        network("imbalanced"), network("imbalanced_seed2"), network("balanced", folds=(1,)),
+        network("imbalanced"), network("imbalanced_seed2", repeat_of="imbalanced"), network("balanced", folds=(1,)),
         network("balanced_tta", kind="tta"), network("balanced_seedling", folds=(1,)),
     ]  # fmt: skip
     pairs = paper.weighed_pairs(models)

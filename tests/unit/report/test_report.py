@@ -169,6 +169,15 @@ def test_what_is_left_without_the_middle_in_words(
     assert said.endswith(words)
 
 
+def test_a_model_that_was_trained_on_tested_photos_does_not_stand_beside_the_probes(results: Path) -> None:
+    study, models = synthetic_results.settings(results)["study"], synthetic_results.described()
+    main, _ = probe_sections.probes(Results(results), models, study)
+    assert f"; the best model on these photos, {synthetic_results.HEAD}, reaches" in main["headline"]
+    leaking = [model | {"leak": model["name"] == synthetic_results.HEAD} for model in models]
+    main, _ = probe_sections.probes(Results(results), leaking, study)
+    assert "the best model on these photos" in main["headline"] and synthetic_results.HEAD not in main["headline"]
+
+
 def test_where_nothing_stands_out_there_is_a_sentence_and_the_rest_is_folded(results: Path, tmp_path: Path) -> None:
     calm = tmp_path / "results"
     shutil.copytree(results, calm)
@@ -311,8 +320,14 @@ def test_candidates_stand_in_a_table_with_why_some_could_not_be_chosen(results: 
     assert [cells[0].text for _, cells in entry["candidates"].rows][::5] == [made["chosen"], "imbalanced"]
     assert rows[made["chosen"]][0].badge == "chosen" and rows[made["chosen"]][5].text == "yes"
     assert rows["imbalanced"][5].text == "no: trained on tested photos" and rows["imbalanced"][4].text == "–"
-    quoted = {cells[1].text: cells[4].text for _, cells in entry["families"].rows}
+    quoted = {cells[1].text: cells[6].text for _, cells in entry["families"].rows}
     assert quoted == {synthetic_results.HEAD: "yes", "balanced_tta": "no", "xgboost_8": "no"}
+    for each in made["candidates"]:
+        if each["model"] == "xgboost_8":
+            each |= {"comparable": False, "why_not": "photos", "n": 1234}
+    [entry] = choice_sections.tables({"main": made}, scores)
+    told = {cells[1].text: (cells[2].text, cells[5].text) for _, cells in entry["families"].rows}
+    assert told["xgboost_8"] == ("1,234", "no: validated on other photos") and told["balanced_tta"][1] == "yes"
 
 
 def test_a_split_without_a_fair_model_has_no_headline(results: Path) -> None:
@@ -372,6 +387,11 @@ ENDS = ("difference", "low", "high")
         ((-0.10, -0.15, -0.05), {"seeds": 2}, "10.0 points worse; chance would rarely do that"),
         ((-0.10, -0.15, -0.05), {}, "10.0 points worse: these two trained models"),
         ((0.10, 0.05, 0.15), {"folds": 5}, "10.0 points better: these settings, at this number of training photos"),
+        (
+            (0.02, -0.9, 1.0),
+            {"folds": 2, "p": 0.3, "p_holm": 0.3},
+            "cannot tell: from 90.0 points worse to 100.0 better; two folds tell hardly anything",
+        ),
         ((0.02, -0.01, 0.05), {"p": 0.3, "p_holm": 0.3}, "cannot tell: from 1.0 points worse to 5.0 better"),
         (
             (0.04, 0.01, 0.07),
@@ -473,7 +493,9 @@ def test_what_mistakes_cost_stands_beside_the_models_where_the_study_says_it(res
 
 
 def test_each_model_says_how_right_it_is_where_it_is_surest(results: Path, page: str) -> None:
-    assert page.count("answered (those it is surest of)") == 2 * len(synthetic_results.MODELS)  # the label, the caption
+    assert page.count("answered (those it is surest of, of probability") == 2 * len(
+        synthetic_results.MODELS
+    )  # the label, the caption
     assert "Answering some of the photos: balanced, calibrated." in page
 
 

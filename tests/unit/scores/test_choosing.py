@@ -33,11 +33,12 @@ def catalog(groups=None):
 class Study:
     """Models of a split with their predictions and scores: a skill each, or a table."""
 
-    def __init__(self, groups=None, **skills):
+    def __init__(self, groups=None, repeats=None, **skills):
         self.catalog = catalog(groups)
         self.tables = {n: skill if isinstance(skill, pd.DataFrame) else answers(skill) for n, skill in skills.items()}
         self.models = [
-            {"name": name, "family": "networks", "repeat": int("seed2" in name), "leak": False} for name in skills
+            {"name": name, "family": "networks", "repeat_of": (repeats or {}).get(name), "leak": False}
+            for name in skills
         ]
         self.records = {}
         for name, table in self.tables.items():
@@ -108,7 +109,8 @@ def test_a_single_candidate_is_not_a_choice():
 
 
 def test_repeats_count_in_the_mean():
-    study = Study(one=1.0, two=1.2, two_seed2=-1.0, two_tta=0.9, two_seed2_tta=1.9)
+    repeats = {"two_seed2": "two", "two_seed2_tta": "two_tta"}
+    study = Study(repeats=repeats, one=1.0, two=1.2, two_seed2=-1.0, two_tta=0.9, two_seed2_tta=1.9)
     made = study.choose()
     assert of(made, "repeats") == {"one": ["one"], "two": ["two", "two_seed2"], "two_tta": ["two_tta", "two_seed2_tta"]}
     assert made["chosen"] == "two_tta"
@@ -119,7 +121,7 @@ def test_repeats_count_in_the_mean():
 
 
 def test_repeats_and_models_of_some_folds_are_not_chosen():
-    study = Study(weak=0.5, weaker=0.4, strong=2.0, weak_seed2=0.4)
+    study = Study(repeats={"weak_seed2": "weak"}, weak=0.5, weaker=0.4, strong=2.0, weak_seed2=0.4)
     study.records["strong", "validation"] = {**study.records["strong", "validation"], "photos": "some", "n": 60}
     study.models[2]["family"] = "backbones"
     made = study.choose()

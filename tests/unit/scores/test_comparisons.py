@@ -46,7 +46,6 @@ def test_the_difference_is_taken_on_the_photos_of_both():
     assert accuracy["difference"] == pytest.approx(both_a.mean() - both_b.mean())
     assert result["only_model_right"] == (both_a & ~both_b).sum()
     assert result["only_based_on_right"] == (~both_a & both_b).sum()
-    assert result["both_right"] + result["both_wrong"] == (both_a == both_b).sum()
     assert compare([a[:10]], [b[10:]], catalog) == {"n": 0}
 
 
@@ -194,6 +193,14 @@ def test_folds_count_only_where_all_tables_have_the_same():
         assert result["folds"] == 0 and result["metrics"] == plain
     one = a3["fold"] == 1
     assert compare([a3[one]], [b3[one]], catalog)["folds"] == 0
+
+
+def test_a_difference_of_shares_of_two_folds_stays_between_its_ends():
+    (a, b), catalog = pair(30, skills=(2.5, 0.5))
+    found = compare(in_folds([a], 2), in_folds([b], 2), catalog)["metrics"]
+    assert (found["accuracy"]["low"], found["accuracy"]["high"]) == (-1, 1)
+    assert found["balanced_accuracy"]["low"] >= -1 and found["balanced_accuracy"]["high"] <= 1
+    assert found["log_loss"]["low"] < -1, "a loss has no such ends"
 
 
 def test_folds_that_differ_by_exactly_the_same_are_no_certainty():

@@ -148,7 +148,7 @@ def study(**skills):
     models, recorded = [], {}
     for name, skill in skills.items():
         models.append(
-            {"name": name, "family": "networks", "repeat": 0, "leak": False, "split": "plain", "folds": [1, 2]}
+            {"name": name, "family": "networks", "repeat_of": None, "leak": False, "split": "plain", "folds": [1, 2]}
         )
         for part in PARTS:
             n = 0 if part == "test_as_found" else 120

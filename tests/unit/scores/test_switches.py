@@ -109,15 +109,15 @@ def test_a_new_class_of_either_side_is_a_difference() -> None:
 
 def test_a_refit_is_set_beside_single_folds_not_beside_their_ensemble() -> None:
     # Averaged, the two folds are right on 90 or 80 % of the photos; what one model of them is right on is 85 %.
-    of_the_ensemble = comparison("trees_refit", "test", 0.02, 0.2, based_on="trees")
-    (row,) = weigh(of_the_ensemble, refits=beside_folds([0.9, 0.8])).to_dict("records")
+    no_pairs = comparison("plain", "test", 0.0, 0.0)
+    (row,) = weigh(no_pairs, refits=beside_folds([0.9, 0.8])).to_dict("records")
     assert row["model_value"] == 1 and row["based_on_value"] == pytest.approx(0.85)
     assert row["difference"] == pytest.approx(0.15) and 0.1 < row["low"] < 0.15 < row["high"] < 0.2
     assert (row["photos"], row["seeds"], row["based_on"]) == (200, 1, "trees")
     assert row["remark"] == (
         "single models are compared: one fitted on the whole pool, and the mean of the 2 models of single folds"
     )
-    assert weigh(of_the_ensemble).empty, "without the folds' tables nothing is weighed"
+    assert weigh(no_pairs).empty, "without the folds' tables nothing is weighed"
 
 
 def test_out_of_fold_stands_beside_the_tests() -> None:
@@ -146,9 +146,11 @@ def test_what_a_difference_cannot_show_is_said() -> None:
     assert remarks == [
         "cannot tell: from −1.0 to +3.0 points would fit",
         "1 seed: of these trained models, not of the setting",
-        "not one photo is answered otherwise",
+        "the same photos are right",
         "",
     ]
+    (remark,) = weigh(comparison("raw_train", "validation", 0.01, 0.03, folds=2))["remark"]
+    assert remark == "two folds tell hardly anything"
     (remark,) = weigh(comparison("raw_train", "validation", 0.01, 0.03, 1, folds=5))["remark"]
     assert remark == "", "out of fold it is the settings that are compared"
 

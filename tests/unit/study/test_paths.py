@@ -159,9 +159,14 @@ def test_the_report_reads_every_result_once(plan, paths):
     assert inputs["histories"] == paths.histories(*plan.of_kind("network", "head", "boosting"))
     assert inputs["overfit"] == ["results/training/overfit/by_heart/result.json"]
     assert {f"results/figures/confusion/{model}.svg" for model in plan.models} <= {path for path, *_ in paths.figures()}
-    assert "results/published/numbers.csv" not in every and "results/scores/switches.csv" not in every
-    ablated = build(STUDY | {"experiments": {"a": {}, "b": {"frozen_mode": "train"}}}, Path("mine.yaml"))
-    assert "results/scores/switches.csv" in Paths(Plan(ablated, ROOT)).report_inputs()["scores"]
+    assert "results/published/numbers.csv" not in every
+    # Its trees are refitted.
+    assert "results/scores/switches.csv" in every
+    for mode, ablates in (("train", True), ("eval", False)):
+        plain = {"boosting": {"trees": {"backbone": "frozen", "refit": False}}}
+        ablated = STUDY | plain | {"experiments": {"a": {}, "b": {"frozen_mode": mode}}}
+        read = Paths(Plan(build(ablated, Path("mine.yaml")), ROOT)).report_inputs()["scores"]
+        assert ("results/scores/switches.csv" in read) == ablates
 
 
 def test_a_refit_has_fits_of_its_own_and_sees_what_its_experiment_sees() -> None:
@@ -180,8 +185,7 @@ def test_a_refit_has_fits_of_its_own_and_sees_what_its_experiment_sees() -> None
         for view in ("identity", "hflip")
     ]
     assert paths.sampled("first_refit") == paths.sampled("first")
-    (pair,) = [pair for pair in plan.pairs() if pair["model"] == "first_refit"]
-    assert pair["models"] == ["first_refit", "first_seed2_refit"] and pair["based_on_models"] == [
-        "first",
-        "first_seed2",
-    ]
+    assert not any(pair["model"].endswith("_refit") for pair in plan.pairs())
+    beside = {pair["model"]: pair["based_on_models"] for pair in plan.refits}
+    assert beside["first_seed2_refit"] == [f"first_seed2/fold{fold}" for fold in (1, 2)] and "first_refit" in beside
+    assert plan.models["first_seed2_refit"].repeat_of == "first_refit" and plan.ablates

@@ -11,7 +11,7 @@ from manihot.core.errors import StudyError
 from manihot.photos.facts import Label
 from manihot.study import checks
 from manihot.study import load as load_module
-from manihot.study.jobs import all_jobs
+from manihot.study.jobs import RULES, all_jobs
 from manihot.study.load import build, load
 from manihot.study.plan import Plan
 from manihot.study.protocols import PROTOCOLS
@@ -206,6 +206,33 @@ def test_a_sweep_is_an_experiment_a_value_and_seeds_repeat():
         "third_epochs_2_dropout_0.1", "third_epochs_2_dropout_0.1_seed2",
     ]  # fmt: skip
     assert study.experiments["third_epochs_2_dropout_0.1_seed2"].repeat == 1
+
+
+def test_the_plan_says_which_model_each_one_repeats():
+    views = {"tta": ["identity", "hflip"]}
+    experiments = {
+        "again": {"based_on": "first", "repeat": 1},
+        "third": {"based_on": "first", "repeat": 1, "seeds": 2, **views},
+        "third_seed3": {"based_on": "third", "epochs": 9},
+        "second_seed2": {"split": "more"},
+    }
+    plan = Plan(changed(experiments=experiments), ROOT)
+    assert {name: model.repeat_of for name, model in plan.models.items() if model.repeat_of} == {
+        "third_seed2": "third", "third_seed2_tta": "third_tta",
+    }  # fmt: skip
+    pairs = {pair["model"]: (pair["models"], pair["based_on_models"]) for pair in plan.pairs()}
+    assert pairs["again"] == (["again"], ["first"]) and pairs["third"] == (["third", "third_seed2"], ["first"])
+    assert pairs["third_tta"] == (["third_tta", "third_seed2_tta"], ["third", "third_seed2"])
+    assert pairs["third_seed3"] == (["third_seed3"], ["third", "third_seed2"]) and "third_seed2" not in pairs
+    told = dict(RULES["choose_model"](plan))["main"]["models"]
+    assert {model["name"]: model["repeat_of"] for model in told if model["name"].startswith("third_seed")} == {
+        "third_seed2": "third", "third_seed2_tta": "third_tta", "third_seed3": None,
+    }  # fmt: skip
+
+
+def test_a_repeat_of_a_repeat_is_one_of_the_first():
+    plan = Plan(changed(experiments={"a": {}, "a_seed2": {"repeat": 1, "seeds": 2}}), ROOT)
+    assert plan.models["a_seed2"].repeat_of == plan.models["a_seed2_seed2"].repeat_of == "a"
 
 
 def test_numbers_in_scientific_notation_are_numbers(tmp_path):
