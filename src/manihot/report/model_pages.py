@@ -62,7 +62,7 @@ def page(
         "things": _things(results, name),
         # A repeat with another seed has no photos of its own: they would only make the page heavier.
         "sheet": None if sheet is None else {"source": sheet, "fold": model["folds"][0], "changes": changes},
-        "photos": [] if model["repeat"] else _telling(results, photos, record, name),
+        "photos": [] if model["repeat_of"] else _telling(results, photos, record, name),
         "missing": missing,
     }
 
@@ -70,7 +70,7 @@ def page(
 def _changes(model: Model, experiments: Mapping[str, Mapping[str, Any]]) -> str:
     """What is done to the training photos of an experiment, in words; nothing where no contact sheet shows it."""
     entry = experiments.get(model["name"], {})
-    if entry.get("train_from") or model["repeat"]:
+    if entry.get("train_from") or model["repeat_of"]:
         return ""
     return ", ".join(text for key, text in CHANGES.items() if entry.get("augment", {}).get(key))
 
