@@ -66,7 +66,7 @@ RULES = {
     "train_fold": Rule(
         "balanced",
         {"experiment": "balanced", "fold": 1},
-        {**PIXELS, **SAMPLED, "weights": []},
+        {**PIXELS, **SAMPLED, "weights": [], "head": []},
         {"weights": "weights.safetensors", "history": "history.csv", "model": "model.json"},
         {"recipe": {"epochs": 6, "compute": {"precision": "float32"}}},
     ),

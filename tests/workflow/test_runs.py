@@ -67,7 +67,7 @@ def other_run(finished_copy):
         stdout=subprocess.PIPE,
     )
     assert first.stdout.readline() == b"taken\n"
-    finished_copy.edit("tests/studies/tiny.yaml", "n_estimators: 4", "n_estimators: 5")
+    finished_copy.edit("tests/studies/tiny.yaml", "n_estimators: 4, max_depth: 2", "n_estimators: 4, max_depth: 1")
     (finished_copy.folder / ".snakemake/locks").mkdir(exist_ok=True)
     (finished_copy.folder / ".snakemake/locks/0.input.lock").write_text("of the first")
     yield first
@@ -140,7 +140,7 @@ def test_ctrl_c_ends_the_children(training):
 def test_one_failing_experiment_leaves_the_others_and_a_partial_report(finished_copy):
     (finished_copy.folder / "broken.pth").write_bytes(b"no weights")
     finished_copy.edit("tests/studies/tiny.yaml", "weights: none, frozen", "weights: broken.pth, frozen")
-    finished_copy.edit("tests/studies/tiny.yaml", "n_estimators: 4", "n_estimators: 5")
+    finished_copy.edit("tests/studies/tiny.yaml", "n_estimators: 4, max_depth: 2", "n_estimators: 4, max_depth: 1")
     results = finished_copy.folder / "results"
     for name in ("models/frozen", "predictions/frozen", "scores/frozen"):
         shutil.rmtree(results / name)

@@ -75,7 +75,7 @@ rule predict_booster:
 
 
 rule ensemble_folds:
-    """Average a model's folds into one prediction a photo, also for other class shares than those of its training."""
+    """Average a model's folds into one prediction a photo, also for other class shares."""
     input:
         **{part: fold_tables(part) for part in PARTS},
         members=lambda wildcards: PATHS.members(wildcards.model),
