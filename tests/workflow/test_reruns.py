@@ -31,7 +31,8 @@ MASKED_HEAD = {f"{rule} {split}" for rule in ("probe_masked", "weigh_masked") fo
 def scored(*models):
     """The jobs that follow a model's predictions."""
     rules = ("ensemble_folds", "score_model")
-    end = END if set(models) <= set(HEADS) else COMPARED
+    # No head is compared, and trees only where they are refitted.
+    end = END if set(models) <= set(HEADS) else END | {"weigh_switches"} if set(models) <= set(BOOSTERS) else COMPARED
     return {f"{rule} {model}" for rule in rules for model in models} | chosen(*models) | end
 
 
