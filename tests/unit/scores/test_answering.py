@@ -83,5 +83,7 @@ def test_the_chart_says_what_is_right_at_80_percent():
     measured = answering(confidence, np.arange(100) < 75, np.arange(100))
     title, said = text_alternative(risk_coverage(measured, "m"))
     assert title == "Answering some of the photos: m"
-    assert said.startswith("At 80 % answered (those it is surest of), 94 % are right (86 to 97); at 100 %, 75 % (")
+    assert said.startswith(
+        "At 80 % answered (those it is surest of, of probability 0.44 or more), 94 % are right (86 to 97); at 100 %, 75 % ("
+    )
     assert "at 50 %, 100 % (93 to 100)." in said
