@@ -29,6 +29,8 @@ def test_every_photo_has_one_role_and_the_counts_are_exact(photos):
     assert (as_found.reindex(exact.index, fill_value=0) - exact).abs().max() < 1
     pool = table[table["role"] == "pool"]["label"].value_counts()
     assert (pool >= OPTIONS["keep_for_training"]).all()
+    own = table[(table["dataset"] == table["dataset"].iloc[0]) | (table["role"] != "unused")]["label"]
+    assert record["shares"] == pytest.approx(own.value_counts(normalize=True).to_dict())
     for role, counted in record["counts"].items():
         assert counted == {c: ((table["role"] == role) & (table["label"] == c)).sum() for c in counted}
 

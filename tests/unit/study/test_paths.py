@@ -189,3 +189,9 @@ def test_a_refit_has_fits_of_its_own_and_sees_what_its_experiment_sees() -> None
     beside = {pair["model"]: pair["based_on_models"] for pair in plan.refits}
     assert beside["first_seed2_refit"] == [f"first_seed2/fold{fold}" for fold in (1, 2)] and "first_refit" in beside
     assert plan.models["first_seed2_refit"].repeat_of == "first_refit" and plan.ablates
+
+
+def test_a_model_is_chosen_by_calibrated_answers(plan, paths):
+    split = plan.tried[0]
+    expected = [f"results/predictions/{model}/calibrated/validation.csv" for model in plan.models_of(split)]
+    assert expected and paths.out_of_fold(split) == expected
