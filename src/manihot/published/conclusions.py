@@ -97,18 +97,13 @@ def paired(
     `tables` holds these predictions by (name, part). Columns: what, model, based_on, part, n, value, low, high.
     """
     rows = []
-    for pair in pairs:
-        a, b = ([tables[name, pair["part"]] for name in pair[key]] for key in ("models", "based_on_models"))
-        # The folds of an ensemble are the ones that it has: other photos could have been tested, not other folds.
-        fixed = pair["what"] == "ensemble"
-        result = comparisons.compare(
-            a, b, catalogs, classes[pair["split"]], seed=seed, resamples=resamples, fixed=fixed
-        )
-        if result["n"]:
-            apart = result["metrics"]["accuracy"]
-            names = {"model": pair["models"][0], "based_on": pair["based_on_models"][0]}
-            found = {"value": apart["difference"], "low": apart["low"], "high": apart["high"]}
-            rows.append({"what": pair["what"], **names, "part": pair["part"], "n": result["n"], **found})
+    # The folds of an ensemble are the ones that it has: other photos could have been tested, not other folds.
+    drawn: dict[str, Any] = {"seed": seed, "resamples": resamples, "fixed": lambda pair: pair["what"] == "ensemble"}
+    for pair, result in comparisons.compare_pairs(pairs, tables, catalogs, classes, **drawn):
+        apart = result["metrics"]["accuracy"]
+        names = {"model": pair["models"][0], "based_on": pair["based_on_models"][0]}
+        found = {"value": apart["difference"], "low": apart["low"], "high": apart["high"]}
+        rows.append({"what": pair["what"], **names, "part": pair["part"], "n": result["n"], **found})
     return pd.DataFrame(rows, columns=["what", "model", "based_on", "part", "n", "value", "low", "high"])
 
 

@@ -1,7 +1,7 @@
 """Two models on the same photos: what is the difference, could it be chance, and is it too small to matter?"""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -122,6 +122,29 @@ def equivalent(found: Mapping[str, Any], margin: float) -> bool | None:
     below = math.hypot(found["difference"] - found["low_90"], unseen)
     above = math.hypot(found["high_90"] - found["difference"], unseen)
     return bool(-margin / 100 < found["difference"] - below and found["difference"] + above < margin / 100)
+
+
+def compare_pairs(
+    pairs: Sequence[Mapping[str, Any]],
+    tables: Mapping[tuple[str, str], pd.DataFrame],
+    catalogs: pd.DataFrame,
+    classes: Mapping[str, Classes],
+    *,
+    fixed: Callable[[Mapping[str, Any]], bool],
+    seed: int,
+    resamples: int,
+) -> Iterator[tuple[Mapping[str, Any], dict[str, Any]]]:
+    """Each pair whose sides have photos in common, with its result of `compare`.
+
+    A pair has split, part, and names of predictions as models and based_on_models; `tables` has these by (name, part),
+    `classes` those of each split. `fixed` says of a pair whether its very models are compared.
+    """
+    for pair in pairs:
+        a, b = ([tables[name, pair["part"]] for name in pair[key]] for key in ("models", "based_on_models"))
+        of_split, very = classes[pair["split"]], fixed(pair)
+        result = compare(a, b, catalogs, of_split, seed=seed, resamples=resamples, fixed=very)
+        if result["n"]:
+            yield pair, result
 
 
 def holm(p: Sequence[float]) -> NDArray[np.float64]:

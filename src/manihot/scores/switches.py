@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from manihot.core.names import PARTS
-from manihot.scores.comparisons import compare
+from manihot.scores.comparisons import compare_pairs
 from manihot.scores.outcomes import Classes
 
 # The keys that a protocol switches.
@@ -110,13 +110,11 @@ def beside_single_folds(
     based_on_value, difference, low, high.
     """
     rows = []
-    for pair in pairs:
-        a, b = ([tables[name, pair["part"]] for name in pair[key]] for key in ("models", "based_on_models"))
-        result = compare(a, b, catalogs, classes[pair["split"]], seed=seed, resamples=resamples, fixed=True)
-        if result["n"]:
-            place = {key: pair[key] for key in ("model", "based_on", "part")}
-            counts = {key: result[key] for key in ("n", "seeds")}
-            rows.append({**place, **counts, **result["metrics"]["accuracy"]})
+    drawn: dict[str, Any] = {"seed": seed, "resamples": resamples}
+    for pair, result in compare_pairs(pairs, tables, catalogs, classes, fixed=lambda _: True, **drawn):
+        place = {key: pair[key] for key in ("model", "based_on", "part")}
+        counts = {key: result[key] for key in ("n", "seeds")}
+        rows.append({**place, **counts, **result["metrics"]["accuracy"]})
     columns = ["model", "based_on", "part", "n", "seeds", "model_value", "based_on_value", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
