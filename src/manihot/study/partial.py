@@ -10,9 +10,9 @@ from pathlib import Path
 
 from manihot.core.errors import StudyError
 from manihot.report import page, provenance
-from manihot.study.jobs import build_report
 from manihot.study.load import load
 from manihot.study.plan import Plan
+from manihot.study.score_jobs import build_report
 
 PROJECT = Path(__file__).parents[3]
 OUTPUT = Path("results/partial_report.html")

@@ -17,6 +17,9 @@ from manihot.study.schema import Augment, Backbone, Experiment, OverfitCheck, St
 from manihot.study.sources import CsvData, FolderData
 
 Kind = Literal["network", "tta", "head", "boosting"]
+# What a job knows, and the jobs of a rule as pairs of a name and what it knows.
+Settings = dict[str, Any]
+Jobs = Iterator[tuple[str, Settings]]
 # What `weights` says in place of a file.
 PUBLISHED = {"imagenet", "package", "none"}
 
