@@ -17,8 +17,13 @@ from manihot.study.amounts import Amount, Counts, amounts
 from manihot.study.plan import Plan
 from manihot.study.rates import Speeds
 
-# A run measures for a hundredth of a second a photo, and no longer than this.
-MOST_SECONDS, SECONDS_A_PHOTO = 10.0, 0.005
+# Large activations are otherwise mapped and unmapped at every training step (read when a Python starts).
+ALLOCATOR = (
+    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0"
+    ":glibc.malloc.trim_threshold=34359738368:glibc.malloc.top_pad=268435456"
+)
+# Seconds of measuring: for every photo of the study, and at most; imports take some four more.
+SECONDS_A_PHOTO, MOST_SECONDS = 0.003, 8.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,8 @@ def measure(asked: Mapping[str, Any], seconds: float = MOST_SECONDS) -> Speeds:
         StudyError: nothing could be measured; the last line of the process says why.
     """
     source = str(Path(__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
+    # Threads that wait must not count as threads that compute.
+    environment = {"GLIBC_TUNABLES": ALLOCATOR, **os.environ, "PYTHONPATH": source, "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(
         [sys.executable, "-m", "manihot.study.speeds", "--seconds", str(seconds)],
         input=json.dumps(asked), capture_output=True, text=True, check=False, env=environment,

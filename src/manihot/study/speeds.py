@@ -1,6 +1,6 @@
 """Measures this machine's speeds for a study, in about ten seconds.
 
-    python -m manihot.study.speeds [--seconds 10] < asked.json > speeds.json
+    python -m manihot.study.speeds [--seconds 8] < asked.json > speeds.json
 
 `rates.asked` makes the question; `rates.Speeds` reads the answer. Times on a processor are processor times, over the
 threads: other work on the machine changes them little. What the seconds did not suffice for is scaled by FLOP, or by
@@ -85,10 +85,9 @@ def starts(asked: Mapping[str, Any]) -> dict[str, float]:
 
 
 def measure(asked: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """The speeds as plain content, which `rates.Speeds.read` takes."""
+    """The speeds as plain content, which `rates.Speeds.read` takes; `seconds` of the processor, beside imports."""
     begin = time.perf_counter()
     found = starts(asked)
-    left = max(1.0, seconds - (time.perf_counter() - begin))
     tasks = {Task(**entry["task"]): float(entry["units"]) for entry in asked["tasks"]}
     import torch
 
@@ -105,10 +104,10 @@ def measure(asked: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         networks = Networks(
             {task: units for task, units in tasks.items() if task.size and task.network}, device, dtype, clock
         )
-        networks.measure(NETWORKS * left)
+        networks.measure(NETWORKS * seconds)
     timed, disk = networks.seconds(), networks.bytes()
     rest = [task for task in tasks if task not in timed and task not in disk]
-    each = (1 - NETWORKS) * left / max(1, len({task.kind for task in rest}))
+    each = (1 - NETWORKS) * seconds / max(1, len({task.kind for task in rest}))
     for kind in dict.fromkeys(task.kind for task in rest):
         some = sorted((task for task in rest if task.kind == kind), key=lambda task: -tasks[task])
         try:
@@ -119,6 +118,7 @@ def measure(asked: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         timed, disk = timed | more, disk | bytes_of
     about = {"threads": compute.threads, "device": device.type, "precision": str(dtype).removeprefix("torch.")}
     about |= {"cores": os.cpu_count(), "seconds": round(time.perf_counter() - begin, 1)}
+    about |= {"networks_timed": len(networks.timed), "networks": len(networks.work)}
     return {
         "starts": found,
         "seconds": [{"task": vars(task), "seconds": took} for task, took in timed.items()],
@@ -158,7 +158,7 @@ def _others(
 def main() -> int:
     """Measure what standard input asks for, and print the speeds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=8.0)
     given = parser.parse_args()
     try:
         print(json.dumps(measure(json.load(sys.stdin), given.seconds)))
