@@ -25,7 +25,7 @@ sys.path.insert(0, str(PROJECT / "src"))
 from manihot.core.errors import StudyError
 from manihot.core.names import PARTS
 from manihot.study import monitor, settings
-from manihot.study.estimate import ALLOCATOR
+from manihot.study.estimate import ALLOCATOR, likely
 from manihot.study.load import build, load
 from manihot.study.paths import Paths, answers_of, each_part, fitted_files, record_of
 from manihot.study.plan import PUBLISHED, Plan
@@ -122,4 +122,4 @@ if workflow.is_main_process and not LOOKS:
     own = [] if MODULE else [h for h in engine.handlers if type(h).__name__ == "ColorizingTextHandler"]
     for handler in own:
         handler.addFilter(monitor.is_news)
-    monitor.follow(engine, steps, sys.stderr if own else None)
+    monitor.follow(engine, steps, sys.stderr if own else None, lambda: likely(PLAN))

@@ -15,7 +15,7 @@ from manihot.networks import build, cut
 from manihot.networks.batches import Batches
 from manihot.networks.build import Features, Input
 from manihot.networks.flops import count, flops
-from manihot.study.amounts import Task
+from manihot.study.tasks import Task
 
 Clock = Callable[[], float]
 # What counts as the same way of running a network, the likest first.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from manihot.core import files
-from manihot.study.amounts import Task
+from manihot.study.tasks import Task
 
 Clock = Callable[[], float]
 # Photos at a time: some milliseconds of work.

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from manihot.study.amounts import Amount, Task
 from manihot.study.plan import Plan
+from manihot.study.tasks import Amount, Task
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Speeds:
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "Speeds":
-        """The speeds in the plain content of a JSON file."""
-        tasks = {Task(**entry["task"]): entry["seconds"] for entry in content["seconds"]}
-        disk = {Task(**entry["task"]): entry["bytes"] for entry in content["bytes"]}
-        return cls(content["starts"], tasks, disk, content["about"])
+        """The speeds in the plain content of a JSON file; without any where what measures them failed."""
+        tasks = {Task(**entry["task"]): entry["seconds"] for entry in content.get("seconds", [])}
+        disk = {Task(**entry["task"]): entry["bytes"] for entry in content.get("bytes", [])}
+        return cls(content.get("starts", {}), tasks, disk, content.get("about", {}))
 
     def seconds(self, job: Amount) -> float:
         """The seconds of a job by itself; what was not measured counts nothing."""
