@@ -66,6 +66,8 @@ def _stage(rule: str, jobs: list[Amount], speeds: Speeds, cores: int) -> Stage:
     taken = [(speeds.seconds(job), min(job.threads, cores)) for job in jobs]
     core_seconds = sum(seconds * threads for seconds, threads in taken)
     wall = max(core_seconds / cores, *(seconds for seconds, _ in taken), 0.0)
+    if jobs[0].start == "networks" and "gpu_jobs" in speeds.about:
+        wall = max(wall, sum(seconds for seconds, _ in taken) / speeds.about["gpu_jobs"])
     return Stage(rule, len(jobs), core_seconds, wall, sum(speeds.bytes(job) for job in jobs))
 
 

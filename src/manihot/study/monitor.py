@@ -124,24 +124,26 @@ class Monitor(logging.Handler):
         every = list(self.took.values()) + list(self.expected.values())
         if not rest or not self.took or self.failed:
             return None
-        work = 0.0
+        work, pace = 0.0, self._pace()
         for job in rest:
-            alike = by_rule.get(self.steps[job].rule)
+            rule = self.steps[job].rule
+            alike = by_rule.get(rule)
             usual = sum(alike) / len(alike) if alike else sum(every) / len(every)
-            expected = self.expected.get(job) or self._likely(job) or usual
+            expected = self.expected.get(job) or self.reckoned.get(job, 0.0) * pace.get(rule, pace[""]) or usual
             work += max(0.0, expected - self._running(job))
         elapsed = time.monotonic() - self.start
         side_by_side = (sum(self.took.values()) + sum(map(self._running, rest))) / elapsed if elapsed else 1.0
         return work / max(1.0, side_by_side)
 
-    def _likely(self, job: int) -> float | None:
-        """What was reckoned for a job, corrected by what was reckoned for those that have ended."""
-        if job not in self.reckoned:
-            return None
-        ended = [other for other in self.took if other in self.reckoned]
-        alike = [other for other in ended if self.steps[other].rule == self.steps[job].rule] or ended
-        took, reckoned = (sum(of[other] for other in alike) for of in (self.took, self.reckoned))
-        return self.reckoned[job] * (took / reckoned if reckoned else 1.0)
+    def _pace(self) -> dict[str, float]:
+        """How many times as long as reckoned the jobs took that have ended, by rule; "" is of all rules together."""
+        sums: dict[str, list[float]] = {"": [0.0, 0.0]}
+        for job in self.took.keys() & self.reckoned.keys():
+            for rule in ("", self.steps[job].rule):
+                both = sums.setdefault(rule, [0.0, 0.0])
+                both[0] += self.took[job]
+                both[1] += self.reckoned[job]
+        return {rule: took / reckoned if reckoned else 1.0 for rule, (took, reckoned) in sums.items()}
 
     def _running(self, job: int) -> float:
         return time.monotonic() - self.begun[job] if job in self.begun and job not in self.took else 0.0

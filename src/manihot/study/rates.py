@@ -86,7 +86,7 @@ def asked(plan: Plan, work: Iterable[Amount], photos: Iterable[str]) -> dict[str
     for job in work:
         for task, count in (*job.work, *job.disk):
             units[task] = units.get(task, 0.0) + count
-    compute = {key: getattr(plan.study, key) for key in ("device", "precision", "threads")}
+    compute = {key: getattr(plan.study, key) for key in ("device", "precision", "threads", "gpu_slots")}
     return {
         "compute": compute,
         "decode": plan.study.photos.decode,

@@ -94,6 +94,7 @@ def measure(asked: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     tasks = {Task(**entry["task"]): float(entry["units"]) for entry in asked["tasks"]}
     import torch
 
+    from manihot.core import gpus
     from manihot.core.gpus import Compute
     from manihot.networks import device as machine
     from manihot.study.network_speeds import Networks
@@ -122,6 +123,7 @@ def measure(asked: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     timed[Task("measure")] = (time.process_time() - used) / compute.threads
     about = {"threads": compute.threads, "device": device.type, "precision": str(dtype).removeprefix("torch.")}
     about |= {"cores": os.cpu_count(), "seconds": round(time.perf_counter() - begin, 1)}
+    about |= {"gpu_jobs": compute.gpu_slots * gpus.count()} if gpu else {}
     about |= {"networks_timed": len(networks.timed), "networks": len(networks.work)}
     return {
         "starts": found,
