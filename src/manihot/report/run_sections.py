@@ -13,9 +13,9 @@ from manihot.report.tables import Table, absent, columns, count, number, seconds
 STAGES = (
     "measure_speeds", "list_photos", "catalog_shard", "build_catalog", "find_copies", "cache_pixels", "split_photos",
     "sample_photos", "check_overfit", "fetch_weights", "train_fold", "show_augmentation", "predict_fold",
-    "extract_features", "store_activations", "fit_head", "predict_head", "fit_booster", "predict_booster", "ensemble_folds",
-    "score_model", "summarise_scores", "choose_model", "compare_models", "compare_published", "weigh_conclusions",
-    "weigh_switches", "probe_facts", "probe_masked", "weigh_masked",
+    "extract_features", "store_activations", "fit_head", "predict_head", "fit_booster", "predict_booster",
+    "ensemble_folds", "score_model", "summarise_scores", "choose_model", "compare_models", "compare_published",
+    "weigh_conclusions", "weigh_switches", "probe_facts", "probe_masked", "weigh_masked",
 )  # fmt: skip
 # Groups in a test below which the percentile intervals of a bootstrap are plainly too narrow (docs/statistics.md).
 FEW_GROUPS = 20
@@ -167,8 +167,8 @@ def _beside(table: pd.DataFrame, known: Mapping[str, float]) -> str | None:
     reckoned = sum(known.values())
     return (
         f"{duration(reckoned)} were estimated for these jobs, from the speeds that the run measured as it began; they "
-        f"took {duration(took)}, {took / reckoned:.2f} times as long. Other work on the machine makes jobs take longer: "
-        "the speeds are those of an idle one."
+        f"took {duration(took)}, {took / reckoned:.2f} times as long. Jobs that run side by side slow each other down, "
+        "and so does other work on the machine: the speeds are those of a job alone."
     )
 
 
