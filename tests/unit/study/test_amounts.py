@@ -199,15 +199,20 @@ def settings_of(content):
     return settings
 
 
-def test_the_speeds_are_measured_anew_for_another_network_alone():
-    """Another learning rate, more epochs, a title: no reason to measure."""
-    longer = {
-        **STUDY,
-        "title": "Another",
-        "experiments": {**STUDY["experiments"], "found": {**STUDY["experiments"]["found"], "epochs": 9}},
-    }
-    wider = {**STUDY, "experiments": {**STUDY["experiments"], "found": {**STUDY["experiments"]["found"], "size": 96}}}
-    assert settings_of(longer) == settings_of(STUDY) != settings_of(wider)
+@pytest.mark.parametrize("change", [{"epochs": 9}, {"batch_size": 8}, {"learning_rate": 1e-2}, {"train_photos": 90}])
+def test_how_a_network_is_trained_is_no_reason_to_measure_anew(change):
+    found = STUDY["experiments"]["found"]
+    assert settings_of({**STUDY, "experiments": {**STUDY["experiments"], "found": {**found, **change}}}) == settings_of(
+        STUDY
+    )
+
+
+@pytest.mark.parametrize("change", [{"size": 96}, {"network": "vgg_small"}])
+def test_another_network_or_size_is_a_reason(change):
+    found = STUDY["experiments"]["found"]
+    assert settings_of({**STUDY, "experiments": {**STUDY["experiments"], "found": {**found, **change}}}) != settings_of(
+        STUDY
+    )
 
 
 def test_without_early_stopping_every_round_is_grown(plan):
