@@ -265,4 +265,6 @@ class Plan:
 
     def sizes(self, dataset: str) -> list[int]:
         """The sizes in pixels at which a data set's photos are needed."""
-        return sorted({entry.size for entry in self._readers() if dataset in self.datasets_of(entry.split)})
+        readers = [entry for entry in self._readers() if dataset in self.datasets_of(entry.split)]
+        trained = {entry.training_size for entry in readers if isinstance(entry, Experiment)}
+        return sorted({entry.size for entry in readers} | trained)

@@ -131,10 +131,34 @@ class Experiment(Sampling, Learning):
 
     train_from: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$", max_length=100)] | None = None
     views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+    cache_size: Annotated[int, Field(ge=16, le=2048)] | None = None
     head_from: Name | None = None
     refit: bool = False
     tta: list[View] = []
     repeat: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def training_size(self) -> int:
+        """The side in pixels of the photos that training reads."""
+        return self.cache_size or self.size
+
+    @model_validator(mode="after")
+    def _larger_cache(self) -> Self:
+        if self.cache_size is None:
+            return self
+        if self.train_from is not None:
+            raise ValueError("cache_size: train_from trains on stored activations, not on photos; take cache_size out")
+        if self.cache_size < self.size:
+            raise ValueError(
+                f"cache_size: is {self.cache_size}, less than the {self.size} pixels that the network sees (size); "
+                "make it larger, or take it out"
+            )
+        if self.cache_size > self.size and self.augment.random_crop in {0, 1}:
+            raise ValueError(
+                f"cache_size: whole photos of {self.cache_size} pixels are resized to size ({self.size}), and show no "
+                "more than smaller ones: set augment.random_crop between 0 and 1, or take cache_size out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

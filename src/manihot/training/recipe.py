@@ -24,6 +24,7 @@ class Recipe:
     frozen_mode: str
     train_from: str | None
     views: Sequence[str]
+    cache_size: int
     batch_size: int
     epochs: int
     learning_rate: float

@@ -38,7 +38,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class LabelledPhotos:
-    """Pixels uint8 [n, size, size, 3], class indices int64 [n], and an integer for each photo, uint64 [n].
+    """Pixels uint8 [n, side, side, 3], class indices int64 [n], and an integer for each photo, uint64 [n].
 
     A network that is trained from a cut on has `Activations` in place of pixels.
     """
@@ -297,7 +297,7 @@ class Trainer:
 def _batches(known: Photos | Activations, recipe: Recipe, device: torch.device) -> Gathered[Any]:
     if isinstance(known, Activations):
         return ActivationBatches(known, device)
-    return Batches(known, device, recipe.input.channels())
+    return Batches(known, device, recipe.input.channels(), recipe.input.size)
 
 
 def _loss(recipe: Recipe, targets: NDArray[np.int64], classes: int, device: torch.device) -> nn.Module:

@@ -56,6 +56,25 @@ def test_a_split_is_read_from_all_its_data_sets(paths):
     }
 
 
+def test_training_reads_a_larger_cache_and_predictions_the_size_of_the_network():
+    crops = {"cache_size": 96, "augment": {"random_crop": 0.5}}
+    experiments = {"first": {}, "cropped": crops, "other": {"based_on": "cropped", "split": "more", "cache_size": 64}}
+    plan = Plan(build(STUDY | {"experiments": experiments}, Path("mine.yaml")), ROOT)
+    paths = Paths(plan)
+    assert paths.trained_on("first") == paths.pixels("main", 64) == paths.shown("cropped", [])
+    assert paths.trained_on("cropped") == paths.pixels("main", 64, 96)
+    assert paths.trained_on("cropped")["arrays"] == [
+        f"results/pixels/leaves/{size}px/{shard}.npy" for size in (64, 96) for shard in (0, 1)
+    ]
+    assert paths.trained_on("other") == paths.pixels("more", 64)
+    assert plan.sizes("leaves") == [64, 96] and plan.sizes("needles") == [64]
+    told = {(rule, name): settings for rule in RULES for name, settings in RULES[rule](plan)}
+    sizes = {name: told["train_fold", name]["recipe"]["cache_size"] for name in experiments}
+    assert sizes == {"first": 64, "cropped": 96, "other": 64}
+    shown = told["show_augmentation", "cropped"]
+    assert (shown["size"], shown["cache_size"]) == (64, 96)
+
+
 def test_features_are_read_a_data_set_and_view(plan, paths):
     assert plan.head_views("frozen_head") == ["identity", "hflip"]
     assert paths.features("frozen_head", plan.head_views("frozen_head")) == {

@@ -143,7 +143,7 @@ def run(root, arrays, path, settings=RECIPE, kill_at=None):
 
     with State(root, "train_fold", dataclasses.asdict(settings), "", "") as state:
         training.train_fold(
-            settings, "unit", fold, lambda rows: activations.gather(rows, arrays, VIEWS), path, state, progress
+            settings, "unit", fold, lambda rows, _: activations.gather(rows, arrays, VIEWS), path, state, progress
         )
         names = ("weights.safetensors", "history.csv", "model.json")
         return state.folder, {name: (state.folder / name).read_bytes() for name in names}
