@@ -22,8 +22,8 @@ def check_of(wildcards):
 
 
 def backbone_of(wildcards):
-    """The settings of the backbone that the wildcards name."""
-    return PLAN.study.backbones[wildcards.backbone]
+    """The settings of the frozen network that the wildcards name."""
+    return PLAN.frozen[wildcards.backbone]
 
 
 def pixels_of(split, size):

@@ -17,13 +17,13 @@ import pandas as pd
 import xgboost
 from numpy.typing import NDArray
 
-from manihot.core import arrays, files, gpus
+from manihot.core import files, gpus
 from manihot.core.errors import StudyError
 from manihot.core.gpus import Compute
 from manihot.core.state import State
 from manihot.core.tables import history_columns
 from manihot.features.inner import inner_folds
-from manihot.features.table import select
+from manihot.features.table import backbones, select
 from manihot.networks import bundle
 from manihot.networks.bundle import Bundle
 from manihot.splits.folds import Fold
@@ -94,7 +94,7 @@ def fit(
         booster, history = growth.grow("rounds", train, watched, rounds)
     assert booster is not None
     files.write_table(state.folder / "history.csv", pd.DataFrame(history, columns=history_columns("round")))
-    _save(state.folder, booster, fold, arrays.read_manifest(features[0])["backbone"], tuned)
+    _save(state.folder, booster, fold, backbones(features), tuned)
     return {"photos": len(training), "device": device, "precision": "float32"}
 
 
@@ -217,11 +217,13 @@ def _rows(measured: dict[str, dict[str, list[float]]], rounds: int, done: int, r
     return [[done + row + 1, *(column[row] for column in columns), rate] for row in range(rounds)]
 
 
-def _save(folder: Path, booster: xgboost.Booster, fold: Fold, backbone: dict[str, Any], tuned: dict[str, Any]) -> None:
+def _save(
+    folder: Path, booster: xgboost.Booster, fold: Fold, frozen: list[dict[str, Any]], tuned: dict[str, Any]
+) -> None:
     trees = booster.get_dump()
     nodes = sum(tree.count("\n") for tree in trees)
     counts = {"parameters": nodes, "trainable": nodes, "trees": len(trees)}
-    record = bundle.describe("boosting", fold, backbone, counts, "float32", backbone=backbone)
+    record = bundle.describe("boosting", fold, {"backbones": frozen}, counts, "float32")
     bundle.save(folder, record | ({"tuned": tuned} if tuned else {}), bytes(booster.save_raw("ubj")))
 
 

@@ -62,9 +62,12 @@ def build(raw: dict[str, Any], path: Path) -> Study:
         for name, entry in _sweeps(raw.get("overfit") or {}, "overfit", OverfitCheck, path).items()
     }
     backbones = _sweeps(raw.get("backbones") or {}, "backbones", Backbone, path)
+    seen = {"normalisation": learning["normalisation"]}
+    seen |= {key: value for key, value in defaults.items() if key == "size"}
     filled["backbones"] = {
-        name: {"family": "backbones", "normalisation": learning["normalisation"], "leak": False}
-        | {key: value for key, value in defaults.items() if key in {"split", "size", "draw", "train_photos"}}
+        name: {"family": "backbones", "leak": False}
+        | {key: value for key, value in defaults.items() if key in {"split", "draw", "train_photos"}}
+        | ({} if "join" in entry else seen)
         | entry
         | _head(entry, preset)
         for name, entry in backbones.items()

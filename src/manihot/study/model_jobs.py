@@ -22,8 +22,8 @@ def fetch_weights(plan: Plan) -> Jobs:
 
 
 def extract_features(plan: Plan) -> Jobs:
-    """A backbone; its data sets and views share the settings."""
-    for name, backbone in plan.study.backbones.items():
+    """A frozen network; its data sets and views share the settings."""
+    for name, backbone in plan.frozen.items():
         seen = {"input": _input(plan, backbone), "batch_size": backbone.batch_size}
         yield name, {**seen, "compute": _compute(plan)}
 

@@ -100,13 +100,14 @@ class Paths:
         return self.pixels(entry.split, *sorted({entry.size, entry.training_size}))
 
     def features(self, model: str, views: Iterable[str]) -> dict[str, list[str]]:
-        """The features that a model reads: `catalogs`, and `features` and `manifests`, one a data set and view."""
+        """The features that a model reads: `catalogs`, and `features` and `manifests`, one a data set and view; those
+        of one backbone after those of another where they are joined."""
         views = list(views)
         backbone, split = self.plan.models[model].backbone, self.plan.models[model].split
         assert backbone is not None, f"{model} reads no features"
-        size = self.plan.study.backbones[backbone].size
         stems = [
-            f"results/features/{backbone}/{dataset}/{size}px/{view}"
+            f"results/features/{name}/{dataset}/{entry.size}px/{view}"
+            for name, entry in self.plan.joined(backbone).items()
             for dataset in self.plan.datasets_of(split)
             for view in views
         ]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from manihot.core.errors import StudyError
 from manihot.published import paper
-from manihot.study.schema import Augment, Backbone, Experiment, OverfitCheck, Study
+from manihot.study.schema import Augment, Backbone, Experiment, Joined, OverfitCheck, Study
 from manihot.study.sources import CsvData, FolderData
 
 Kind = Literal["network", "tta", "head", "boosting"]
@@ -65,6 +65,7 @@ class Plan:
     def __init__(self, study: Study, project: Path):
         self.study, self.project = study, project
         self.shards = range(study.photos.shards)
+        self.frozen = {name: entry for name, entry in study.backbones.items() if isinstance(entry, Backbone)}
         self.models = {model.name: model for model in self._models()}
         self.made_datasets = [n for n, d in study.data.items() if not isinstance(d, CsvData | FolderData)]
         splits = {model.split for model in self.models.values()} | {check.split for check in study.overfit.values()}
@@ -123,7 +124,7 @@ class Plan:
         """Everything in the study that reads pixels."""
         yield from self.study.experiments.values()
         yield from self.study.overfit.values()
-        yield from self.study.backbones.values()
+        yield from self.frozen.values()
 
     @staticmethod
     def weights_name(network: str, source: str) -> str:
@@ -158,6 +159,12 @@ class Plan:
         """The views in which a model sees a photo when it predicts."""
         entry = self.models[model]
         return list(self.experiment(model).tta) if entry.kind == "tta" else ["identity"]
+
+    def joined(self, backbone: str) -> dict[str, Backbone]:
+        """The frozen networks whose features a backbone's are, by name, in the order of the features: itself, or those
+        that it joins."""
+        entry = self.study.backbones[backbone]
+        return {name: self.frozen[name] for name in (entry.join if isinstance(entry, Joined) else [backbone])}
 
     def head_views(self, model: str) -> list[str]:
         """The views that a head is trained on."""
@@ -259,8 +266,9 @@ class Plan:
     @property
     def masked(self) -> dict[str, str]:
         """For each split whose photos are also tried without their middle, the head that is: that of its first
-        backbone with one."""
+        backbone of a single network with one."""
         heads = [self.models[name] for name in self.of_kind("head")] if self.study.probes.masked else []
+        heads = [model for model in heads if model.backbone in self.frozen]
         return {model.split: model.name for model in reversed(heads)}
 
     def sizes(self, dataset: str) -> list[int]:

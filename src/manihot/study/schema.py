@@ -6,7 +6,7 @@ The main Snakemake process imports this file at every start: no torch, no pandas
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from manihot.study.sources import Data, Label, Name, Positive, Real, Section, Share
 
@@ -230,8 +230,24 @@ class Backbone(Sampling):
         return (found[1], int(found[2])) if found else None
 
 
+class Joined(Sampling):
+    """Features of several backbones side by side; a head and boosters are fitted on them."""
+
+    join: list[Name]
+    head: Head | None
+
+
+def _joins(given: Any) -> str:
+    return "tagged-joined" if isinstance(given, Joined) or (isinstance(given, dict) and "join" in given) else "tagged"
+
+
+AnyBackbone = Annotated[
+    Annotated[Backbone, Tag("tagged")] | Annotated[Joined, Tag("tagged-joined")], Discriminator(_joins)
+]
+
+
 class Booster(Section):
-    """Gradient-boosted trees on the features of a backbone."""
+    """Gradient-boosted trees on the features of a backbone, or of joined ones."""
 
     backbone: Name
     n_estimators: Count
@@ -281,7 +297,7 @@ class Study(Section):
     splits: Annotated[dict[Name, Split], Field(min_length=1)]
     experiments: dict[Name, Experiment] = {}
     overfit: dict[Name, OverfitCheck] = {}
-    backbones: dict[Name, Backbone] = {}
+    backbones: dict[Name, AnyBackbone] = {}
     boosting: dict[Name, Booster] = {}
 
     def plain(self) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Trainer:
         start = load(head.weights())
         if not isinstance(layer, nn.Linear) or layer.bias is None or layer.weight.shape != start["weight"].shape:
             raise StudyError(
-                f"{self.where}: a head of {head.record['network']} is no start for the last layer of "
+                f"{self.where}: a head of {head.record['backbones'][0]['network']} is no start for the last layer of "
                 f"{self.recipe.input.network}: take head_from out"
             )
         layer.load_state_dict({name: start[name] for name in ("weight", "bias")})

@@ -93,7 +93,26 @@ def test_its_size_is_told(tmp_path, stored):
     trees = xgboost.Booster(model_file=folder / "booster.ubj").trees_to_dataframe()
     model = files.read_json(folder / "model.json")
     assert model["trees"] == 12 * 4 and model["parameters"] == len(trees) and model["kind"] == "boosting"
-    assert model["backbone"] == BACKBONE and model["class_shares"] == [1 / 3, 1 / 3, 1 / 3, 0]
+    assert model["backbones"] == [{**BACKBONE, "features": 8}] and model["class_shares"] == [1 / 3, 1 / 3, 1 / 3, 0]
+
+
+def test_trees_grow_on_joined_features_whatever_their_scale(tmp_path, stored):
+    """A tree asks whether one feature is above a value: columns of another scale change no answer."""
+    arrays, draw = stored
+    noise = np.random.default_rng(1).normal(size=(90, 3)).astype(np.float32)
+    other = BACKBONE | {"network": "other"}
+    answers, records = [], []
+    for scale in (1.0, 1024.0):  # a power of two rounds nothing
+        path = tmp_path / f"{scale}" / "identity.npy"
+        about = {"dataset": "leaves", "view": "identity", "backbone": other}
+        feature_table.write(path, list(draw["image_id"]), [(np.arange(90), noise * np.float32(scale))], about)
+        joined = ([*arrays, path], draw)
+        folder = fit(tmp_path / f"trees_{scale}", joined)
+        answers.append(predict(folder, joined, draw))
+        records.append(files.read_json(folder / "model.json")["backbones"])
+    np.testing.assert_array_equal(*answers)
+    assert records == [[{**BACKBONE, "features": 8}, {**other, "features": 3}]] * 2
+    assert np.abs(answers[0] - predict(fit(tmp_path / "one", stored), stored, draw)).max() > 0
 
 
 def killed(after):

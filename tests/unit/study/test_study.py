@@ -46,6 +46,21 @@ CUT = {"network": "mobilenet_v2", "weights": "imagenet", "train_from": "features
 # A network whose last layer starts from a head.
 HEADED = {"network": "squeezenet1_1", "weights": "none", "head_from": "frozen_head"}
 
+# Two backbones whose features stand side by side.
+OTHER = {"network": "resnet18", "weights": "none"}
+
+
+def joining(*names, **settings):
+    """The frozen backbone, another one, and one that joins what is named."""
+    return {"backbones": {"other": OTHER, "both": {"join": list(names), **settings}}}
+
+
+def own_folds(*folds):
+    """A backbone an experiment and fold that its network did not learn from, and one that joins them."""
+    backbones = {f"own{n}": OWN | {"weights": f"first/fold{n}", "run_folds": [n]} for n in folds}
+    return {"backbones": backbones | {"both": {"join": [*backbones, "frozen"], "run_folds": [folds[0]]}}}
+
+
 CSV = {"source": "csv", "photos": "photos", "labels": "labels.csv"}
 ARCHIVE = {"source": "archive", "files": [{"path": "a.zip", "sha256": "0" * 64}]}
 
@@ -121,6 +136,21 @@ MISTAKES = {
     "a crop of more than all": ({"experiments": {"first": {"augment": {"random_crop": 1.5}}}}, "experiments.first.augment.random_crop: should be less than or equal to 1"),
     "a larger cache without crops": ({"experiments": {"first": {"cache_size": 96}}}, "experiments.first: cache_size: whole photos of 96 pixels are resized to size (64), and show no more than smaller ones: set augment.random_crop"),
     "a larger cache and crops of all": ({"experiments": {"first": {"cache_size": 96, "augment": {"random_crop": 1}}}}, "experiments.first: cache_size: whole photos"),
+    "joined with nobody": (joining("frozen"), "backbones.both.join: must name two backbones or more, each once"),
+    "joined with itself": (joining("frozen", "frozen"), "backbones.both.join: must name two backbones or more, each once"),
+    "joined with no backbone": (joining("frozen", "othr"), "backbones.both.join: no backbone is called othr; did you mean other?"),
+    "joined once more": (merge(joining("frozen", "other"), {"backbones": {"three": {"join": ["both", "other"]}}}), "backbones.three.join: both is joined itself; name its backbones in its place: frozen, other"),
+    "joined of two splits": (joining("frozen", "other", split="more"), "backbones.both.split: is more, but frozen, which it joins, has main"),
+    "joined with a leak": (joining("frozen", "other", leak=True), "backbones.both.leak: is True, but frozen, which it joins, has False"),
+    "joined of two folds": (own_folds(1, 2), "backbones.both.join: the network of own1 knows all folds but 1, that of own2 all but 2"),
+    "joined with a network that knows its folds": (merge(own_folds(1), {"backbones": {"both": {"run_folds": None}}}), "backbones.both.run_folds: must be [1]: the network first/fold1 was trained"),
+    "trees on joined ones that know their folds": (merge(own_folds(1), {"boosting": {"trees": {"backbone": "both", "run_folds": [2]}}}), "boosting.trees.run_folds: must be [1]"),
+    "a size of joined ones": (joining("frozen", "other", size=64), "backbones.both.size: unknown key; there are split, draw, train_photos, per_class, leak, run_folds, family, based_on, join, head"),
+    "joined as text": ({"backbones": {"both": {"join": "frozen"}}}, "backbones.both.join: should be a valid list, not the text 'frozen'"),
+    "Adam's keys on joined ones": (joining("frozen", "other", head={"epochs": 3}), "backbones.both.head.epochs: is a key of kind: adam"),
+    "an unknown key of a joined head": (joining("frozen", "other", head={"kind": "adam", "epoch": 3}), "backbones.both.head.epoch: unknown key; did you mean epochs"),
+    "joined without the key": ({"backbones": {"both": {"joins": ["frozen"]}}}, "backbones.both.network: is missing"),
+    "a start of a joined head": (merge(joining("frozen", "other"), {"experiments": {"first": HEADED | {"head_from": "both_head"}}}), "experiments.first.head_from: both_head is fitted on joined features (frozen, other), which no network's last layer takes in"),
     "a smaller cache": ({"experiments": {"first": {"cache_size": 32, "augment": {"random_crop": 0.5}}}}, "experiments.first: cache_size: is 32, less than the 64 pixels that the network sees"),
     "a cache of activations": ({"experiments": {"first": CUT | {"cache_size": 96}}}, "experiments.first: cache_size: train_from trains on stored activations, not on photos; take cache_size out"),
     "a cache of a check": ({"overfit": {"check": {"split": "main", "cache_size": 96}}}, "overfit.check.cache_size: unknown key"),
