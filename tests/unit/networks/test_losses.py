@@ -16,9 +16,7 @@ def test_logit_adjustment_is_cross_entropy_of_shifted_logits():
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     loss = losses.LogitAdjusted(shares, 0.0)(logits, torch.from_numpy(targets))
     shifted = logits + torch.tensor(np.log([3 / 7, 2 / 7, 1 / 7, 1 / 7])).float()
-    assert loss.item() == pytest.approx(
-        functional.cross_entropy(shifted, torch.from_numpy(targets)).item(), rel=1e-6
-    )
+    assert loss.item() == pytest.approx(functional.cross_entropy(shifted, torch.from_numpy(targets)).item(), rel=1e-6)
 
 
 def test_logits_fitted_with_it_are_those_of_even_classes():
