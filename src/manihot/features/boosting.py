@@ -22,7 +22,7 @@ from manihot.core.errors import StudyError
 from manihot.core.gpus import Compute
 from manihot.core.state import State
 from manihot.core.tables import history_columns
-from manihot.features.inner import inner_folds
+from manihot.features.inner import inner_folds, telling
 from manihot.features.table import backbones, select
 from manihot.networks import bundle
 from manihot.networks.bundle import Bundle
@@ -70,16 +70,16 @@ def fit(
     Goes on from the rounds that the state holds.
 
     Raises:
-        StudyError: damaged features, cuda is asked for and there is none, or all training photos are one group.
+        StudyError: damaged features, cuda is asked for and there is none, or too few groups to tune on.
     """
     training, validation = fold.training, fold.validation
     with _device(compute) as device:
         growth = _Growth(state, parameters(len(fold.classes), recipe, device, compute.threads), recipe, progress)
         rounds, tuned = recipe.n_estimators, {}
         if recipe.early_stopping is not None:
-            held = inner_folds(fold, INNER_FOLDS, recipe.seed) == 0
-            known = _matrix(features, fold, training[~held], compute.threads)
-            asked = _matrix(features, fold, training[held], compute.threads, known)
+            out, told = _inner(fold, recipe.seed)
+            known = _matrix(features, fold, training[~out], compute.threads)
+            asked = _matrix(features, fold, training[told], compute.threads, known)
             _, history = growth.grow("inner", known, [(asked, "validation")], recipe.n_estimators)
             losses = [row[3] for row in history]
             rounds = best_round(losses, recipe.early_stopping)
@@ -96,6 +96,13 @@ def fit(
     files.write_table(state.folder / "history.csv", pd.DataFrame(history, columns=history_columns("round")))
     _save(state.folder, booster, fold, backbones(features), tuned)
     return {"photos": len(training), "device": device, "precision": "float32"}
+
+
+def _inner(fold: Fold, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The first inner fold that tells anything, and those of its photos that do, both bool [n]."""
+    inner, target = inner_folds(fold, INNER_FOLDS, seed), fold.targets(fold.training)
+    parts = ((out, telling(target, out)) for number in np.unique(inner) for out in [inner == number])
+    return next((out, told) for out, told in parts if told.any())
 
 
 def best_round(losses: Sequence[float], patience: int) -> int:

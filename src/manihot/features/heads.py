@@ -66,7 +66,7 @@ def fit(
     Photos are held out in one `view`, the photo as it is.
 
     Raises:
-        StudyError: damaged features, or all photos are in one group, so that nothing can be tuned.
+        StudyError: damaged features, or too few groups of photos to tune on.
     """
     torch.set_num_threads(threads)
     if isinstance(recipe, Adam):

@@ -10,7 +10,7 @@ from manihot.core.text import did_you_mean
 from manihot.networks.packages import PACKAGES
 from manihot.photos.facts import Label
 from manihot.splits.demands import check_facts
-from manihot.study.schema import Backbone, Experiment, Joined, Split, Study
+from manihot.study.schema import OWN_NETWORKS, Backbone, Experiment, Joined, Split, Study
 
 
 def check(study: Study, path: Path) -> None:
@@ -58,7 +58,15 @@ def check(study: Study, path: Path) -> None:
         ("backbones", study.backbones),
     ):
         for name, reader in readers.items():
-            if not isinstance(reader, Joined) and reader.weights == "package" and reader.network not in PACKAGES:
+            if isinstance(reader, Joined):
+                continue
+            trained = isinstance(reader, Backbone) and reader.trained
+            if reader.network in OWN_NETWORKS and not trained and (reader.weights != "none" or section == "backbones"):
+                raise StudyError(
+                    f"{path}: {section}.{name}.weights: there are no published ones of {reader.network}: take "
+                    f"{'a network of an experiment, as EXPERIMENT/fold1' if section == 'backbones' else 'them out'}"
+                )
+            if reader.weights == "package" and reader.network not in PACKAGES:
                 raise StudyError(
                     f"{path}: {section}.{name}.weights: no package has those of {reader.network}, but of "
                     f"{', '.join(PACKAGES)}: take one of these networks, or `weights: imagenet` or a file"

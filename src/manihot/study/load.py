@@ -149,8 +149,9 @@ def _experiments(raw: dict[str, Any], defaults: dict[str, Any], preset: dict[str
                 )
             above = inherit(parent, (*chain, name))
             base |= {key: value for key, value in above.items() if key not in NOT_INHERITED}
-        # What an entry's own recipe sets wins over what it starts from.
-        inherited[name] = merge(base, with_recipe(own, Experiment))
+        # What an entry's own recipe sets wins over what it starts from; `scratch` only takes `finetune` back.
+        plain = own.get("recipe") == "scratch" and base.get("recipe") != "finetune"
+        inherited[name] = merge(base, own if plain else with_recipe(own, Experiment))
         return inherited[name]
 
     complete = {name: inherit(name, ()) for name in raw}

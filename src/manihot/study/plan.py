@@ -51,15 +51,17 @@ class Model:
 
 
 def starts_from_weights(entry: Experiment | OverfitCheck) -> bool:
-    """Whether training starts from a file of weights; below a cut even those of an untrained network are in one."""
-    return entry.weights != "none" or (isinstance(entry, Experiment) and entry.train_from is not None)
+    """Whether training starts from a file of weights; below a cut or a head, which other jobs made with them, even
+    those of an untrained network are in one."""
+    shared = isinstance(entry, Experiment) and (entry.train_from is not None or entry.head_from is not None)
+    return entry.weights != "none" or shared
 
 
 class Plan:
     """A checked study, and everything that follows from it without looking at a photo.
 
     Raises:
-        StudyError: the folder that `published` names lacks a table.
+        StudyError: the folder that `published` names lacks a table, or a file of weights is not there.
     """
 
     def __init__(self, study: Study, project: Path):
@@ -77,6 +79,12 @@ class Plan:
             for entry in self._readers()
             if (not entry.trained if isinstance(entry, Backbone) else starts_from_weights(entry))
         }
+        for entry in self.weights.values():
+            if entry.weights not in PUBLISHED and not Path(self.path(entry.weights)).is_file():
+                raise StudyError(
+                    f"weights: {entry.weights} is not there, as {entry.network} has it: give imagenet, package, none, "
+                    "or the path of a file"
+                )
         self.cuts = {self.cut_name(e): e for e in study.experiments.values() if e.train_from is not None}
         if missing := [file for file in self.published_files if not Path(file).is_file()]:
             raise StudyError(f"published: {missing[0]} is not there; name a folder with {', '.join(paper.TABLES)}")

@@ -6,7 +6,7 @@ The main Snakemake process imports this file at every start: no torch, no pandas
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from manihot.study.sources import Data, Label, Name, Positive, Real, Section, Share
 
@@ -20,6 +20,24 @@ View = Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270"]
 Normalisation = Literal["none", "standard", "weights"]
 FrozenMode = Literal["eval", "train"]
 Draw = Literal["balanced", "as_found"]
+# Those of `networks/own.py`, of which nobody published weights.
+OWN_NETWORKS = {"small_cnn", "vgg_small"}
+
+
+def _each_once(views: list[str]) -> list[str]:
+    if len(set(views)) < len(views):
+        raise ValueError(f"names {max(views, key=views.count)} more than once: name each view once")
+    return views
+
+
+def _with_identity(views: list[str]) -> list[str]:
+    if "identity" not in views:
+        raise ValueError("lacks identity, in which photos are judged: add it")
+    return views
+
+
+Views = Annotated[list[View], AfterValidator(_each_once)]
+HeadViews = Annotated[Views, AfterValidator(_with_identity)]
 
 
 class Photos(Section):
@@ -134,7 +152,7 @@ class Experiment(Sampling, Learning):
     cache_size: Annotated[int, Field(ge=16, le=2048)] | None = None
     head_from: Name | None = None
     refit: bool = False
-    tta: list[View] = []
+    tta: Views = []
     repeat: Annotated[int, Field(ge=0)] = 0
 
     @property
@@ -174,7 +192,7 @@ class Experiment(Sampling, Learning):
             )
         if self.frozen:
             raise ValueError("takes one of the keys train_from and frozen")
-        if self.network in {"small_cnn", "vgg_small"}:
+        if self.network in OWN_NETWORKS:
             raise ValueError(f"train_from: {self.network} has no published weights that could stay below a cut")
         if self.views[0] != "identity" or len(set(self.views)) < len(self.views):
             raise ValueError("views: begin with identity, in which photos are judged, and name each once")
@@ -195,7 +213,7 @@ class LogisticHead(Section):
     """The last layer of a frozen backbone, by logistic regression whose penalty is tuned."""
 
     kind: Literal["logistic"]
-    views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+    views: HeadViews = ["identity"]
     class_weights: Literal["none", "balanced"] = "none"
 
 
@@ -207,7 +225,7 @@ class AdamHead(Section):
     batch_size: Count = 256
     learning_rate: Positive = 1e-3
     weight_decay: Annotated[Real, Field(ge=0)] = 0.0
-    views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+    views: HeadViews = ["identity"]
 
 
 Head = Annotated[LogisticHead | AdamHead, Field(discriminator="kind")]

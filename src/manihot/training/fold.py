@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from manihot.core import files
+from manihot.core.errors import StudyError
 from manihot.core.state import State
 from manihot.core.tables import history_columns
 from manihot.networks import build, bundle, losses
@@ -122,8 +123,14 @@ def _run(trainer: Trainer, state: State, progress: Progress, enough: float = np.
 
 
 def balanced_photos(split: pd.DataFrame, photos: int, seed: int) -> pd.DataFrame:
-    """At most `photos` photos of a split's pool at random, equally many of each class."""
+    """At most `photos` photos of a split's pool at random, equally many of each class.
+
+    Raises:
+        StudyError: they are fewer than the classes.
+    """
     pool = split[split["role"] == "pool"]
+    if photos < pool["label"].nunique():
+        raise StudyError(f"photos: {photos} are fewer than the {pool['label'].nunique()} classes: give more")
     each = min(photos // pool["label"].nunique(), pool["label"].value_counts().min())
     generator = np.random.default_rng([seed, zlib.crc32(b"overfit")])
     return pool.groupby("label").sample(each, random_state=generator)

@@ -171,12 +171,27 @@ def test_early_stopping_looks_at_an_inner_fold_and_never_at_the_fold_that_is_hel
     x, y = feature_table.select(arrays, draw), np.array([LABELS.index(label) for label in draw["label"]])
     fold = Fold(1, draw, CLASSES)
     trained = (draw["fold"] != 1).to_numpy()
-    held = boosting.inner_folds(fold, boosting.INNER_FOLDS, 7) == 0
+    held = boosting._inner(fold, 7)[0]
     known, asked = (xgboost.DMatrix(x[trained][rows], label=y[trained][rows]) for rows in (~held, held))
     plain = {"early_stopping": 3, "n_estimators": 20}
     settings = boosting.parameters(4, replace(RECIPE, **plain), "cpu", 1) | {"eval_metric": "mlogloss"}
     own = xgboost.train(settings, known, 20, evals=[(asked, "held")], early_stopping_rounds=3, verbose_eval=False)
     told = files.read_json(fit(tmp_path / "plain", stored, **plain) / "model.json")["tuned"]
+    assert told["rounds"] == own.best_iteration + 1
+    assert told["inner_log_loss"] == pytest.approx(own.best_score, rel=1e-4)
+
+
+def test_an_inner_fold_with_all_photos_of_a_class_is_judged_by_those_of_the_others(tmp_path, stored, monkeypatch):
+    arrays, draw = stored
+    alone = np.where(draw["label"][draw["fold"] != 1] == "c", 0, np.arange(60) % 4)
+    monkeypatch.setattr(boosting, "inner_folds", lambda *_: alone)
+    told = files.read_json(fit(tmp_path, stored, early_stopping=3, n_estimators=20) / "model.json")["tuned"]
+    x, y = feature_table.select(arrays, draw), np.array([LABELS.index(label) for label in draw["label"]])
+    x, y = (values[(draw["fold"] != 1).to_numpy()] for values in (x, y))
+    rows = alone != 0, (alone == 0) & (y != 2)
+    known, asked = (xgboost.DMatrix(x[chosen], label=y[chosen]) for chosen in rows)
+    settings = boosting.parameters(4, RECIPE, "cpu", 1) | {"eval_metric": "mlogloss"}
+    own = xgboost.train(settings, known, 20, evals=[(asked, "held")], early_stopping_rounds=3, verbose_eval=False)
     assert told["rounds"] == own.best_iteration + 1
     assert told["inner_log_loss"] == pytest.approx(own.best_score, rel=1e-4)
 

@@ -13,7 +13,7 @@ from manihot.study import checks
 from manihot.study import load as load_module
 from manihot.study.jobs import RULES, all_jobs
 from manihot.study.load import build, load
-from manihot.study.plan import Plan
+from manihot.study.plan import Plan, starts_from_weights
 from manihot.study.protocols import PROTOCOLS
 from manihot.study.recipes import FINETUNE
 from manihot.study.schema import Experiment
@@ -104,7 +104,7 @@ MISTAKES = {
     "backbone of no fold": ({"backbones": {"frozen": OWN | {"weights": "first/fold9"}}}, "backbones.frozen.weights: first trains no fold 9"),
     "backbone of another network": ({"backbones": {"frozen": OWN | {"network": "vgg_small"}}}, "backbones.frozen.network: is vgg_small, but its network was trained as first"),
     "a package of another network": ({"backbones": {"frozen": {"network": "timm/regnetx_002", "weights": "package"}}}, "backbones.frozen.weights: no package has those of timm/regnetx_002, but of timm/tf_efficientnet_lite0"),
-    "a package for a check": ({"overfit": {"check": {"split": "main", "weights": "package"}}}, "overfit.check.weights: no package has those of small_cnn"),
+    "a package for a check": ({"overfit": {"check": {"split": "main", "weights": "package"}}}, "overfit.check.weights: there are no published ones of small_cnn: take them out"),
     "network that is a path": ({"experiments": {"first": {"network": "timm/../x"}}}, "experiments.first.network"),
     "backbone of another split": ({"backbones": {"frozen": OWN | {"split": "more"}}}, "backbones.frozen.split: is more, but"),
     "backbone that saw the test": ({"experiments": {"first": {"leak": True}}, "backbones": {"frozen": OWN}}, "backbones.frozen.leak: is False, but its network was trained as first"),
@@ -168,6 +168,11 @@ MISTAKES = {
     "a head of a refit": ({"experiments": {"first": HEADED | {"refit": True}}}, "experiments.first.refit: takes no head_from"),
     "the name of a refit": ({"experiments": {"first": {"refit": True}, "first_refit": {}}}, "first_refit: two models would be called so"),
     "a head without the fold": ({"experiments": {"first": HEADED}, "backbones": {"frozen": {"run_folds": [1, 3]}}}, "experiments.first.head_from: frozen_head has no fold 2: see backbones.frozen"),
+    "a head of other views alone": ({"backbones": {"frozen": {"head": {"views": ["hflip"]}}}}, "backbones.frozen.head.views: lacks identity, in which photos are judged: add it"),
+    "a view of a head twice": ({"backbones": {"frozen": {"head": {"kind": "adam", "views": ["identity", "identity"]}}}}, "backbones.frozen.head.views: names identity more than once"),
+    "a view of TTA twice": ({"experiments": {"first": {"tta": ["identity", "hflip", "hflip"]}}}, "experiments.first.tta: names hflip more than once"),
+    "weights that nobody published": ({"experiments": {"first": {"weights": "imagenet"}}}, "experiments.first.weights: there are no published ones of small_cnn: take them out"),
+    "a backbone that nobody trained": ({"backbones": {"frozen": {"network": "vgg_small"}}}, "backbones.frozen.weights: there are no published ones of vgg_small: take a network of an experiment"),
     "no such recipe": ({"experiments": {"first": {"recipe": "finetoon"}}}, "experiments.first.recipe: should be 'scratch' or 'finetune'"),
     "a sweep of recipes": ({"experiments": {"third": {"sweep": {"recipe": ["finetune"]}}}}, "experiments.third.sweep.recipe: cannot be swept"),
 }  # fmt: skip
@@ -230,6 +235,23 @@ def test_a_recipe_wins_over_what_an_entry_starts_from_and_its_own_keys_over_the_
     assert study.plain()["experiments"]["tuned"]["schedule"] == "cosine"
     for_all = changed(defaults={"recipe": "finetune", "epochs": 7}).experiments["first"]
     assert (for_all.epochs, for_all.schedule, for_all.learning_rate) == (7, "cosine", 1e-4)
+
+
+def test_the_plain_recipe_takes_back_what_the_other_set_and_nothing_else():
+    study = changed(defaults={"epochs": 7}, experiments={"plain": {"recipe": "scratch"}})
+    assert (study.experiments["plain"].epochs, study.experiments["plain"].learning_rate) == (7, 5e-5)
+
+
+def test_an_untrained_network_below_a_head_is_the_one_that_the_head_is_of():
+    study = changed(experiments={"first": HEADED})
+    starts = {name: starts_from_weights(entry) for name, entry in study.experiments.items()}
+    assert starts == {"first": True, "second": True}  # which is based on it
+    assert Plan.weights_name("squeezenet1_1", "none") in Plan(study, ROOT).weights
+
+
+def test_weights_that_are_no_file_are_told_before_a_run():
+    with pytest.raises(StudyError, match="weights: imagnet is not there, as resnet18 has it: give imagenet"):
+        Plan(changed(experiments={"first": {"network": "resnet18", "weights": "imagnet"}}), ROOT)
 
 
 def test_a_sweep_is_an_experiment_a_value_and_seeds_repeat():

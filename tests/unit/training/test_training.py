@@ -316,6 +316,15 @@ def test_one_cycle_is_torchs_batch_by_batch():
     assert len(rates(RECIPE, 1)) == 1
 
 
+@pytest.mark.parametrize(("warm_up", "steps"), [(0.5, 2), (0.1, 10), (0.25, 4), (0.05, 20), (0.3, 2), (0.9, 1)])
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+def test_few_steps_have_rates_too(schedule, warm_up, steps):
+    values = [rate for rate, _ in rates(recipe(schedule=schedule, warm_up=warm_up), steps)]
+    assert len(values) == steps and all(0 <= rate <= RECIPE.learning_rate * (1 + 1e-9) for rate in values)
+    top = values.index(max(values))
+    assert values[:top] == sorted(values[:top]) and values[top:] == sorted(values[top:], reverse=True)
+
+
 def test_class_weights_are_balanced():
     targets = np.array([0, 0, 0, 1])
     assert class_weights(targets, 3) == pytest.approx([4 / 9, 4 / 3, 4 / 3])
@@ -457,3 +466,5 @@ def test_balanced_photos_are_of_the_pool_and_equally_many():
     assert list(chosen["image_id"]) == list(training.balanced_photos(split, 15, seed=1)["image_id"])
     assert list(chosen["image_id"]) != list(training.balanced_photos(split, 15, seed=2)["image_id"])
     assert training.balanced_photos(split, 1000, seed=1)["label"].value_counts().to_dict() == {"a": 9, "b": 9}
+    with pytest.raises(StudyError, match="photos: 1 are fewer than the 2 classes: give more"):
+        training.balanced_photos(split, 1, seed=1)
