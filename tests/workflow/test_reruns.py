@@ -26,6 +26,8 @@ REPORT = {"build_report"}
 # The splits that models are fitted on, and the one whose photos are also tried without their middle.
 PROBED, MASKED = ("main", "with_needles"), ("main",)
 MASKED_HEAD = {f"{rule} {split}" for rule in ("probe_masked", "weigh_masked") for split in MASKED}
+# Its head is fitted again on fewer photos, too.
+FEWER = {f"{rule} {split}" for rule in ("fit_fewer_photos", "weigh_more_photos") for split in MASKED}
 
 
 def scored(*models):
@@ -117,13 +119,14 @@ STUDY_EDITS = {
     "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED),
     "the title": (swap("title: Tiny", "title: Small"), REPORT),
     "the overfit check": (swap("epochs: 4, learning_rate: 1e-3", "epochs: 5, learning_rate: 1e-3"), OVERFIT | REPORT),
-    "a head's epochs": (swap("head: {kind: adam, epochs: 2", "head: {kind: adam, epochs: 3"), fitted(**HEADS) | MASKED_HEAD),
-    "a head's views, which the probe's heads have not": (swap("views: [identity, hflip]}}", "views: [identity]}}"), fitted(**HEADS)),
+    "a head's epochs": (swap("head: {kind: adam, epochs: 2", "head: {kind: adam, epochs: 3"), fitted(**HEADS) | MASKED_HEAD | FEWER),
+    "a head's views, which the probe's heads have not": (swap("views: [identity, hflip]}}", "views: [identity]}}"), fitted(**HEADS) | FEWER),
+    "nothing of more photos": (swap("photos: {shards: 2}\n", "photos: {shards: 2}\nmore_photos: false\n"), REPORT),
     "no photos without their middle": (swap("photos: {shards: 2}\n", "photos: {shards: 2}\nprobes: {masked: false}\n"), REPORT),
     "a booster's trees": (swap("n_estimators: 4", "n_estimators: 5"), fitted(**BOOSTERS)),
     "no refit": (swap("max_depth: 2}", "max_depth: 2, refit: false}"), chosen("xgboost_1_refit") | END),
     "the resamples": (swap("resamples: 200", "resamples: 300"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | COMPARED
-        | {f"{rule} {split}" for rule in ("probe_facts", "choose_model") for split in PROBED} | {f"weigh_masked {split}" for split in MASKED}),
+        | {f"{rule} {split}" for rule in ("probe_facts", "choose_model") for split in PROBED} | {f"{rule} {split}" for rule in ("weigh_masked", "weigh_more_photos") for split in MASKED}),
 }  # fmt: skip
 
 
@@ -171,6 +174,8 @@ MODULES = {
     "features/masking.py": ({"extract_features", "probe_masked", "weigh_masked"}, {"train_fold", "cache_pixels", "probe_facts"}),
     "predictions/masked.py": ({"probe_masked", "weigh_masked"}, {"extract_features", "fit_head", "predict_head", "probe_facts"}),
     "scores/probes.py": ({"probe_facts", "weigh_masked", "build_report"}, {"probe_masked", "score_model", "summarise_scores"}),
+    "predictions/fewer_photos.py": ({"fit_fewer_photos", "weigh_more_photos"}, {"fit_head", "predict_head", "probe_masked"}),
+    "scores/more_photos.py": ({"weigh_more_photos"}, {"fit_fewer_photos", "score_model", "choose_model"}),
     "scores/facts.py": ({"probe_facts"}, {"probe_masked", "score_model", "catalog_shard", "split_photos"}),
     "catalog/exif.py": ({"catalog_shard", "build_catalog", "probe_facts"}, {"list_photos", "fetch_weights"}),
     "scores/score.py": ({"score_model"}, {"ensemble_folds", "predict_fold", "train_fold"}),
