@@ -103,6 +103,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/predictions.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/probes.smk"
+include: "workflow/rules/more_photos.smk"
 include: "workflow/rules/published.smk"
 include: "workflow/rules/report.smk"
 

@@ -22,6 +22,8 @@ REPORT = {"build_report"}
 # The splits that models are fitted on, and the one whose photos are also tried without their middle.
 PROBED, MASKED = ("main", "with_needles"), ("main",)
 MASKED_HEAD = {f"{rule} {split}" for rule in ("probe_masked", "weigh_masked") for split in MASKED}
+# Its head is fitted again on fewer photos, too.
+FEWER = {f"{rule} {split}" for rule in ("fit_fewer_photos", "weigh_more_photos") for split in MASKED}
 
 
 def scored(*models):
@@ -91,7 +93,7 @@ STUDY_EDITS = [
         "an experiment's epochs": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, epochs: 3,"), trained("frozen")),
         "an experiment's views": (swap("tta: [identity, hflip]", "tta: [identity, vflip]"), {f"predict_fold balanced_tta {f}" for f in FOLDS} | scored("balanced_tta")),
         "the overfit check": (swap("epochs: 4, learning_rate: 1e-3", "epochs: 5, learning_rate: 1e-3"), OVERFIT | REPORT),
-        "a head's epochs": (swap("head: {kind: adam, epochs: 2", "head: {kind: adam, epochs: 3"), fitted(**HEADS) | MASKED_HEAD),
+        "a head's epochs": (swap("head: {kind: adam, epochs: 2", "head: {kind: adam, epochs: 3"), fitted(**HEADS) | MASKED_HEAD | FEWER),
         "a booster's trees": (swap("n_estimators: 4", "n_estimators: 5"), fitted(**BOOSTERS)),
     },
     {
@@ -100,10 +102,11 @@ STUDY_EDITS = [
         "a new experiment": (swap("experiments:\n", "experiments:\n  more: {draw: balanced, learning_rate: 1e-2}\n"), {
             "sample_photos main more", "ensemble_folds more", "score_model more",
             *(f"{r} more {f}" for r in ("train_fold", "predict_fold") for f in FOLDS), *chosen("more"), *END, "weigh_switches"}),
-        "a head's views, which the probe's heads have not": (swap("views: [identity, hflip]}}", "views: [identity]}}"), fitted(**HEADS)),
+        "a head's views, which the probe's heads have not": (swap("views: [identity, hflip]}}", "views: [identity]}}"), fitted(**HEADS) | FEWER),
     },
     {
         "a learning rate that others inherit": (swap("balanced: {based_on: imbalanced,", "balanced: {based_on: imbalanced, learning_rate: 2e-3,"), trained(*BASED_ON_BALANCED)),
+        "nothing of more photos": (swap("photos: {shards: 2}\n", "photos: {shards: 2}\nmore_photos: false\n"), REPORT),
         "no photos without their middle": (swap("photos: {shards: 2}\n", "photos: {shards: 2}\nprobes: {masked: false}\n"), REPORT),
     },
     {
@@ -124,7 +127,7 @@ STUDY_EDITS = [
     },
     {
         "the resamples": (swap("resamples: 200", "resamples: 300"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | COMPARED
-            | {f"{rule} {split}" for rule in ("probe_facts", "choose_model") for split in PROBED} | {f"weigh_masked {split}" for split in MASKED}),
+            | {f"{rule} {split}" for rule in ("probe_facts", "choose_model") for split in PROBED} | {f"{rule} {split}" for rule in ("weigh_masked", "weigh_more_photos") for split in MASKED}),
     },
 ]  # fmt: skip
 
@@ -178,6 +181,8 @@ MODULES = {
     "features/masking.py": ({"extract_features"}, {"train_fold", "cache_pixels", "probe_facts"}),
     "predictions/masked.py": ({"probe_masked"}, {"extract_features", "fit_head", "predict_head", "probe_facts"}),
     "scores/probes.py": ({"probe_facts", "weigh_masked"}, {"probe_masked", "score_model", "summarise_scores"}),
+    "predictions/fewer_photos.py": ({"fit_fewer_photos"}, {"fit_head", "predict_head", "probe_masked"}),
+    "scores/more_photos.py": ({"weigh_more_photos"}, {"fit_fewer_photos", "score_model", "choose_model"}),
     "scores/facts.py": ({"probe_facts"}, {"probe_masked", "score_model", "catalog_shard", "split_photos"}),
     "scores/score.py": ({"score_model"}, {"ensemble_folds", "predict_fold", "train_fold"}),
     "scores/choice.py": ({"choose_model"}, {"score_model", "summarise_scores", "compare_models"}),

@@ -51,6 +51,13 @@ def features_of(model, views):
     return {**paths, "features": ancient(paths["features"])}
 
 
+def more_photos_of(split):
+    """What a split's head reads that is fitted again on fewer photos; its weights are beside the records."""
+    head = PLAN.more_photos[split]
+    fitted = PATHS.members(head)
+    return {**features_of(head, PLAN.head_views(head)), **PATHS.sampled(head), "fitted": fitted}
+
+
 def fold_tables(part):
     """A function of the wildcards: the tables of a part, one a fold of the model."""
     return lambda wildcards: PATHS.fold_tables(wildcards.model, part)

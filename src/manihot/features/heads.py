@@ -5,7 +5,7 @@ By logistic regression whose penalty is chosen within the training photos (`logi
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,11 @@ def recipe(settings: Mapping[str, Any]) -> Recipe:
     """The recipe of a study's settings: `kind`, and the fields of that kind's recipe."""
     said = {key: value for key, value in settings.items() if key != "kind"}
     return logistic.Recipe(**said) if settings["kind"] == "logistic" else Adam(**said)
+
+
+def as_tuned(recipe: Recipe, record: Mapping[str, Any]) -> Recipe:
+    """The recipe with what was tuned for a fitted head, whose `record` is given: nothing is tuned with it again."""
+    return recipe if isinstance(recipe, Adam) else replace(recipe, known=record["tuned"]["C"])
 
 
 def fit(
@@ -95,7 +100,10 @@ def _tuned(features: Sequence[str | PathLike[str]], fold: Fold, recipe: logistic
     each = class_weights(target, classes) if balanced else np.ones(classes, np.float32)
     shown = {name: select(features, training, name) for name in {*recipe.views, view}}
     rows = logistic.Rows([shown[name] for name in recipe.views], shown[view], target, each.astype(np.float64)[target])
-    found = logistic.fit(rows, inner_folds(fold, logistic.INNER_FOLDS, recipe.seed), classes)
+    if recipe.known is not None:
+        found = logistic.fit_at(rows, recipe.known, classes)
+    else:
+        found = logistic.fit(rows, inner_folds(fold, logistic.INNER_FOLDS, recipe.seed), classes)
     layer = {"bias": torch.from_numpy(found.bias), "weight": torch.from_numpy(found.weight)}
     history = pd.DataFrame(found.history, columns=logistic.HISTORY)
     return _Made(layer, history, each.tolist(), {"tuned": found.tuned})

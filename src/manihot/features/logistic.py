@@ -6,7 +6,7 @@ One thread: how a sum is dealt out to threads would change its last bit, and wit
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -36,12 +36,13 @@ ABSENT = -30.0
 class Recipe:
     """How a head is fitted: on every photo in each of `views`, which together count as one photo.
 
-    `class_weights` `balanced` makes every class count as much as any other.
+    `class_weights` `balanced` makes every class count as much as any other. Where `known` says a C, nothing is tuned.
     """
 
     views: Sequence[str]
     class_weights: Literal["none", "balanced"]
     seed: int
+    known: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,21 @@ def fit(rows: Rows, inner: NDArray[np.intp], classes: int) -> Layer:
         chosen = history[best][0]
         if chosen in (GRID[0], GRID[-1]):
             log.warning("the best C, %g, is at the end of what is tried: %g to %g", chosen, GRID[0], GRID[-1])
-        standard = _Standard(rows)
-        model = _regression(chosen, FINE).fit(*standard.stacked(rows))
+    made = fit_at(rows, chosen, classes)
     facts = {
         "C": chosen, "tried": [row[0] for row in history], "inner_folds": len(searches),
-        "inner_log_loss": round(losses[best], 6), "iterations": int(model.n_iter_[0]),
+        "inner_log_loss": round(losses[best], 6), "iterations": made.tuned["iterations"],
     }  # fmt: skip
-    return Layer(*standard.unfolded(model, classes), history, facts)
+    return replace(made, history=history, tuned=facts)
+
+
+def fit_at(rows: Rows, penalty: float, classes: int) -> Layer:
+    """Fit with a known C on all photos; the layer has no history."""
+    with threadpool_limits(1):
+        standard = _Standard(rows)
+        model = _regression(penalty, FINE).fit(*standard.stacked(rows))
+    facts = {"C": penalty, "iterations": int(model.n_iter_[0])}
+    return Layer(*standard.unfolded(model, classes), [], facts)
 
 
 class _Standard:

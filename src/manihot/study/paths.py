@@ -195,6 +195,7 @@ class Paths:
                 *(f"results/scores/choice/{split}.json" for split in plan.tried),
                 "results/scores/comparisons.csv",
                 *self.probes(),
+                *(f"results/scores/more_photos/{split}/curve.json" for split in plan.more_photos),
                 *published,
                 *(["results/scores/switches.csv"] if plan.ablates else []),
             ],
@@ -209,6 +210,8 @@ class Paths:
                 yield path, name, "Exploration", {"data set": dataset, "figure": said}
         for split in self.plan.tried:
             yield f"results/figures/probes/{split}.svg", "probes", "Could it cheat?", {"split": split}
+        for split in self.plan.more_photos:
+            yield f"results/figures/more_photos/{split}.svg", "more_photos", "How many more photos?", {"split": split}
         for model in self.plan.of_kind("network", "head", "boosting"):
             yield f"results/figures/curves/{model}.svg", "curves", "Learning curves", {"model": model}
         for model in self.plan.models:

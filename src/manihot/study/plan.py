@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from manihot.core.errors import StudyError
 from manihot.published import paper
-from manihot.study.schema import Augment, Backbone, Experiment, Joined, OverfitCheck, Study
+from manihot.study.schema import AdamHead, Augment, Backbone, Experiment, Joined, OverfitCheck, Study
 from manihot.study.sources import CsvData, FolderData
 
 Kind = Literal["network", "tta", "head", "boosting"]
@@ -278,6 +278,26 @@ class Plan:
         heads = [self.models[name] for name in self.of_kind("head")] if self.study.probes.masked else []
         heads = [model for model in heads if model.backbone in self.frozen]
         return {model.split: model.name for model in reversed(heads)}
+
+    @property
+    def more_photos(self) -> dict[str, str]:
+        """For each split where it is asked what more photos would give, the head that is fitted on fewer: its first one
+        that is tuned, or else its first. None that was fitted on tested photos, or on the features of a network that
+        an experiment trained: that network saw all photos, however few the head is given."""
+        found: dict[str, str] = {}
+        if not self.study.more_photos:
+            return found
+        backbones = {f"{name}_head": entry for name, entry in self.study.backbones.items() if entry.head}
+        trained = {name for name, entry in self.frozen.items() if entry.trained}
+        fair = {
+            name: entry
+            for name, entry in backbones.items()
+            if not (entry.leak or trained & {name.removesuffix("_head"), *getattr(entry, "join", [])})
+        }
+        # Sorted, the tuned ones come first, both they and the others in the study's order.
+        for name, entry in sorted(fair.items(), key=lambda item: isinstance(item[1].head, AdamHead)):
+            found.setdefault(entry.split, name)
+        return found
 
     def sizes(self, dataset: str) -> list[int]:
         """The sizes in pixels at which a data set's photos are needed."""

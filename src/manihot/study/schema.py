@@ -306,6 +306,7 @@ class Study(Section):
     gpu_slots: Annotated[int, Field(ge=1, le=64)] = 1
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 2000
     equivalence_margin: Annotated[Real, Field(gt=0, le=20)] = 2.0
+    more_photos: bool = True
     costs: dict[Label, dict[Label, Cost]] = {}
     container: str | None = None
     published: str | None = None

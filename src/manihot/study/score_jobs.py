@@ -92,6 +92,22 @@ def weigh_masked(plan: Plan) -> Jobs:
         yield name, {"head": head, "size": plan.frozen[backbone].size, **_scoring(plan)}
 
 
+# More photos
+
+
+def fit_fewer_photos(plan: Plan) -> Jobs:
+    """A split whose head is fitted again on fewer photos."""
+    fits = dict(fit_head(plan))
+    for name, head in plan.more_photos.items():
+        yield name, {**fits[head], "folds": list(plan.models[head].folds)}
+
+
+def weigh_more_photos(plan: Plan) -> Jobs:
+    """A split whose head is fitted again on fewer photos."""
+    for name, head in plan.more_photos.items():
+        yield name, {"head": head, "margin": plan.study.equivalence_margin, **_scoring(plan)}
+
+
 # The report
 
 
@@ -109,6 +125,7 @@ def build_report(plan: Plan) -> Jobs:
             "protocol": study.protocol,
             "seed": study.seed,
             "models": _described(plan),
+            "more_photos": list(plan.more_photos),
             "datasets": datasets,
             "study": study.plain(),
         },
@@ -144,5 +161,7 @@ RULES = (
     probe_facts,
     probe_masked,
     weigh_masked,
+    fit_fewer_photos,
+    weigh_more_photos,
     build_report,
 )

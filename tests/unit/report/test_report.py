@@ -207,6 +207,16 @@ def test_probes_that_are_missing_are_named_in_their_place(results: Path, tmp_pat
     assert "without their middle tell" not in section and "probes.masked</code> is false" in section
 
 
+def test_what_more_photos_may_give_has_a_section_where_it_is_asked(page: str, results: Path) -> None:
+    [section] = re.findall(r'<section id="more-photos".*?</section>', page, re.DOTALL)
+    assert 'href="#more-photos"' in page and "efficientnet_b0_head reaches" in section
+    assert "What the curve does not show" in section and 'id="table-more-photos-main"' in section
+    assert "<svg" in section
+    without = build(results, more_photos=[])
+    assert "more-photos" not in without
+    assert "Not there yet: what more photos may give in the split with_new." in build(results, more_photos=["with_new"])
+
+
 def test_models_stand_beside_a_probe_of_the_same_photos_only(results: Path) -> None:
     models = synthetic_results.described()
     [main, _] = probe_sections.probes(Results(results), models, {})

@@ -208,6 +208,30 @@ def test_each_split_with_models_is_probed_and_the_first_backbone_s_head_masked(p
     assert off.masked == {} and off.tried == plan.tried
 
 
+def test_more_photos_are_asked_of_a_split_s_first_tuned_head():
+    frozen = STUDY["backbones"]["frozen"]
+    adam = {**frozen, "head": {"kind": "adam"}}
+    backbones = {
+        "bare": {**frozen, "head": None},
+        "leaking": {**frozen, "leak": True},
+        "own": {**frozen, "network": "small_cnn", "weights": "first/fold2", "run_folds": [2]},
+        "first": adam,
+        "tuned": frozen,
+        "other": frozen,
+        "more": {**adam, "split": "more"},
+    }
+    asked = STUDY | {"backbones": backbones, "boosting": {}}
+    several = Plan(build(asked, Path("mine.yaml")), ROOT)
+    assert several.more_photos == {"main": "tuned_head", "more": "more_head"}
+    read = Paths(several).report_inputs()["scores"]
+    assert "results/scores/more_photos/main/curve.json" in read
+    assert "results/figures/more_photos/more.svg" in [path for path, *_ in Paths(several).figures()]
+    told = dict(RULES["fit_fewer_photos"](several))
+    assert told["main"]["recipe"]["kind"] == "logistic" and told["more"]["folds"] == [1, 2]
+    assert dict(RULES["weigh_more_photos"](several))["main"]["margin"] == 2.0
+    assert Plan(build(asked | {"more_photos": False}, Path("mine.yaml")), ROOT).more_photos == {}
+
+
 def test_the_report_reads_every_result_once(plan, paths):
     inputs = paths.report_inputs()
     every = [path for some in inputs.values() for path in some]
