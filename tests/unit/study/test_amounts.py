@@ -103,6 +103,24 @@ def test_pixels_and_trees(jobs):
     assert grown == 2 * 12 / 0.1 + 20  # two fits, and what early stopping looks at in vain
 
 
+def test_on_joined_features_there_is_more_to_do():
+    joined = {"split": "main", "join": ["rest", "two"], "head": {"views": ["identity", "vflip"]}}
+    two = {"network": "alexnet", "weights": "none", "split": "main", "size": 96, "head": None}
+    content = {**STUDY, "backbones": {**STUDY["backbones"], "two": two, "both": joined}}
+    content["boosting"] = {"trees": {**STUDY["boosting"]["trees"], "backbone": "both"}}
+    jobs = {job.label: job for job in amounts(Plan(build(content, Path("mine.yaml")), Path("/project")), COUNTS)}
+    for label in ("fit_head both_head 1", "fit_booster trees 1"):
+        assert [(task.network, task.size) for task, _ in jobs[label].work] == [("resnet18", 64), ("alexnet", 96)]
+    views = {label.split()[-1] for label in jobs if label.startswith("extract_features two")}
+    assert views == {"identity", "vflip"}
+
+
+def test_a_head_on_fewer_photos_sees_all_shares_of_them(jobs):
+    [(_, once)] = jobs["fit_head rest_head 1"].work
+    work = jobs["fit_fewer_photos main"].work
+    assert sum(units for _, units in work) == pytest.approx(5 * once * (8**-1 + 8**-0.75 + 8**-0.5 + 8**-0.25))
+
+
 def test_without_the_photos_of_a_data_set_nothing_is_counted(plan):
     with pytest.raises(StudyError, match="how many photos other has is not known yet"):
         list(amounts(plan, {"leaves": COUNTS["leaves"]}))
