@@ -74,7 +74,7 @@ wildcard_constraints:
     split="|".join(PLAN.splits),
     experiment="|".join(PLAN.of_kind("network")) or "none",
     check="|".join(PLAN.study.overfit) or "none",
-    backbone="|".join(PLAN.study.backbones) or "none",
+    backbone="|".join(PLAN.frozen) or "none",
     model="|".join(PLAN.models),
     weights="|".join(PLAN.weights) or "none",
     cut="|".join(PLAN.cuts) or "none",

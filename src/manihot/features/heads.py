@@ -1,4 +1,4 @@
-"""Linear heads: the last layer of a frozen backbone, fitted on its stored features.
+"""Linear heads: the last layer of frozen backbones, of one or of several, fitted on their stored features.
 
 By logistic regression whose penalty is chosen within the training photos (`logistic.py`), or by Adam.
 """
@@ -18,11 +18,11 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from manihot.core import arrays, files
+from manihot.core import files
 from manihot.core.tables import history_columns
 from manihot.features import logistic
 from manihot.features.inner import inner_folds
-from manihot.features.table import select
+from manihot.features.table import backbones, select
 from manihot.networks import augment, bundle
 from manihot.networks.bundle import Bundle
 from manihot.networks.losses import class_weights
@@ -71,7 +71,7 @@ def fit(
     Photos are held out in one `view`, the photo as it is.
 
     Raises:
-        StudyError: damaged features, or all photos are in one group, so that nothing can be tuned.
+        StudyError: damaged features, or too few groups of photos to tune on.
     """
     torch.set_num_threads(threads)
     if isinstance(recipe, Adam):
@@ -79,7 +79,7 @@ def fit(
     else:
         made, passes = _tuned(features, fold, recipe, view), 1
     files.write_table(folder / "history.csv", made.history)
-    _save(folder, made, fold, arrays.read_manifest(features[0])["backbone"])
+    _save(folder, made, fold, backbones(features))
     return {"photos": len(fold.training) * passes, "device": "cpu", "precision": "float32"}
 
 
@@ -161,10 +161,10 @@ def _validate(layer: nn.Linear, x: Tensor, y: Tensor) -> list[float | None]:
     return (_measure(layer(x), y) / len(y)).tolist() if len(y) else [None, None]
 
 
-def _save(folder: Path, made: _Made, fold: Fold, backbone: dict[str, Any]) -> None:
+def _save(folder: Path, made: _Made, fold: Fold, frozen: list[dict[str, Any]]) -> None:
     trainable = sum(value.numel() for value in made.layer.values())
-    counts = {"parameters": backbone["parameters"] + trainable, "trainable": trainable}
-    record = bundle.describe("head", fold, backbone, counts, backbone["precision"], made.class_weights, backbone)
+    counts = {"parameters": sum(one["parameters"] for one in frozen) + trainable, "trainable": trainable}
+    record = bundle.describe("head", fold, {"backbones": frozen}, counts, "float32", made.class_weights)
     bundle.save(folder, {**record, **made.facts}, save(made.layer))
 
 

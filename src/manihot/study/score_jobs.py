@@ -89,8 +89,7 @@ def weigh_masked(plan: Plan) -> Jobs:
     for name, head in plan.masked.items():
         backbone = plan.models[head].backbone
         assert backbone is not None
-        size = plan.study.backbones[backbone].size
-        yield name, {"head": head, "size": size, **_scoring(plan)}
+        yield name, {"head": head, "size": plan.frozen[backbone].size, **_scoring(plan)}
 
 
 # More photos

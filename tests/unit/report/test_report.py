@@ -284,6 +284,26 @@ def test_a_backbone_s_time_is_split(results: Path) -> None:
         assert spent[f"Time: {title}"] == pytest.approx(expected)
 
 
+def test_joined_backbones_are_named_with_the_size_and_the_time_of_each(results: Path) -> None:
+    found, settings = Results(results), synthetic_results.settings(results)
+    scores = model_sections.Scores(pd.read_csv(results / "summary.csv"))
+    small = settings["study"]["backbones"]["efficientnet_b0"]
+    known = {"efficientnet_b0": small, "large": small | {"size": 128, "weights": "imagenet"}}
+    study = settings["study"] | {"backbones": known | {"both": {"join": list(known), "head": {}}}}
+    models = [model | {"backbone": model["backbone"] and "both"} for model in settings["models"]]
+    again = found.costs[found.costs["stage"] == "extract_features"].assign(name="large")
+    found.costs = pd.concat([found.costs, again], ignore_index=True)
+    shown = model_sections.backbones(found, scores, models, study)
+    grown = model_sections.boosters(found, scores, models, study)
+    assert shown is not None and grown is not None
+    row = {column.title: cell for column, cell in zip(shown.columns, shown.rows[0][1], strict=True)}
+    assert row["Backbone"].text == "efficientnet_b0 + large" and row["Weights"].text == "untrained + ImageNet"
+    assert (row["Pixels"].text, row["Pixels"].sort) == ("96 + 128", 128)
+    assert row["Time: forward"].sort == pytest.approx(2 * again["seconds"].sum())
+    features = [column.title for column in grown["table"].columns].index("Features of")
+    assert {cells[features].text for _, cells in grown["table"].rows} == {"both (efficientnet_b0 + large)"}
+
+
 def test_what_a_study_does_not_show_depends_on_what_was_run(results: Path) -> None:
     settings = synthetic_results.settings(results)
     corrected = " ".join(run_sections.limits(settings, []))
