@@ -116,36 +116,6 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path, capsys: pytest.
     assert not (tmp_path / "mine.yaml").exists()
 
 
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(1, 900), min_size=2, max_size=6), st.integers(10, 900), st.integers(40, 4000))
-def test_what_is_written_can_be_split_and_sampled(counts: list[int], enough: int, side: int) -> None:
-    counts = [enough, enough, *counts]
-    found = onboard.Found({str(label): count for label, count in enumerate(counts)}, {}, side, "")
-    labels = [Label(f"{label}/{i}.jpg", str(label), "") for label, count in enumerate(counts) for i in range(count)]
-    source = onboard.Source({"source": "folder", "photos": 'a "quoted": \u00e9'}, Path("x"), labels)
-    study = build(yaml.safe_load(onboard.study_text("2020", source, found)), Path("mine.yaml"))
-    used = found.enough()
-    check_counts(study, Path("mine.yaml"), {"2020": used})
-    assert study.data["2020"].photos == 'a "quoted": \u00e9'
-
-    photos = pd.DataFrame([label for label in labels if label.label in used])
-    photos = photos.assign(dataset="2020", status="ok", group=range(len(photos)), copies=range(len(photos)))
-    split = study.splits["main"]
-    counts_of_split = Counts(split.test, split.test_as_found, split.per_class, split.keep_for_training)
-    folding = Folding(split.folds, split.fold_kind, grouped=True, seed=1)
-    table, _ = split_photos(photos, "2020", Corrected(counts_of_split, folding))
-    for experiment in study.experiments.values():
-        per_class = experiment.per_class or split.per_class
-        sample_photos(
-            table,
-            seed=1,
-            draw=experiment.draw,
-            per_class=per_class,
-            photos=experiment.train_photos,
-            leak=False,
-        )
-
-
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"no sample photos at {SHARED}")
 def test_the_sample_photos(tmp_path: Path) -> None:
     told = onboard.write_study(SHARED / "species", None, tmp_path / "species.yaml")
@@ -197,12 +167,3 @@ def test_columns_that_say_more_than_the_label(tmp_path: Path) -> None:
     assert study.splits["main"].folds == 4 and study.splits["main"].test
 
 
-def test_no_more_photos_are_asked_for_than_a_given_test_leaves() -> None:
-    roles = ["train"] * 1500 + ["test"] * 10_500
-    labels = [Label(f"{n}.jpg", "ab"[n % 2], "", given_role=role) for n, role in enumerate(roles)]
-    found = onboard.Found({"a": 6000, "b": 6000}, {}, 128, "")
-    text = onboard.study_text("mine", onboard.Source({"source": "csv"}, Path("x"), labels), found)
-    assert "train_photos: null" in text and "test:" not in text and "on_leak: exclude" in text
-    drawn = [label._replace(given_role="") for label in labels]
-    text = onboard.study_text("mine", onboard.Source({"source": "csv"}, Path("x"), drawn), found)
-    assert "train_photos: 2000" in text and "test: 400" in text
