@@ -6,8 +6,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def flops(model: nn.Module, size: int, training: bool) -> int:
-    """FLOP of one photo of `size` pixels a side: forward, or forward and backward. A network on the device `meta`, which
-    holds no numbers, is counted as fast as it is built."""
+    """FLOP of one photo of `size` pixels a side: forward, or forward and backward.
+
+    A network on the device `meta`, which holds no numbers, is counted as fast as it is built. Of grouped convolutions
+    torch counts too much backward.
+    """
     device = next(model.parameters()).device
     return count(model, torch.ones(2, 3, size, size, device=device), training) // 2
 

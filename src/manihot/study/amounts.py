@@ -5,7 +5,7 @@ photos that are set aside are not known yet: they count as photos.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from manihot.core.errors import StudyError
@@ -231,12 +231,12 @@ def _store_activations(known: _Counting) -> Iterator[Amount]:
     plan = known.plan
     for name, entry in plan.cuts.items():
         users = [e for e in plan.study.experiments.values() if e.train_from and plan.cut_name(e) == name]
-        cut = {"network": entry.network, "size": entry.size, "train_from": entry.train_from}
+        task = Task("store", entry.network, entry.size, train_from=entry.train_from)
         for dataset in dict.fromkeys(data for user in users for data in plan.datasets_of(user.split)):
             photos = known.photos[dataset]
             for view in dict.fromkeys(view for user in users for view in user.views):
-                work = ((Task("build", entry.network, entry.size), 1), (Task("store", **cut), photos))
-                label, disk = f"store_activations {name} {dataset} {view}", ((Task("row", **cut), photos),)
+                work = ((Task("build", entry.network, entry.size), 1), (task, photos))
+                label, disk = f"store_activations {name} {dataset} {view}", ((replace(task, kind="row"), photos),)
                 yield Amount("store_activations", label, "networks", work, plan.study.threads, disk=disk)
 
 
@@ -322,10 +322,10 @@ def _build(entry: Learning) -> Task:
 
 def _passes(entry: Learning, train_from: str | None = None) -> tuple[Task, Task]:
     """A training step of a photo, and a forward pass."""
-    about = {"network": entry.network, "size": entry.size, "batch_size": entry.batch_size, "train_from": train_from}
+    task = Task("upper", entry.network, entry.size, entry.batch_size, train_from=train_from)
     if train_from is not None:
-        return Task("upper", **about), Task("upper_predict", **about)
-    return Task("train", **about, frozen=entry.frozen), Task("predict", **about)
+        return task, replace(task, kind="upper_predict")
+    return replace(task, kind="train", frozen=entry.frozen), replace(task, kind="predict")
 
 
 def _show_augmentation(known: _Counting) -> Iterator[Amount]:

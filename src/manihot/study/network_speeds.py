@@ -1,4 +1,4 @@
-"""Measures how fast networks run and are trained on this machine, and what their weights and features take on a disk."""
+"""Measures how fast networks run and are trained on this machine, and what they leave on the disk."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -22,7 +22,7 @@ TOGETHER = 4
 
 
 def repeated(step: Callable[[], float], clock: Clock, seconds: float) -> float:
-    """Seconds of a unit, of which a step says how many it did: over as many steps as there is time for, one at least."""
+    """Seconds of a unit; a step says how many it did, and there are as many steps as `seconds` hold, one at least."""
     end, begin, units = time.perf_counter() + seconds, clock(), 0.0
     while not units or time.perf_counter() < end:
         units += step()

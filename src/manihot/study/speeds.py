@@ -8,6 +8,8 @@ pixels, from what is most like it. It imports torch: it runs in a process of its
 """
 
 import argparse
+import contextlib
+import importlib
 import json
 import os
 import resource
@@ -76,10 +78,8 @@ def starts(asked: Mapping[str, Any]) -> dict[str, float]:
         if step in wanted:
             begin = time.process_time()
             for module in modules:
-                try:
-                    __import__(module)
-                except ImportError:
-                    pass
+                with contextlib.suppress(ImportError):
+                    importlib.import_module(module)
             took[step] = time.process_time() - begin
     return {start: bare + sum(took.get(step, 0.0) for step in STARTS[start]) for start in asked["starts"]}
 
