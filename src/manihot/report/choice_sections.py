@@ -132,8 +132,8 @@ def _whole(chosen: str, models: Sequence[Model]) -> str:
     if len(of["folds"]) > 1 or refit is None:
         return ""
     return (
-        f"It was fitted on all folds but fold {of['folds'][0]}, by which it was chosen and calibrated. {refit} is fitted "
-        "in the same way on the whole pool: the model to use, which has no photo left to be chosen by."
+        f"It was fitted on all folds but fold {of['folds'][0]}, by which it was chosen and calibrated. {refit} is "
+        "fitted in the same way on the whole pool: the model to use, which has no photo left to be chosen by."
     )
 
 

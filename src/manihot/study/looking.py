@@ -235,7 +235,9 @@ def describe(source: Source, found: Found) -> str:
     """What was found, for the terminal."""
     how = "a sub-folder a class" if source.keys["source"] == "folder" else f"labels from {source.keys['labels']}"
     how = "train, validation and test, each with a sub-folder a class" if source.keys.get("role_folders") else how
-    lines = [f"{len(source.labels)} labelled photos of {len(found.names)} classes in {source.root} ({how}), {found.sizes}"]
+    lines = [
+        f"{len(source.labels)} labelled photos of {len(found.names)} classes in {source.root} ({how}), {found.sizes}"
+    ]
     if source.keys["source"] == "csv":
         lines.append("  " + ", ".join(f"{key} {source.keys[key]}" for key in source.keys if key.endswith("column")))
     roles = Counter(label.given_role for label in source.labels if label.given_role)

@@ -134,8 +134,11 @@ def table(best: Planned, time: str, seconds: float) -> str:
     rows = [("stage", "jobs", "time", "disk")]
     for stage in (*best.stages, whole(best.stages)):
         rows.append((stage.rule, str(stage.jobs), duration(stage.wall_seconds), f"{stage.bytes / 1e6:,.0f} MB"))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = ["  " + row[0].ljust(widths[0]) + "".join(f"  {c.rjust(w)}" for c, w in zip(row[1:], widths[1:], strict=True)) for row in rows]
+    first, *others = (max(len(row[column]) for row in rows) for column in range(4))
+    lines = [
+        f"  {row[0]:{first}}" + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], others, strict=True))
+        for row in rows
+    ]
     fits = "" if best.seconds <= seconds else ": no study of these photos is shorter here; this is the shortest"
     return "\n".join([*lines, f"  TIME={time}{fits}"])
 

@@ -54,7 +54,9 @@ def in_folder(folder: Path) -> Pretrained:
                 refused.append(problem)
     wanted = ", ".join(f"{known.network.removeprefix(packages.PREFIX)}*" for known in KNOWN)
     raise StudyError(
-        refused[0] if refused else f"{folder}: no file of weights is called {wanted} (.pth, .pt or .safetensors): put "
+        refused[0]
+        if refused
+        else f"{folder}: no file of weights is called {wanted} (.pth, .pt or .safetensors): put "
         "one there, or leave WEIGHTS out"
     )
 

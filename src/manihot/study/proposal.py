@@ -1,7 +1,7 @@
 """Studies that an expert would write for somebody's photos, from the one that gives most to the one that takes least.
 
-Heads on a frozen network that knows ImageNet come first: they give most for their time. Then fine-tuning its upper part,
-then trees, then a small network that learns from these photos alone, to tell what the published weights are worth.
+Heads on a frozen network that knows ImageNet come first: they give most for their time. Then fine-tuning its upper
+part, then trees, then a small network that learns from these photos alone, to tell what published weights are worth.
 """
 
 import json
@@ -123,7 +123,7 @@ def _from_published(of: _Networks, start: Pretrained) -> Iterator[tuple[str, str
 def _further(of: _Networks, size: int) -> int:
     """A second side of the photos for heads: more pixels, where the photos have them; 0 where they do not."""
     more = size * 9 // 7 // 32 * 32
-    return more if of.found.side >= more else 0
+    return more if of.found.side >= more > size else 0
 
 
 def _study(
@@ -228,7 +228,7 @@ FINETUNED = """\
   # The same network with its upper layers trained on. What lies below is stored once a view.
 """
 HELD_OUT = """\
-  # There is time for one fold: it is held out to choose and to calibrate by. `refit` trains on all folds: the model to use.
+  # There is time for one fold: it is held out to choose and to calibrate by. `refit` trains on all folds, for use.
 """
 BASELINE = """\
   # Learns from these photos alone: what the published weights are worth.

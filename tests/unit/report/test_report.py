@@ -321,7 +321,10 @@ def test_a_model_of_one_fold_names_its_refit(results: Path) -> None:
     [alone] = choice_sections.headlines(Results(results), models, choices)
     [of_one] = choice_sections.headlines(Results(results), [*models, refit], choices)
     assert of_folds["whole"] == alone["whole"] == ""
-    assert "all folds but fold 2" in of_one["whole"] and "once_more is fitted in the same way on the whole pool" in of_one["whole"]
+    assert (
+        "all folds but fold 2" in of_one["whole"]
+        and "once_more is fitted in the same way on the whole pool" in of_one["whole"]
+    )
 
 
 def test_candidates_stand_in_a_table_with_why_some_could_not_be_chosen(results: Path) -> None:

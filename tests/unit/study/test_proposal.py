@@ -20,6 +20,7 @@ from manihot.study.plan import Plan
 from manihot.study.pretrained import KNOWN
 from manihot.study.proposal import proposals
 from manihot.study.schema import Study
+from manihot.study.yaml_files import _StrictLoader
 
 LITE = KNOWN[0]
 STARTS = [*KNOWN, None]
@@ -29,9 +30,13 @@ def source_of(labels: list[Label]) -> Source:
     return Source({"source": "folder", "photos": "x"}, Path("x"), labels)
 
 
+def study_of(text: str) -> Study:
+    return build(yaml.load(text, _StrictLoader), Path("x"))
+
+
 def studies(found: Found, start=LITE) -> list[Study]:
     labels = [Label(f"{label}/{i}.jpg", label, "") for label, n in found.counts.items() for i in range(n)]
-    return [build(yaml.safe_load(each.text), Path("x")) for each in proposals("x", source_of(labels), found, start)]
+    return [study_of(each.text) for each in proposals("x", source_of(labels), found, start)]
 
 
 @settings(max_examples=15, deadline=None)
@@ -47,7 +52,7 @@ def test_what_is_written_can_be_split_and_sampled(counts: list[int], enough: int
     written = list(proposals("2020", source, found, start))
     used = found.enough()
     for proposal in (written[0], written[len(written) // 2], written[-1]):
-        study = build(yaml.safe_load(proposal.text), Path("mine.yaml"))
+        study = study_of(proposal.text)
         check_counts(study, Path("mine.yaml"), {"2020": used})
         Plan(study, Path())
         assert study.data["2020"].photos == 'a "quoted": \u00e9'
@@ -100,7 +105,7 @@ def test_a_fold_that_is_given_is_the_one_held_out() -> None:
     source = source_of(labels)
     source.keys["role_folders"] = True
     for proposal in proposals("x", source, Found({"a": 60, "b": 60}, {}, 300, ""), LITE):
-        study = build(yaml.safe_load(proposal.text), Path("x"))
+        study = study_of(proposal.text)
         assert study.splits["main"].folds == 1
         tuned = study.experiments.get("lite0_finetuned")
         assert tuned is None or (tuned.refit and tuned.run_folds is None)
