@@ -49,7 +49,8 @@ DOWNLOAD = [
 ]  # fmt: skip
 # Only what versions there are is asked: a small page, and an index that does not answer soon is none.
 ASK = ["index", "versions", "--disable-pip-version-check", "--no-input", "--retries", "0", "--timeout", "5"]
-LONGEST = 20.0  # seconds that asking may take
+# Seconds that asking may take: most of them are those of a busy machine that starts pip.
+LONGEST = 60.0
 
 
 def fetch(network: str, folder: Path) -> Path:

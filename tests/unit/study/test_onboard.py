@@ -73,10 +73,10 @@ def test_the_richest_study_that_fits_into_the_time(leaves: Path, tmp_path: Path)
 def test_without_a_package_index_or_files_the_photos_have_to_do(
     leaves: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "out_of_reach", lambda _: "no answer within 20 s")
+    monkeypatch.setattr(packages, "out_of_reach", lambda _: "no answer within 60 s")
     said = told(leaves, tmp_path / "mine.yaml")
     [line] = [line for line in said.splitlines() if line.startswith("No published weights are in reach")]
-    assert "(no answer within 20 s)" in line and "as WEIGHTS, and run `make study` again" in line
+    assert "(no answer within 60 s)" in line and "as WEIGHTS, and run `make study` again" in line
     assert {entry.network for entry in load(tmp_path / "mine.yaml").experiments.values()} == {"small_cnn"}
 
 
