@@ -6,65 +6,22 @@ photos that are set aside are not known yet: they count as photos.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from manihot.core.errors import StudyError
-from manihot.study.jobs import all_jobs
+from manihot.study import model_jobs, photo_jobs, score_jobs
 from manihot.study.paths import Paths
 from manihot.study.plan import Model, Plan
 from manihot.study.schema import AdamHead, Booster, Learning, Sampling
 from manihot.study.sources import DemoData
+from manihot.study.tasks import Amount, Amounts, Start, Task
 
 # The photos of each label of each data set.
 Counts = Mapping[str, Mapping[str, int]]
-# What a job imports before it can begin.
-Start = Literal["tables", "probes", "torch", "heads", "networks", "boosting", "report"]
 # Where a data set gives its own test, or a validation part in place of folds, how large it is says only the run.
 GIVEN_SHARE = 0.2
 # Bytes of a row of predictions (its names, and each probability), and of what the catalog keeps of a photo
 # (benchmarks/results/growth.json).
 ROW, PROBABILITY, CATALOGUED = 45, 11, 1266
-
-
-@dataclass(frozen=True)
-class Task:
-    """Something whose time, or whose size on the disk, a machine is asked for.
-
-    Time, by `kind` and unit: `look`, `decode`, `demo` (a photo); `train`, `predict`, `features`, `store` (a photo that
-    passes through a network, or its part below `train_from`), `upper`, `upper_predict` (through the part above);
-    `build` (a network made, and its first batch); `trees` (a round); `logistic` (a fit, tuning included); `adam` (a
-    step); `resample` (a photo in a resample); `chart` (one). Disk: `weights` (of a network), `width` and `row` (the
-    features, and the activations, of a photo), `trees` (a round).
-    """
-
-    kind: str
-    network: str = ""
-    size: int = 0
-    batch_size: int = 0
-    frozen: bool = False
-    train_from: str | None = None
-    rows: int = 0
-    classes: int = 0
-    depth: int = 0
-    subsample: float = 1.0
-    colsample: float = 1.0
-
-
-Amounts = tuple[tuple[Task, float], ...]
-
-
-@dataclass(frozen=True)
-class Amount:
-    """A job: its rule, its name as a run says it, what it imports, how many units it has of each task, its threads, and
-    what it leaves on the disk: bytes, and units of tasks."""
-
-    rule: str
-    label: str
-    start: Start = "tables"
-    work: Amounts = ()
-    threads: int = 1
-    bytes: float = 0.0
-    disk: Amounts = ()
 
 
 @dataclass(frozen=True)
@@ -161,8 +118,9 @@ def amounts(plan: Plan, counts: Counts) -> Iterator[Amount]:
         StudyError: the counts of a data set are not given.
     """
     known = _Counting(plan, counts)
+    yield Amount("measure_speeds", "measure_speeds", "networks", ((Task("measure"), 1),), plan.study.threads)
     done: set[str] = set()
-    for rule, name, _ in all_jobs(plan):
+    for rule, name in _named(plan):
         if rule in WORK:
             if rule not in done:
                 yield from WORK[rule](known)
@@ -175,6 +133,13 @@ def amounts(plan: Plan, counts: Counts) -> Iterator[Amount]:
             yield Amount(
                 rule, rule if name == "all" else f"{rule} {name.replace('@', ' ')}", starts.get(rule, "tables")
             )
+
+
+def _named(plan: Plan) -> Iterator[tuple[str, str]]:
+    """The rule and the name of every settings file."""
+    for jobs in (*photo_jobs.RULES, *model_jobs.RULES, *score_jobs.RULES):
+        for name, _ in jobs(plan):
+            yield jobs.__name__, name
 
 
 def _list_photos(known: _Counting) -> Iterator[Amount]:

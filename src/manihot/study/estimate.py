@@ -7,18 +7,26 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from manihot.core import files
 from manihot.core.errors import StudyError
-from manihot.study.amounts import Amount, Counts, amounts
+from manihot.study.amounts import Counts, amounts
+from manihot.study.cost_jobs import MOST_SECONDS
 from manihot.study.plan import Plan
 from manihot.study.rates import Speeds
+from manihot.study.tasks import Amount
 
-# A run measures for a hundredth of a second a photo, and no longer than this.
-MOST_SECONDS, SECONDS_A_PHOTO = 10.0, 0.005
+# Large activations are otherwise mapped and unmapped at every training step (read when a Python starts).
+ALLOCATOR = (
+    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0"
+    ":glibc.malloc.trim_threshold=34359738368:glibc.malloc.top_pad=268435456"
+)
+SPEEDS, ESTIMATE = Path("costs/speeds.json"), Path("costs/estimate.json")
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ def _stage(rule: str, jobs: list[Amount], speeds: Speeds, cores: int) -> Stage:
     taken = [(speeds.seconds(job), min(job.threads, cores)) for job in jobs]
     core_seconds = sum(seconds * threads for seconds, threads in taken)
     wall = max(core_seconds / cores, *(seconds for seconds, _ in taken), 0.0)
+    if jobs[0].start == "networks" and "gpu_jobs" in speeds.about:
+        wall = max(wall, sum(seconds for seconds, _ in taken) / speeds.about["gpu_jobs"])
     return Stage(rule, len(jobs), core_seconds, wall, sum(speeds.bytes(job) for job in jobs))
 
 
@@ -73,6 +83,40 @@ def whole(found: Iterable[Stage]) -> Stage:
     )
 
 
+def counted(plan: Plan, results: Path) -> dict[str, dict[str, int]]:
+    """The photos of each label of the data sets that are listed in a study's results."""
+    found = {}
+    for name in plan.datasets:
+        listed = results / "photos" / name / "labels.csv"
+        if listed.is_file():
+            found[name] = dict(Counter(row["label"] for row in files.read_rows(listed)))
+    return found
+
+
+def likely(plan: Plan, results: Path = Path("results")) -> dict[str, float]:
+    """The seconds that each job may take, by its name in a run; none before the speeds are measured.
+
+    It also writes `costs/estimate.json` for the report: of each rule the jobs, their seconds without what passes before
+    a job notes its own, and their bytes.
+    """
+    try:
+        speeds = Speeds.read(files.read_json(results / SPEEDS))
+        jobs = list(amounts(plan, counted(plan, results)))
+    except (OSError, ValueError, KeyError, TypeError, StudyError):
+        return {}
+    if not speeds.starts:
+        return {}
+    rows: dict[str, dict[str, float]] = {}
+    for job in jobs:
+        row = rows.setdefault(job.rule, {"jobs": 0, "seconds": 0.0, "bytes": 0})
+        row["jobs"] += 1
+        row["seconds"] += speeds.seconds(job) - speeds.starts["bare"]
+        row["bytes"] += speeds.bytes(job)
+    stages = [{"stage": rule, **row} for rule, row in rows.items()]
+    files.write_json_if_changed(results / ESTIMATE, {"stages": stages, "about": dict(speeds.about)})
+    return {job.label: speeds.seconds(job) for job in jobs}
+
+
 def measure(asked: Mapping[str, Any], seconds: float = MOST_SECONDS) -> Speeds:
     """This machine's speeds in what `amounts.asked` says, measured in a process of its own.
 
@@ -80,7 +124,7 @@ def measure(asked: Mapping[str, Any], seconds: float = MOST_SECONDS) -> Speeds:
         StudyError: nothing could be measured; the last line of the process says why.
     """
     source = str(Path(__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
+    environment = {"GLIBC_TUNABLES": ALLOCATOR, **os.environ, "PYTHONPATH": source}
     done = subprocess.run(
         [sys.executable, "-m", "manihot.study.speeds", "--seconds", str(seconds)],
         input=json.dumps(asked), capture_output=True, text=True, check=False, env=environment,

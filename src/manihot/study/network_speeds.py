@@ -1,6 +1,6 @@
 """Measures how fast networks run and are trained on this machine, and what they leave on the disk."""
 
-import time
+import contextlib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from manihot.networks import build, cut
 from manihot.networks.batches import Batches
 from manihot.networks.build import Features, Input
 from manihot.networks.flops import count, flops
-from manihot.study.amounts import Task
+from manihot.study.tasks import Task
 
 Clock = Callable[[], float]
 # What counts as the same way of running a network, the likest first.
@@ -89,18 +89,23 @@ class Networks:
         return self.known[task.network, task.size]
 
     def measure(self, seconds: float) -> None:
-        """Time the tasks, those with the most work first, for about so many seconds in all."""
-        end = time.perf_counter() + seconds
-        left = {task: self.units[task] * work for task, work in self.work.items() if not task.kind.endswith("predict")}
-        for task in sorted(left, key=lambda task: -left[task]):
-            now = time.perf_counter()
-            if self.timed and now > end:
+        """Time the tasks for about so many seconds of the clock: of each way of running a network its smallest size
+        first, then the others, those with the most work before the rest. More work gets more of the time."""
+        end = self.clock() + seconds
+        work = {task: self.units[task] * work for task, work in self.work.items() if not task.kind.endswith("predict")}
+        ways: dict[tuple[Any, ...], list[Task]] = {}
+        for task in sorted(work, key=lambda task: (task.size, -work[task])):
+            ways.setdefault(_way(task), []).append(task)
+        first = sorted((some[0] for some in ways.values()), key=lambda task: -sum(work[t] for t in ways[_way(task)]))
+        others = sorted((task for some in ways.values() for task in some[1:]), key=lambda task: -work[task])
+        for place, task in enumerate([*first, *others]):
+            now = self.clock()
+            if now > end + (seconds if place < len(first) else 0.0):
                 break
-            share = left[task] / max(1.0, sum(left[other] for other in left if other not in self.timed))
-            try:
-                self.timed[task] = self._time(task, now + max(0.3, share * (end - now)))
-            except torch.OutOfMemoryError:
-                continue
+            rest = first[place:] or [task]
+            share = work[task] ** 0.5 / max(1.0, sum(work[other] ** 0.5 for other in rest))
+            with contextlib.suppress(torch.OutOfMemoryError):
+                self.timed[task] = self._time(task, now + share * (end - now))
 
     def _time(self, task: Task, end: float) -> float:
         """Seconds of a photo: of the first few, then of as large a batch as there is time for."""
@@ -113,11 +118,11 @@ class Networks:
         # What only happens once: building the network, and finding out how it is best run.
         self.built.setdefault((task.network, task.size), max(0.0, first - begin - again))
         took = again / FEWEST
-        size = min(task.batch_size or 32, max(FEWEST, int((end - time.perf_counter()) / 3 / max(took, 1e-9))))
-        if size > FEWEST or time.perf_counter() < end:
+        size = min(task.batch_size or 32, max(FEWEST, int((end - self.clock()) / 3 / max(took, 1e-9))))
+        if size > FEWEST or self.clock() < end:
             step(size)
             rounds, start = 0, self.clock()
-            while not rounds or time.perf_counter() < end:
+            while not rounds or self.clock() < end:
                 step(size)
                 rounds += 1
             took = (self.clock() - start) / rounds / size
@@ -190,8 +195,13 @@ class Networks:
             together = [kinds for kinds in ALIKE if task.kind in kinds and other.kind in kinds]
             return (
                 other.network != task.network, not together, other.train_from != task.train_from,
-                abs(other.size - task.size), abs(other.batch_size - task.batch_size),
+                other.frozen != task.frozen, abs(other.size - task.size), abs(other.batch_size - task.batch_size),
             )  # fmt: skip
 
         other = min(self.timed, key=unlike)
         return self.timed[other] * self.work[task] / self.work[other]
+
+
+def _way(task: Task) -> tuple[Any, ...]:
+    """What tells apart ways of running a network, whose speed in FLOP a second is then alike at all sizes."""
+    return task.kind, task.network, task.frozen, task.train_from

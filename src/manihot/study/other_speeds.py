@@ -4,7 +4,6 @@ A library that is not installed leaves its tasks out.
 """
 
 import io
-import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from manihot.core import files
-from manihot.study.amounts import Task
+from manihot.study.tasks import Task
 
 Clock = Callable[[], float]
 # Photos at a time: some milliseconds of work.
@@ -23,8 +22,8 @@ TOGETHER = 4
 
 def repeated(step: Callable[[], float], clock: Clock, seconds: float) -> float:
     """Seconds of a unit; a step says how many it did, and there are as many steps as `seconds` hold, one at least."""
-    end, begin, units = time.perf_counter() + seconds, clock(), 0.0
-    while not units or time.perf_counter() < end:
+    begin, units = clock(), 0.0
+    while not units or clock() < begin + seconds:
         units += step()
     return (clock() - begin) / units
 

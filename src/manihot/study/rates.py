@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from manihot.study.amounts import Amount, Task
 from manihot.study.plan import Plan
+from manihot.study.tasks import Amount, Task
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Speeds:
 
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "Speeds":
-        """The speeds in the plain content of a JSON file."""
-        tasks = {Task(**entry["task"]): entry["seconds"] for entry in content["seconds"]}
-        disk = {Task(**entry["task"]): entry["bytes"] for entry in content["bytes"]}
-        return cls(content["starts"], tasks, disk, content["about"])
+        """The speeds in the plain content of a JSON file; without any where what measures them failed."""
+        tasks = {Task(**entry["task"]): entry["seconds"] for entry in content.get("seconds", [])}
+        disk = {Task(**entry["task"]): entry["bytes"] for entry in content.get("bytes", [])}
+        return cls(content.get("starts", {}), tasks, disk, content.get("about", {}))
 
     def seconds(self, job: Amount) -> float:
         """The seconds of a job by itself; what was not measured counts nothing."""
@@ -86,7 +86,7 @@ def asked(plan: Plan, work: Iterable[Amount], photos: Iterable[str]) -> dict[str
     for job in work:
         for task, count in (*job.work, *job.disk):
             units[task] = units.get(task, 0.0) + count
-    compute = {key: getattr(plan.study, key) for key in ("device", "precision", "threads")}
+    compute = {key: getattr(plan.study, key) for key in ("device", "precision", "threads", "gpu_slots")}
     return {
         "compute": compute,
         "decode": plan.study.photos.decode,

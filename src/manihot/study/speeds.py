@@ -1,6 +1,6 @@
 """Measures this machine's speeds for a study, in about ten seconds.
 
-    python -m manihot.study.speeds [--seconds 10] < asked.json > speeds.json
+    python -m manihot.study.speeds [--seconds 8] < asked.json > speeds.json
 
 `rates.asked` makes the question; `rates.Speeds` reads the answer. Times on a processor are processor times, over the
 threads: other work on the machine changes them little. What the seconds did not suffice for is scaled by FLOP, or by
@@ -15,12 +15,13 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from manihot.core.errors import StudyError
-from manihot.study.amounts import Task
+from manihot.study.tasks import Task
 
 # What a job imports, in steps: each `Start` of amounts.py is a few of these.
 IMPORTS = {
@@ -81,17 +82,19 @@ def starts(asked: Mapping[str, Any]) -> dict[str, float]:
                 with contextlib.suppress(ImportError):
                     importlib.import_module(module)
             took[step] = time.process_time() - begin
-    return {start: bare + sum(took.get(step, 0.0) for step in STARTS[start]) for start in asked["starts"]}
+    return {"bare": bare} | {
+        start: bare + sum(took.get(step, 0.0) for step in STARTS[start]) for start in asked["starts"]
+    }
 
 
 def measure(asked: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """The speeds as plain content, which `rates.Speeds.read` takes."""
+    """The speeds as plain content, which `rates.Speeds.read` takes; `seconds` of the processor, beside imports."""
     begin = time.perf_counter()
-    found = starts(asked)
-    left = max(1.0, seconds - (time.perf_counter() - begin))
+    found, used = starts(asked), time.process_time()
     tasks = {Task(**entry["task"]): float(entry["units"]) for entry in asked["tasks"]}
     import torch
 
+    from manihot.core import gpus
     from manihot.core.gpus import Compute
     from manihot.networks import device as machine
     from manihot.study.network_speeds import Networks
@@ -105,10 +108,10 @@ def measure(asked: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         networks = Networks(
             {task: units for task, units in tasks.items() if task.size and task.network}, device, dtype, clock
         )
-        networks.measure(NETWORKS * left)
+        networks.measure(NETWORKS * seconds)
     timed, disk = networks.seconds(), networks.bytes()
     rest = [task for task in tasks if task not in timed and task not in disk]
-    each = (1 - NETWORKS) * left / max(1, len({task.kind for task in rest}))
+    each = (1 - NETWORKS) * seconds / max(1, len({task.kind for task in rest}))
     for kind in dict.fromkeys(task.kind for task in rest):
         some = sorted((task for task in rest if task.kind == kind), key=lambda task: -tasks[task])
         try:
@@ -117,8 +120,11 @@ def measure(asked: Mapping[str, Any], seconds: float) -> dict[str, Any]:
             print(f"{kind} is not measured: {error}", file=sys.stderr)
             continue
         timed, disk = timed | more, disk | bytes_of
+    timed[Task("measure")] = (time.process_time() - used) / compute.threads
     about = {"threads": compute.threads, "device": device.type, "precision": str(dtype).removeprefix("torch.")}
     about |= {"cores": os.cpu_count(), "seconds": round(time.perf_counter() - begin, 1)}
+    about |= {"gpu_jobs": compute.gpu_slots * gpus.count()} if gpu else {}
+    about |= {"networks_timed": len(networks.timed), "networks": len(networks.work)}
     return {
         "starts": found,
         "seconds": [{"task": vars(task), "seconds": took} for task, took in timed.items()],
@@ -155,10 +161,20 @@ def _others(
     return {task: took for task, (took, _) in both.items()}, {task: size for task, (_, size) in both.items()}
 
 
+def _end_with(parent: int) -> None:
+    """End this process when `parent` is gone: nobody reads then what it prints."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
 def main() -> int:
     """Measure what standard input asks for, and print the speeds."""
+    # Threads that wait must not count as threads that compute.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=8.0)
     given = parser.parse_args()
     try:
         print(json.dumps(measure(json.load(sys.stdin), given.seconds)))
