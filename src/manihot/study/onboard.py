@@ -13,11 +13,11 @@ import yaml
 
 from manihot.core import files
 from manihot.core.errors import StudyError
-from manihot.core.text import duration
 from manihot.study import pretrained
 from manihot.study.amounts import amounts
 from manihot.study.checks import check_labels
 from manihot.study.estimate import Stage, estimate, measure, whole
+from manihot.study.foresee import SHOWN, table
 from manihot.study.load import build
 from manihot.study.looking import Found, Source, describe, find_source, look
 from manihot.study.plan import Plan
@@ -25,8 +25,6 @@ from manihot.study.pretrained import Pretrained
 from manihot.study.proposal import Proposal, proposals
 from manihot.study.rates import asked
 
-# So many photos of the study's own are decoded to see how fast that is.
-PHOTOS = 24
 TIME = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
@@ -79,10 +77,12 @@ def write_study(
     say(describe(source, found))
     start = _start(weights, say)
     name = _name(photos)
-    planned = _planned(name, source, found, start, say)
+    planned = _planned(name, source, found, start, out, say)
     best = next((each for each in planned if each.seconds <= seconds), min(planned, key=lambda each: each.seconds))
     say(f"The study: {best.proposal.gist}")
-    say(table(best, time, seconds))
+    say(table(best.stages))
+    fits = "it fits" if best.seconds <= seconds else "no study of these photos is shorter here; this is the shortest"
+    say(f"TIME={time}: {fits}")
     files.write_text(out, best.proposal.text)
     say(f"Wrote {out}. Run it: make report STUDY={out}")
 
@@ -106,19 +106,19 @@ def _start(folder: Path | None, say: Callable[[str], None]) -> Pretrained | None
 
 
 def _planned(
-    name: str, source: Source, found: Found, start: Pretrained | None, say: Callable[[str], None]
+    name: str, source: Source, found: Found, start: Pretrained | None, out: Path, say: Callable[[str], None]
 ) -> list[Planned]:
     """What could be written, the richest first, each with what it takes on this machine, which is measured for that."""
     labels = [label for label in source.labels if label.label in found.enough()]
     plans: list[tuple[Proposal, Plan]] = []
     for proposal in proposals(name, source, found, start):
-        study = build(yaml.safe_load(proposal.text), Path(name))
-        check_labels(study, Path(name), {name: labels})
+        study = build(yaml.safe_load(proposal.text), out)
+        check_labels(study, out, {name: labels})
         plans.append((proposal, Plan(study, Path.cwd())))
     counts = {name: found.enough()}
     richest = plans[0][1]
     say("Measuring how fast this machine is …")
-    shown = [str(source.root / label.image_id) for label in labels[:: max(1, len(labels) // PHOTOS)][:PHOTOS]]
+    shown = [str(source.root / label.image_id) for label in labels[:: max(1, len(labels) // SHOWN)]]
     # What the others have besides is of the same kinds, in other sizes.
     speeds = measure(asked(richest, amounts(richest, counts), shown))
     return [Planned(proposal, plan, estimate(plan, counts, speeds, cores())) for proposal, plan in plans]
@@ -127,20 +127,6 @@ def _planned(
 def cores() -> int:
     """How many cores a run would have: all that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def table(best: Planned, time: str, seconds: float) -> str:
-    """The stages of a study with their jobs, time and disk, and all of it beside the time that is there."""
-    rows = [("stage", "jobs", "time", "disk")]
-    for stage in (*best.stages, whole(best.stages)):
-        rows.append((stage.rule, str(stage.jobs), duration(stage.wall_seconds), f"{stage.bytes / 1e6:,.0f} MB"))
-    first, *others = (max(len(row[column]) for row in rows) for column in range(4))
-    lines = [
-        f"  {row[0]:{first}}" + "".join(f"  {cell:>{width}}" for cell, width in zip(row[1:], others, strict=True))
-        for row in rows
-    ]
-    fits = "" if best.seconds <= seconds else ": no study of these photos is shorter here; this is the shortest"
-    return "\n".join([*lines, f"  TIME={time}{fits}"])
 
 
 def _name(photos: Path) -> str:

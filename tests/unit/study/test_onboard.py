@@ -8,9 +8,9 @@ from photo_folders import classes, photo, table
 from manihot.core.errors import StudyError
 from manihot.networks import packages
 from manihot.study import onboard
-from manihot.study.amounts import Task
 from manihot.study.load import load
 from manihot.study.rates import Speeds
+from manihot.study.tasks import Task
 
 # Seconds that a job takes to begin, and those of a photo in a training step of the upper part of a network.
 START, STEP = 1.0, 0.05
@@ -49,14 +49,14 @@ def test_what_is_written_can_be_loaded_and_is_told(leaves: Path, tmp_path: Path,
     said = told(leaves, tmp_path / "mine.yaml")
     for words in (
         "120 labelled photos of 2 classes", "tf_efficientnet_lite0, from the package index",
-        "The study: tuned heads on lite0's features", "train_fold", "the whole", "TIME=30m", "make report STUDY=",
+        "The study: tuned heads on lite0's features", "train_fold", "the whole", "TIME=30m: it fits", "make report STUDY=",
     ):  # fmt: skip
         assert words in said
     study = load(tmp_path / "mine.yaml")
     assert study.data["Meine_Blatter"].source == "folder" and Path(study.data["Meine_Blatter"].photos) == leaves
     assert study.title == "A study of Meine_Blatter"
     [asked] = machine
-    assert len(asked["photos"]) == 24 and all(Path(path).is_file() for path in asked["photos"])
+    assert 64 <= len(asked["photos"]) <= 120 and all(Path(path).is_file() for path in asked["photos"])
 
 
 def test_the_richest_study_that_fits_into_the_time(leaves: Path, tmp_path: Path) -> None:
