@@ -68,6 +68,7 @@ def test_the_richest_study_that_fits_into_the_time(leaves: Path, tmp_path: Path)
     assert not load(tmp_path / "short.yaml").experiments and load(tmp_path / "short.yaml").backbones["lite0"].head
     said = told(leaves, tmp_path / "none.yaml", "1s")
     assert "TIME=1s: no study of these photos is shorter here; this is the shortest" in said
+    assert not load(tmp_path / "none.yaml").experiments and not load(tmp_path / "none.yaml").boosting
 
 
 def test_without_a_package_index_or_files_the_photos_have_to_do(
