@@ -257,7 +257,7 @@ def describe(source: Source, found: Found) -> str:
         alike = f"such as {shorten(copy)} as {shorten(first)}"
         lines.append(f"  {len(found.copies)} files have the same bytes as another, {alike}")
     else:
-        lines.append("  no two files have the same bytes")
+        lines.append("  no two files were seen to have the same bytes")
     lines[-1] += ": a quick look; the run finds copies by their pixels"
     if source.keys["source"] == "folder":
         loose = sum(path.suffix.lower() in SUFFIXES for path in source.root.iterdir())
