@@ -25,7 +25,8 @@ MAIN = {
     "core/digest", "core/errors", "core/files", "core/gpus", "core/names", "core/text", "networks/packages",
     "photos/labels", "published/paper",
     *(f"study/{name}" for name in (
-        "checks", "explain", "jobs", "load", "monitor", "paths", "plan", "protocols", "recipes", "schema", "settings", "sources", "yaml_files")),
+        "amounts", "checks", "cost_jobs", "estimate", "explain", "jobs", "load", "monitor", "paths", "plan", "protocols", "rates", "recipes", "schema",
+        "settings", "sources", "tasks", "yaml_files")),
 }  # fmt: skip
 MOST_ARGUMENTS = 8
 # The wings in their order: none imports a later one. `study` stands above all.

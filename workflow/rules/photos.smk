@@ -14,6 +14,8 @@ rule list_photos:
         dataset="|".join(PLAN.made_datasets) or "none",
     conda:
         "../../envs/photos.yaml"
+    # All else waits for it.
+    priority: 30
     threads: 2
     resources:
         mem_mb=2000,

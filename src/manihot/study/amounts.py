@@ -13,7 +13,7 @@ from manihot.study.paths import Paths
 from manihot.study.plan import Model, Plan
 from manihot.study.schema import AdamHead, Booster, Learning, Sampling
 from manihot.study.sources import DemoData
-from manihot.study.tasks import Amount, Amounts, Start, Task
+from manihot.study.tasks import MOST_SECONDS, SECONDS_A_PHOTO, Amount, Amounts, Start, Task
 
 # The photos of each label of each data set.
 Counts = Mapping[str, Mapping[str, int]]
@@ -118,7 +118,8 @@ def amounts(plan: Plan, counts: Counts) -> Iterator[Amount]:
         StudyError: the counts of a data set are not given.
     """
     known = _Counting(plan, counts)
-    yield Amount("measure_speeds", "measure_speeds", "networks", ((Task("measure"), 1),), plan.study.threads)
+    measured = ((Task("measure"), min(MOST_SECONDS, SECONDS_A_PHOTO * sum(known.photos.values()))),)
+    yield Amount("measure_speeds", "measure_speeds", "networks", measured, plan.study.threads)
     done: set[str] = set()
     for rule, name in _named(plan):
         if rule in WORK:

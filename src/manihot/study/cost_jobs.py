@@ -6,9 +6,8 @@ from dataclasses import replace
 from manihot.study.amounts import amounts
 from manihot.study.plan import Jobs, Plan
 from manihot.study.rates import asked
+from manihot.study.tasks import MOST_SECONDS, SECONDS_A_PHOTO
 
-# Seconds of measuring: for every photo of the study, and at most; imports take some four more.
-SECONDS_A_PHOTO, MOST_SECONDS = 0.003, 8.0
 # As many photos of each of so many classes are taken for the settings, which must not depend on the photos.
 CLASSES, EACH = 5, 1000
 

@@ -16,10 +16,9 @@ from typing import Any
 from manihot.core import files
 from manihot.core.errors import StudyError
 from manihot.study.amounts import Counts, amounts
-from manihot.study.cost_jobs import MOST_SECONDS
 from manihot.study.plan import Plan
 from manihot.study.rates import Speeds
-from manihot.study.tasks import Amount
+from manihot.study.tasks import MOST_SECONDS, Amount
 
 # Large activations are otherwise mapped and unmapped at every training step (read when a Python starts).
 ALLOCATOR = (

@@ -62,10 +62,10 @@ def _nearest(known: Mapping[Task, float], task: Task) -> float | None:
         )  # fmt: skip
 
     other = min(alike, key=unlike)
-    return known[other] * _load(task) / _load(other)
+    return known[other] * load(task) / load(other)
 
 
-def _load(task: Task) -> float:
+def load(task: Task) -> float:
     """What a unit of a task has to do, beside others of its kind."""
     if task.kind == "trees":
         # As measured on drawn features: a root of the rows, a doubling for two levels.

@@ -120,7 +120,7 @@ def measure(asked: Mapping[str, Any], seconds: float) -> dict[str, Any]:
             print(f"{kind} is not measured: {error}", file=sys.stderr)
             continue
         timed, disk = timed | more, disk | bytes_of
-    timed[Task("measure")] = (time.process_time() - used) / compute.threads
+    timed[Task("measure")] = (time.process_time() - used) / compute.threads / seconds
     about = {"threads": compute.threads, "device": device.type, "precision": str(dtype).removeprefix("torch.")}
     about |= {"cores": os.cpu_count(), "seconds": round(time.perf_counter() - begin, 1)}
     about |= {"gpu_jobs": compute.gpu_slots * gpus.count()} if gpu else {}

@@ -5,6 +5,8 @@ from typing import Literal
 
 # What a job imports before it can begin.
 Start = Literal["tables", "probes", "torch", "heads", "networks", "boosting", "report"]
+# How long a run measures, in seconds: for every photo of the study, and at most; imports take some four more.
+SECONDS_A_PHOTO, MOST_SECONDS = 0.003, 8.0
 
 
 @dataclass(frozen=True)
@@ -14,8 +16,8 @@ class Task:
     Time, by `kind` and unit: `look`, `decode`, `demo` (a photo); `train`, `predict`, `features`, `store` (a photo that
     passes through a network, or its part below `train_from`), `upper`, `upper_predict` (through the part above);
     `build` (a network made, and its first batch); `trees` (a round); `logistic` (a fit, tuning included); `adam` (a
-    step); `resample` (a photo in a resample); `chart` (one). Disk: `weights` (of a network), `width` and `row` (the
-    features, and the activations, of a photo), `trees` (a round).
+    step); `resample` (a photo in a resample); `chart` (one); `measure` (a second of measuring). Disk: `weights` (of a
+    network), `width` and `row` (the features, and the activations, of a photo), `demo` (a photo), `trees` (a round).
     """
 
     kind: str

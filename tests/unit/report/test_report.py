@@ -274,6 +274,24 @@ def test_a_backbone_s_time_is_split(results: Path) -> None:
         assert spent[f"Time: {title}"] == pytest.approx(expected)
 
 
+def test_the_estimate_stands_beside_what_the_jobs_took(results: Path) -> None:
+    found = Results(results)
+    shown = run_sections.costs(found)
+    titles = [column.title for column in shown["table"].columns]
+    rows = {cells[0].text: dict(zip(titles, cells, strict=True)) for _, cells in shown["table"].rows}
+    took = found.costs.loc[found.costs["stage"] == "train_fold", "seconds"].sum()
+    assert rows["train_fold"]["Estimated"].sort == pytest.approx(20.0)
+    assert rows["train_fold"]["Time / estimated"].sort == pytest.approx(took / 20)
+    assert rows["fit_head"]["Estimated"].text == "–"
+    assert shown["estimate"].startswith("20.0 s were estimated") and f"{took / 20:.2f} times" in shown["estimate"]
+
+
+def test_without_an_estimate_the_costs_stand_alone(results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "results")
+    (tmp_path / "results/costs/estimate.json").unlink()
+    assert run_sections.costs(Results(tmp_path / "results"))["estimate"] is None
+
+
 def test_what_a_study_does_not_show_depends_on_what_was_run(results: Path) -> None:
     settings = synthetic_results.settings(results)
     corrected = " ".join(run_sections.limits(settings, []))
