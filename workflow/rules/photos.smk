@@ -12,10 +12,10 @@ rule list_photos:
     wildcard_constraints:
         # A folder that exists is listed by the main process.
         dataset="|".join(PLAN.made_datasets) or "none",
-    conda:
-        "../../envs/photos.yaml"
     # All else waits for it.
     priority: 30
+    conda:
+        "../../envs/photos.yaml"
     threads: 2
     resources:
         mem_mb=2000,

@@ -22,6 +22,8 @@ GIVEN_SHARE = 0.2
 # Bytes of a row of predictions (its names, and each probability), and of what the catalog keeps of a photo
 # (benchmarks/results/growth.json).
 ROW, PROBABILITY, CATALOGUED = 45, 11, 1266
+# The photos that a head is fitted on again, all shares of them together (`SHARES` of predictions/fewer_photos.py).
+FEWER = sum(8 ** (place / 4 - 1) for place in range(4))
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,11 @@ class _Counting:
         study = self.plan.study
         return study.experiments[model.sample] if model.sample in study.experiments else study.backbones[model.sample]
 
+    def on_features(self, task: Task, units: float, backbone: str) -> Amounts:
+        """A task on features: the work grows with their number, so that it is one task on each of joined backbones."""
+        frozen = self.plan.joined(backbone).values()
+        return tuple((replace(task, network=entry.network, size=entry.size), units) for entry in frozen)
+
     def tables(self, model: Model) -> float:
         """The bytes of the predictions of a fold of a model."""
         row = ROW + PROBABILITY * self.splits[model.split].classes
@@ -181,8 +188,10 @@ def _fetch_weights(known: _Counting) -> Iterator[Amount]:
 def _extract_features(known: _Counting) -> Iterator[Amount]:
     plan = known.plan
     masked = {plan.models[head].backbone for head in plan.masked.values()}
-    for name, backbone in plan.study.backbones.items():
-        views = {"identity", *(backbone.head.views if backbone.head else []), *(["masked"] if name in masked else [])}
+    for name, backbone in plan.frozen.items():
+        heads = [user.head for user_name, user in plan.study.backbones.items() if name in plan.joined(user_name)]
+        seen = {view for head in heads if head for view in head.views}
+        views = {"identity", *seen, *(["masked"] if name in masked else [])}
         network = (backbone.network, backbone.size)
         task = Task("features", *network, batch_size=backbone.batch_size)
         for dataset in plan.datasets_of(backbone.split):
@@ -217,13 +226,14 @@ def _head(known: _Counting, name: str, fold: int, views: int | None = None) -> A
     model = known.plan.models[name]
     backbone = known.plan.study.backbones[model.backbone or ""]
     assert backbone.head is not None
-    rows, network = known.fold(backbone, fold).training, (backbone.network, backbone.size)
-    classes = known.splits[model.split].classes
+    rows, classes = known.fold(backbone, fold).training, known.splits[model.split].classes
     if isinstance(backbone.head, AdamHead):
-        steps = backbone.head.epochs * known.steps(rows, backbone.head.batch_size)
-        return ((Task("adam", *network, backbone.head.batch_size, classes=classes), steps),)
-    shown = round(rows * (views or len(backbone.head.views)))
-    return ((Task("logistic", *network, rows=shown, classes=classes), 1),)
+        units = float(backbone.head.epochs * known.steps(rows, backbone.head.batch_size))
+        task = Task("adam", batch_size=backbone.head.batch_size, classes=classes)
+    else:
+        units = 1.0
+        task = Task("logistic", rows=round(rows * (views or len(backbone.head.views))), classes=classes)
+    return known.on_features(task, units, backbone=model.backbone or "")
 
 
 def _fit_booster(known: _Counting) -> Iterator[Amount]:
@@ -234,7 +244,8 @@ def _fit_booster(known: _Counting) -> Iterator[Amount]:
         for fold in model.folds:
             task, rounds = trees(known, model, booster, fold), boosted(booster)
             grown = rounds * (2 if booster.early_stopping else 1) + (booster.early_stopping or 0)
-            work, disk = ((task, grown),), ((task, rounds),)
+            work = known.on_features(task, grown, booster.backbone)
+            disk = ((work[0][0], float(rounds)),)
             yield Amount("fit_booster", f"fit_booster {name} {fold}", "boosting", work, plan.study.threads, disk=disk)
 
 
@@ -249,7 +260,7 @@ def trees(known: _Counting, model: Model, booster: Booster, fold: int) -> Task:
     """A round of a booster: a tree a class, on a fold's features."""
     backbone = known.plan.study.backbones[booster.backbone]
     return Task(
-        "trees", backbone.network, backbone.size,
+        "trees",
         rows=round(known.fold(backbone, fold).training), classes=known.splits[model.split].classes,
         depth=booster.max_depth, subsample=booster.subsample, colsample=booster.colsample_bynode,
     )  # fmt: skip
@@ -332,6 +343,13 @@ def _probe_masked(known: _Counting) -> Iterator[Amount]:
         yield Amount("probe_masked", f"probe_masked {split}", "heads", work)
 
 
+def _fit_fewer_photos(known: _Counting) -> Iterator[Amount]:
+    for split, head in known.plan.more_photos.items():
+        folds = known.plan.models[head].folds
+        work = tuple((task, FEWER * units) for fold in folds for task, units in _head(known, head, fold))
+        yield Amount("fit_fewer_photos", f"fit_fewer_photos {split}", "heads", work)
+
+
 def _build_report(known: _Counting) -> Iterator[Amount]:
     charts = len(list(Paths(known.plan).figures()))
     yield Amount("build_report", "build_report", "report", ((Task("chart"), charts),))
@@ -355,5 +373,6 @@ WORK: dict[str, Callable[[_Counting], Iterator[Amount]]] = {
     "ensemble_folds": _ensemble_folds,
     "score_model": _score_model,
     "probe_masked": _probe_masked,
+    "fit_fewer_photos": _fit_fewer_photos,
     "build_report": _build_report,
 }

@@ -101,7 +101,7 @@ def likely(plan: Plan, results: Path = Path("results")) -> dict[str, float]:
     try:
         speeds = Speeds.read(files.read_json(results / SPEEDS))
         jobs = list(amounts(plan, counted(plan, results)))
-    except (OSError, ValueError, KeyError, TypeError, StudyError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StudyError):
         return {}
     if not speeds.starts:
         return {}

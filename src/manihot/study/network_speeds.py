@@ -98,12 +98,12 @@ class Networks:
             ways.setdefault(_way(task), []).append(task)
         first = sorted((some[0] for some in ways.values()), key=lambda task: -sum(work[t] for t in ways[_way(task)]))
         others = sorted((task for some in ways.values() for task in some[1:]), key=lambda task: -work[task])
-        for place, task in enumerate([*first, *others]):
+        ordered = [*first, *others]
+        for place, task in enumerate(ordered):
             now = self.clock()
-            if now > end + (seconds if place < len(first) else 0.0):
+            if self.timed and now > end + (seconds if place < len(first) else 0.0):
                 break
-            rest = first[place:] or [task]
-            share = work[task] ** 0.5 / max(1.0, sum(work[other] ** 0.5 for other in rest))
+            share = work[task] ** 0.5 / max(1.0, sum(work[other] ** 0.5 for other in ordered[place:]))
             with contextlib.suppress(torch.OutOfMemoryError):
                 self.timed[task] = self._time(task, now + share * (end - now))
 

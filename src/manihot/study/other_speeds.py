@@ -18,6 +18,8 @@ from manihot.study.tasks import Task
 Clock = Callable[[], float]
 # Photos at a time: some milliseconds of work.
 TOGETHER = 4
+# Photos in a batch of a head where none is said.
+BATCH = 256
 
 
 def repeated(step: Callable[[], float], clock: Clock, seconds: float) -> float:
@@ -110,7 +112,8 @@ def adam_speed(task: Task, width: int, clock: Clock, seconds: float) -> float:
 
     layer = torch.nn.Linear(width, task.classes)
     optimizer = torch.optim.Adam(layer.parameters())
-    shown, target = torch.rand(task.batch_size, width), torch.zeros(task.batch_size, dtype=torch.long)
+    photos = task.batch_size or BATCH
+    shown, target = torch.rand(photos, width), torch.zeros(photos, dtype=torch.long)
 
     def step() -> float:
         optimizer.zero_grad()

@@ -103,6 +103,24 @@ def test_pixels_and_trees(jobs):
     assert grown == 2 * 12 / 0.1 + 20  # two fits, and what early stopping looks at in vain
 
 
+def test_on_joined_features_there_is_more_to_do():
+    joined = {"split": "main", "join": ["rest", "two"], "head": {"views": ["identity", "vflip"]}}
+    two = {"network": "alexnet", "weights": "none", "split": "main", "size": 96, "head": None}
+    content = {**STUDY, "backbones": {**STUDY["backbones"], "two": two, "both": joined}}
+    content["boosting"] = {"trees": {**STUDY["boosting"]["trees"], "backbone": "both"}}
+    jobs = {job.label: job for job in amounts(Plan(build(content, Path("mine.yaml")), Path("/project")), COUNTS)}
+    for label in ("fit_head both_head 1", "fit_booster trees 1"):
+        assert [(task.network, task.size) for task, _ in jobs[label].work] == [("resnet18", 64), ("alexnet", 96)]
+    views = {label.split()[-1] for label in jobs if label.startswith("extract_features two")}
+    assert views == {"identity", "vflip"}
+
+
+def test_a_head_on_fewer_photos_sees_all_shares_of_them(jobs):
+    [(_, once)] = jobs["fit_head rest_head 1"].work
+    work = jobs["fit_fewer_photos main"].work
+    assert sum(units for _, units in work) == pytest.approx(5 * once * (8**-1 + 8**-0.75 + 8**-0.5 + 8**-0.25))
+
+
 def test_without_the_photos_of_a_data_set_nothing_is_counted(plan):
     with pytest.raises(StudyError, match="how many photos other has is not known yet"):
         list(amounts(plan, {"leaves": COUNTS["leaves"]}))
@@ -199,15 +217,20 @@ def settings_of(content):
     return settings
 
 
-def test_the_speeds_are_measured_anew_for_another_network_alone():
-    """Another learning rate, more epochs, a title: no reason to measure."""
-    longer = {
-        **STUDY,
-        "title": "Another",
-        "experiments": {**STUDY["experiments"], "found": {**STUDY["experiments"]["found"], "epochs": 9}},
-    }
-    wider = {**STUDY, "experiments": {**STUDY["experiments"], "found": {**STUDY["experiments"]["found"], "size": 96}}}
-    assert settings_of(longer) == settings_of(STUDY) != settings_of(wider)
+@pytest.mark.parametrize("change", [{"epochs": 9}, {"batch_size": 8}, {"learning_rate": 1e-2}, {"train_photos": 90}])
+def test_how_a_network_is_trained_is_no_reason_to_measure_anew(change):
+    found = STUDY["experiments"]["found"]
+    assert settings_of({**STUDY, "experiments": {**STUDY["experiments"], "found": {**found, **change}}}) == settings_of(
+        STUDY
+    )
+
+
+@pytest.mark.parametrize("change", [{"size": 96}, {"network": "vgg_small"}])
+def test_another_network_or_size_is_a_reason(change):
+    found = STUDY["experiments"]["found"]
+    assert settings_of({**STUDY, "experiments": {**STUDY["experiments"], "found": {**found, **change}}}) != settings_of(
+        STUDY
+    )
 
 
 def test_without_early_stopping_every_round_is_grown(plan):
