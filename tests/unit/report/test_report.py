@@ -359,6 +359,22 @@ def test_how_sure_the_choice_was_is_said(results: Path, page: str) -> None:
     assert main["sure"] in page and main["corrected"] in page
 
 
+def test_a_model_of_one_fold_names_its_refit(results: Path) -> None:
+    models = [dict(model) for model in synthetic_results.described()]
+    choices = {"main": files.read_json(results / "scores/choice/main.json")}
+    [chosen] = [model for model in models if model["name"] == choices["main"]["chosen"]]
+    refit = {**chosen, "name": "once_more", "folds": [0], "based_on": chosen["name"]}
+    [of_folds] = choice_sections.headlines(Results(results), [*models, refit], choices)
+    chosen["folds"] = [2]
+    [alone] = choice_sections.headlines(Results(results), models, choices)
+    [of_one] = choice_sections.headlines(Results(results), [*models, refit], choices)
+    assert of_folds["whole"] == alone["whole"] == ""
+    assert (
+        "all folds but fold 2" in of_one["whole"]
+        and "once_more is fitted in the same way on the whole pool" in of_one["whole"]
+    )
+
+
 def test_candidates_stand_in_a_table_with_why_some_could_not_be_chosen(results: Path) -> None:
     made = files.read_json(results / "scores/choice/main.json")
     made["candidates"][0] |= {"comparable": False, "why_not": "leak", "chosen_share": None}
