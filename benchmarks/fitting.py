@@ -34,8 +34,8 @@ HEAD = logistic.Recipe(["identity"], "none", SEED)
 TREES = boosting.Recipe(1000, 4, 0.1, SEED, early_stopping=20, subsample=0.7, colsample_bynode=0.02)
 PLAIN = (100, 4, 0.1)
 BACKBONE = {
-    "network": "drawn", "input": {"size": 224, "mean": [0] * 3, "std": [1] * 3}, "parameters": 0, "precision": "float32",
-    "weights": {"path": "drawn", "sha256": ""},
+    "network": "drawn", "input": {"size": 224, "mean": [0] * 3, "std": [1] * 3}, "parameters": 0,
+    "precision": "float32", "weights": {"path": "drawn", "sha256": ""},
 }  # fmt: skip
 Found = tuple[np.ndarray, dict]
 
