@@ -65,9 +65,7 @@ def load_model(
     for entry in record["members"]:
         fitted = bundle.read(home.find(entry["record"], f"a fold of the model {home.name}"))
         if fitted.record["weights"]["sha256"] != entry["sha256"]:
-            raise StudyError(
-                f"{fitted.path} is of another fit than {folder / RECORD}: take both from one study"
-            )
+            raise StudyError(f"{fitted.path} is of another fit than {folder / RECORD}: take both from one study")
         members.append(load_member(fitted, record["views"], backbone))
     settings = Settings(device, precision, batch_size, workers or os.cpu_count() or 1, max_pixels)
     model = Model(home.name, record, members, settings)

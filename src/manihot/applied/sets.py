@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from manihot.applied.independent import one_a_group
 from manihot.core import files
 from manihot.core.errors import StudyError
-from manihot.core.tables import locate, probabilities
+from manihot.core.tables import KEYS, locate, probabilities
 from manihot.predictions.calibration import shift
 
 FILE, SCHEMA_VERSION = "conformal.json", 1
@@ -63,21 +63,16 @@ def calibrate(
     parts = []
     for number, (table, prior) in enumerate(zip(tables, priors, strict=True)):
         classes = pd.Index(labels).get_indexer(table["label"])
-        all_scores = scores(shift(probabilities(table, len(labels)), prior, equal))
-        own = all_scores[np.arange(len(table)), classes]
-        groups = locate(table, catalogs, ["group"])
-        parts.append(groups.assign(label=table["label"].to_numpy(), part=number, score=own))
-    every = pd.concat(parts, ignore_index=True)
-    drawn = every.iloc[one_a_group(every, seed, "sets")]
-    by_class = {
-        label: [
-            np.sort(drawn.loc[(drawn["label"] == label) & (drawn["part"] == part), "score"]).round(9).tolist()
-            for part in range(len(tables))
-        ]
-        for label in labels
-    }
-    # A fold may hold out no photo of its own: it is known by its place then.
-    folds = [int(table["fold"].iloc[0]) if len(table) else place + 1 for place, table in enumerate(tables)]
+        strange = scores(shift(probabilities(table, len(labels)), prior, equal))
+        own = strange[np.arange(len(table)), classes].round(9)
+        parts.append(table[[*KEYS, "label"]].assign(part=number, score=own))
+    photos = pd.concat(parts, ignore_index=True)
+    photos["group"] = locate(photos, catalogs, ["group"])["group"]
+    drawn = photos.iloc[one_a_group(photos, seed, "sets")].sort_values("score")
+    found = {key: rows["score"].tolist() for key, rows in drawn.groupby(["label", "part"])}
+    by_class = {label: [found.get((label, part), []) for part in range(len(tables))] for label in labels}
+    # A table without a photo has no fold's number: no score is of it.
+    folds = [int(table["fold"].iloc[0]) if len(table) else 0 for table in tables]
     told = {"schema_version": SCHEMA_VERSION, "score": SCORE, "method": "cv+" if len(tables) > 1 else "split"}
     return {**told, "folds": folds, "seed": seed, "scores": by_class}
 
@@ -92,18 +87,16 @@ def of_refit(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**record, "method": "of the folds", "folds": [0], "scores": merged}
 
 
-def sets(record: Mapping[str, Any], answers: Floats, best: NDArray[np.intp], coverage: float) -> NDArray[np.bool_]:
-    """Which classes are in each photo's set, bool [n, K].
+def plausible(record: Mapping[str, Any], answers: Floats, coverage: float) -> NDArray[np.bool_]:
+    """Which classes each photo may have, bool [n, K]; none where it is too strange in all of them.
 
-    A photo's answer always is, so that no set is empty: that only adds to what is covered. Of the other classes, class
-    y is unless (1 + n) coverage or more of its n scores lie below the photo's, each compared with what the model of
-    its own fold says of the photo. A larger coverage gives the same classes or more.
+    It may have class y unless (1 + n) `coverage` or more of the n scores of y lie below the photo's own, each compared
+    with what the model of its own fold says of the photo. A larger coverage gives the same classes or more.
 
     Args:
         record: as `calibrate` or `of_refit` made it.
         answers: probabilities corrected for equal class shares, [folds, n, K], the folds as in the record.
-        best: the class index of each photo's answer, int [n].
-        coverage: the share of photos whose set should hold the true class, above 0 and below 1.
+        coverage: the share of photos that should be found plausible in their true class, above 0 and below 1.
 
     Raises:
         StudyError: a coverage that is none.
@@ -112,13 +105,25 @@ def sets(record: Mapping[str, Any], answers: Floats, best: NDArray[np.intp], cov
         raise StudyError(f"coverage: {coverage} must lie between 0 and 1")
     strange, known = scores(answers), record["scores"]
     everything = [np.sort(np.concatenate(parts)) for parts in zip(*known.values(), strict=True)]
-    held = np.zeros(strange.shape[1:], bool)
-    for place, parts in enumerate(known.values()):
-        judged = parts if sum(map(len, parts)) >= LEAST else everything
-        below = sum(np.searchsorted(part, strange[fold, :, place], side="left") for fold, part in enumerate(judged))
-        held[:, place] = below < round(coverage * (1 + sum(map(len, judged))), 9)
-    held[np.arange(len(best)), best] = True
-    return held
+    found = np.zeros(strange.shape[1:], bool)
+    for place, own in enumerate(known.values()):
+        parts = own if sum(map(len, own)) >= LEAST else everything
+        below = sum(np.searchsorted(part, strange[fold, :, place], side="left") for fold, part in enumerate(parts))
+        found[:, place] = below < round(coverage * (1 + sum(map(len, parts))), 9)
+    return found
+
+
+def sets(record: Mapping[str, Any], answers: Floats, best: NDArray[np.intp], coverage: float) -> NDArray[np.bool_]:
+    """The set of each photo, bool [n, K]: the classes that are `plausible`, and its answer, class `best` (int [n]).
+
+    So no set is empty, and none lacks the answer that stands beside it; that only adds to what is covered.
+
+    Raises:
+        StudyError: a coverage that is none.
+    """
+    found = plausible(record, answers, coverage)
+    found[np.arange(len(best)), best] = True
+    return found
 
 
 def guaranteed(photos: int, folds: int, coverage: float) -> float:
