@@ -91,15 +91,16 @@ def test_few_photos_of_a_class_are_judged_by_all_scores():
     assert (alike == (1 - answer(points)[:, 2] <= limit)).all() and not alike.all()
 
 
-def test_a_set_by_hand():
-    """Twenty scores of a class, ten a fold; the other classes have none."""
-    p = np.linspace(0.95, 0.05, 20)
+def test_a_set_by_hand(monkeypatch):
+    """Nineteen scores of a class, ten of one fold and nine of the other; the other classes have none."""
+    monkeypatch.setattr(sets, "LEAST", 19)
+    p = np.linspace(0.95, 0.05, 19)
     rows = np.stack([p, (1 - p) / 2, (1 - p) / 2], axis=1)
-    record = calibrated([table(rows[::2], [0] * 10, 1), table(rows[1::2], [0] * 10, 2, 50)])
-    assert record["folds"] == [1, 2] and [len(part) for part in record["scores"]["a"]] == [10, 10]
+    record = calibrated([table(rows[::2], [0] * 10, 1), table(rows[1::2], [0] * 9, 2, 50)])
+    assert record["folds"] == [1, 2] and [len(part) for part in record["scores"]["a"]] == [10, 9]
     assert record["scores"]["a"][0] == pytest.approx(1 - p[::2], abs=1e-9) and record["scores"]["b"] == [[], []]
-    # 0.9 (20 + 1) = 18.9: at most 18 scores may lie below the photo's, those of each fold below its own model's.
-    for first, second, holds in ((10, 8, True), (10, 9, False), (8, 10, True), (9, 10, False), (9, 9, True)):
+    # Fewer than 0.9 (19 + 1) = 18 scores may lie below the photo's, those of each fold below its own model's.
+    for first, second, holds in ((10, 7, True), (10, 8, False), (8, 9, True), (9, 9, False)):
         answers = np.full((2, 1, 3), 1 / 3)
         for fold, below in enumerate((first, second)):
             answers[fold, 0, 0] = 1 - ([*record["scores"]["a"][fold], 1.0][below] - 1e-3)
