@@ -56,7 +56,8 @@ def load_model(
     loaded: dict[str, Backbone] = {}
 
     def backbone(asked: Mapping[str, Any]) -> "Backbone":
-        key = files.content_key(asked)
+        # How many columns of joined features are its own is no part of what it is.
+        key = files.content_key({name: value for name, value in asked.items() if name != "features"})
         if key not in loaded:
             loaded[key] = load_backbone(asked, home)
         return loaded[key]

@@ -1,4 +1,4 @@
-"""The fitted folds of a model, ready to answer: networks, and heads and trees on the features of a frozen backbone."""
+"""The fitted folds of a model, ready to answer: networks, and heads and trees on the features of frozen backbones."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -80,9 +80,9 @@ class Backbone:
     _ready: dict[tuple[torch.device, torch.dtype], nn.Module] = field(default_factory=dict)
 
     @property
-    def seen(self) -> list[Seen]:
+    def seen(self) -> Seen:
         """How it sees photos."""
-        return [seen_of(self.record)]
+        return seen_of(self.record)
 
     def features(self, pixels: Mapping[Seen, NDArray[np.uint8]], computing: Computing) -> Floats:
         """Features float32 [n, D] of photos, as `extract` stores them."""
@@ -91,12 +91,12 @@ class Backbone:
         if place not in self._ready:
             self._ready[place] = extract.prepared(self.model, *place)
         channels = self.record["input"]["mean"], self.record["input"]["std"]
-        batches = Batches(pixels[seen_of(self.record)], computing.device, channels)
+        batches = Batches(pixels[self.seen], computing.device, channels)
         return extract.forward(self._ready[place], batches, computing.batch_size, "identity", dtype)
 
 
 def load_backbone(record: Mapping[str, Any], home: Home) -> Backbone:
-    """The frozen network of a record; one that joins several networks would be put together here.
+    """The frozen network of a record.
 
     Raises:
         StudyError: its weights are missing or damaged, or the record is of a kind that is not known here.
@@ -167,9 +167,14 @@ def load_member(fitted: Bundle, views: Sequence[str], backbones: Callable[[Mappi
         raise StudyError(f"{fitted.path}: this version of Manihot knows no kind of model called {kind}")
     if list(views) != ["identity"]:
         raise StudyError(f"{fitted.path}: a {kind} answers in the view identity, not in {', '.join(views)}")
-    backbone = backbones(record["backbone"])
+    frozen = [backbones(one) for one in record["backbones"]]
     last = _head(fitted) if kind == "head" else _trees(fitted)
-    return Member(record["fold"], record["prior"], backbone.seen, lambda shown: last(shown.features(backbone)))
+
+    def answers(shown: Shown) -> Floats:
+        # The features of joined backbones stand side by side, in their order.
+        return last(np.hstack([shown.features(backbone) for backbone in frozen]))
+
+    return Member(record["fold"], record["prior"], [backbone.seen for backbone in frozen], answers)
 
 
 def _network(fitted: Bundle, views: Sequence[str]) -> Callable[[Shown], Floats]:

@@ -80,7 +80,7 @@ class Model:
         """What `predict` gives, a table a batch, for more photos than memory holds: `photos` is read as it goes."""
         target = self.target(shares)
         seen = {way for member in self.members for way in member.seen}
-        seen |= set(self.reference[1].seen) if self.reference else set()
+        seen |= {self.reference[1].seen} if self.reference else set()
         chosen = self.settings
         with machine.choose(Compute(chosen.device)) as device:
             computing = Computing(device, chosen.batch_size, chosen.precision)

@@ -23,7 +23,7 @@ from manihot.predictions.calibration import shift
 
 P = probability_columns(len(LABELS))
 EQUAL = {label: 1 / 3 for label in LABELS}
-MODELS = ["net", "net_tta", "net_refit", "timm", "squeeze_head", "trees", "own_head"]
+MODELS = ["net", "net_tta", "net_refit", "timm", "squeeze_head", "trees", "own_head", "joined_head"]
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,13 @@ def study(tmp_path_factory):
         tables["squeeze_head"] = small_study.answer("squeeze_head", "head", features=features)
         small_study.trees("trees", features)
         tables["trees"] = small_study.answer("trees", "boosting", features=features)
+        joined = features
         features = small_study.backbone("own", ("net", 1))
         small_study.head("own_head", features, [1])
         tables["own_head"] = small_study.answer("own_head", "head", numbers=[1], features=features)
+        joined = [*joined, *features]
+        small_study.head("joined_head", joined, [1])
+        tables["joined_head"] = small_study.answer("joined_head", "head", numbers=[1], features=joined)
     return root, tables
 
 
@@ -270,8 +274,8 @@ def changed(path, change):
 
 
 BREAKS = {
-    "later whole": ("net", lambda d: changed(d / "model.json", lambda r: r.update(schema_version=2)), r"net/model.json has the schema version 2, and this"),
-    "later fold": ("net", lambda d: changed(d / "fold2/model.json", lambda r: r.update(schema_version=9)), r"fold2/model.json has the schema version 9"),
+    "later whole": ("net", lambda d: changed(d / "model.json", lambda r: r.update(schema_version=99)), r"net/model.json has the schema version 99, and this"),
+    "later fold": ("net", lambda d: changed(d / "fold2/model.json", lambda r: r.update(schema_version=98)), r"fold2/model.json has the schema version 98"),
     "no temperature": ("net", lambda d: changed(d / "model.json", lambda r: r["calibration"].pop("temperature")), r"net/model.json is missing or damaged"),
     "no members": ("net", lambda d: changed(d / "model.json", lambda r: r.update(members=[])), r"net/model.json is missing or damaged"),
     "cut record": ("net", lambda d: (d / "model.json").write_text("{"), r"net/model.json is missing or damaged"),
@@ -281,9 +285,9 @@ BREAKS = {
     "damaged head": ("squeeze_head", lambda d: (d / "fold1/weights.safetensors").write_bytes(b"x"), r"weights.safetensors is missing or damaged"),
     "another fit": ("net", lambda d: changed(d / "model.json", lambda r: r["members"][0].update(sha256="0")), r"fold1/model.json is of another fit"),
     "leads out": ("net", lambda d: changed(d / "model.json", lambda r: r["members"][0].update(record="../../secret.json")), r"is ../../secret.json, outside the folder of the run"),
-    "another kind": ("net", lambda d: changed(d / "fold1/model.json", lambda r: r.update(kind="forest")), r"knows no kind of model called forest"),
+    "another kind": ("trees", lambda d: changed(d / "fold1/model.json", lambda r: r.update(kind="forest")), r"knows no kind of model called forest"),
     "another resizing": ("net", lambda d: changed(d / "fold1/model.json", lambda r: r["input"].update(interpolation="lanczos")), r"sees photos resized as lanczos"),
-    "another backbone": ("trees", lambda d: changed(d / "fold1/model.json", lambda r: r["backbone"].pop("weights")), r"backbone is of a kind that"),
+    "another backbone": ("trees", lambda d: changed(d / "fold1/model.json", lambda r: r["backbones"][0].pop("precision")), r"backbone is of a kind that"),
     "damaged backbone": ("trees", lambda d: (d.parents[1] / "features/weights/squeeze.safetensors").write_bytes(b"x"), r"squeeze.safetensors is damaged or of another fit"),
     "views of trees": ("trees", lambda d: changed(d / "model.json", lambda r: r.update(views=["hflip"])), r"a boosting answers in the view identity, not in hflip"),
 }  # fmt: skip
