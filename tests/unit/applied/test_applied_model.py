@@ -307,5 +307,7 @@ def test_a_model_that_is_not_there_and_those_that_are(study):
     folder = study[0] / "results/models"
     with pytest.raises(StudyError, match=r"net_ta holds no model \(model.json\); did you mean net_tta"):
         load_model(folder / "net_ta")
-    with pytest.raises(StudyError, match=r"zzz holds no model \(model.json\); there are joined_head, net, net_refit, net_tta"):
+    with pytest.raises(
+        StudyError, match=r"zzz holds no model \(model.json\); there are joined_head, net, net_refit, net_tta"
+    ):
         load_model(folder / "zzz")
