@@ -170,6 +170,6 @@ def answer(
     by_part = {part: [table[part] for table in tables] for part in tables[0]}
     record = files.read_json("split.json")
     answers, temperature = calibration.answer(by_part, [member.record["prior"] for member in members], record)
-    told = bundle.whole(model, kind, views, members, {"temperature": temperature, "shares": record["shares"]})
+    told = bundle.whole(model, kind, views, members, {"temperature": temperature, "shares": record["shares"]}, None)
     files.write_json(f"results/models/{model}/model.json", told)
     return {"raw": ensemble(by_part), **answers}

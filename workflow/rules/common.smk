@@ -57,6 +57,17 @@ def features_of(model, views):
     return {**paths, "features": ancient(paths["features"])}
 
 
+def drawn_from(split):
+    """The stored features that a split's reference photos are drawn from."""
+    paths = PATHS.reference_features(split)
+    return {**paths, "features": ancient(paths["features"])}
+
+
+def backbone_of_split(wildcards):
+    """The settings of the frozen network whose features say how unlike a split's photos a new one is."""
+    return PLAN.frozen[PLAN.references[wildcards.split]]
+
+
 def more_photos_of(split):
     """What a split's head reads that is fitted again on fewer photos; its weights are beside the records."""
     head = PLAN.more_photos[split]

@@ -46,6 +46,35 @@ rule extract_features:
         "../scripts/extract_features.py"
 
 
+rule draw_reference:
+    """Draw the photos of a split that new ones are held against, and try it on strange ones."""
+    input:
+        unpack(lambda wildcards: drawn_from(wildcards.split)),
+        settings=settings_of("draw_reference", "{split}"),
+        split="results/splits/{split}.csv",
+        weights=lambda wildcards: PATHS.weights(backbone_of_split(wildcards)),
+        catalogs=lambda wildcards: PATHS.catalogs(wildcards.split),
+        strangers=lambda wildcards: PATHS.strangers(wildcards.split),
+    output:
+        reference=reference_of("{split}"),
+        manifest=reference_of("{split}").replace(".npy", ".json"),
+        told="results/scores/unlike/{split}.json",
+        cost="results/costs/draw_reference/{split}.csv",
+    log:
+        "results/logs/draw_reference/{split}.log",
+    wildcard_constraints:
+        split="|".join(PLAN.references) or "none",
+    conda:
+        "../../envs/torch.yaml"
+    threads: PLAN.study.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+        gpu=GPUS,
+    script:
+        "../scripts/draw_reference.py"
+
+
 rule store_activations:
     """Run the frozen lower part of a network over the photos of a data set, in one view."""
     input:

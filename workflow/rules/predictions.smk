@@ -75,16 +75,19 @@ rule predict_booster:
 
 
 rule ensemble_folds:
-    """Average a model's folds into one prediction a photo, also for other class shares."""
+    """Average a model's folds, also for other class shares, and calibrate its sets."""
     input:
         **{part: fold_tables(part) for part in PARTS},
         members=lambda wildcards: PATHS.members(wildcards.model),
+        sets=lambda wildcards: PATHS.sets_of_folds(wildcards.model),
         record=lambda wildcards: PATHS.sampled(wildcards.model)["record"],
+        catalogs=lambda wildcards: PATHS.catalogs(PLAN.models[wildcards.model].split),
         settings=settings_of("ensemble_folds", "{model}"),
     output:
         **each_part("results/predictions/{model}/{part}.csv"),
         **answers_of("{model}"),
         model=record_of("{model}"),
+        sets=sets_of("{model}"),
         cost="results/costs/ensemble_folds/{model}.csv",
     log:
         "results/logs/ensemble_folds/{model}.log",

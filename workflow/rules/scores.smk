@@ -6,6 +6,8 @@ rule score_model:
         **{f"fold_{part}": fold_tables(part) for part in PARTS},
         settings=settings_of("score_model", "{model}"),
         model=record_of("{model}"),
+        members=lambda wildcards: PATHS.members(wildcards.model),
+        sets=sets_of("{model}"),
         record=lambda wildcards: PATHS.sampled(wildcards.model)["record"],
         catalogs=lambda wildcards: PATHS.catalogs(PLAN.models[wildcards.model].split),
     output:

@@ -1,11 +1,12 @@
-"""Average the predictions of a model's folds, and describe the model."""
+"""Average the predictions of a model's folds, calibrate its sets, and describe the model."""
 
 from manihot.core.job import job
 
 with job(snakemake) as run:
+    from manihot.applied import sets
     from manihot.core import files
     from manihot.core.names import PARTS
-    from manihot.core.tables import read_photos
+    from manihot.core.tables import read_catalogs, read_photos
     from manihot.networks import bundle
     from manihot.predictions import calibration, ensembles
 
@@ -14,10 +15,19 @@ with job(snakemake) as run:
     for part, table in ensembles.ensemble(folds).items():
         files.write_table(getattr(snakemake.output, part), table)
     members, split = [bundle.read(path) for path in given.members], files.read_json(given.record)
-    answers, temperature = calibration.answer(folds, [member.record["prior"] for member in members], split)
+    priors = [member.record["prior"] for member in members]
+    answers, temperature = calibration.answer(folds, priors, split)
     for kind, tables in answers.items():
         for part, table in tables.items():
             files.write_table(getattr(snakemake.output, f"{kind}_{part}"), table)
     calibrated = {"temperature": temperature, "shares": split["shares"]}
-    record = bundle.whole(snakemake.wildcards.model, settings["kind"], settings["views"], members, calibrated)
+    about = (snakemake.wildcards.model, settings["kind"], settings["views"])
+    record = bundle.whole(*about, members, calibrated, settings["unlike"])
     files.write_json(snakemake.output.model, record)
+    if given.sets:
+        plausible = sets.of_refit(files.read_json(given.sets[0]))
+    else:
+        labels = [entry["label"] for entry in split["classes"]]
+        known = (settings["folds"], labels, read_catalogs(given.catalogs), settings["seed"])
+        plausible = sets.calibrate(folds["validation"], priors, *known)
+    files.write_json(snakemake.output.sets, plausible)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from manihot.applied.members import Backbone
+    from manihot.applied.backbones import Backbone
     from manihot.applied.model import Model
 
 
@@ -23,9 +23,10 @@ def load_model(
     """The model whose record is `folder`/model.json (`results/models/{model}` of a study), ready to answer photos.
 
     Its study file is not needed, nor anything else of the study but what its records name: its folds, those of its
-    experiment where it is averaged over views, and the weights of a frozen backbone. Photos are seen as in the study,
-    pixel by pixel; on the study's own photos the answers are those of its calibrated tables, to the rounding of the
-    precision. (A network that was trained from a cut answered there from activations that are kept in 16 bits.)
+    experiment where it is averaged over views, the weights of a frozen backbone, and the reference photos of its split.
+    Photos are seen as in the study, pixel by pixel; on the study's own photos the answers are those of its calibrated
+    tables, to the rounding of the precision. (A network that was trained from a cut answered there from activations
+    that are kept in 16 bits.)
 
     Args:
         folder: that of the model, in the place that it has in the results of its study.
@@ -39,11 +40,12 @@ def load_model(
         StudyError: there is no such model, a file of it is missing or damaged, or a later version wrote it.
     """
     from manihot.applied import sets, unlike
-    from manihot.applied.members import Home, load_backbone, load_member
+    from manihot.applied.backbones import Home, load_backbone
+    from manihot.applied.members import load_member
     from manihot.applied.model import Model, Settings
     from manihot.core import files
     from manihot.core.errors import StudyError
-    from manihot.core.names import RECORD
+    from manihot.core.names import RECORD, SETS
     from manihot.core.text import did_you_mean
     from manihot.networks import bundle
 
@@ -70,9 +72,9 @@ def load_model(
         members.append(load_member(fitted, record["views"], backbone))
     settings = Settings(device, precision, batch_size, workers or os.cpu_count() or 1, max_pixels)
     model = Model(home.name, record, members, settings)
-    if (folder / sets.FILE).is_file():
-        model.sets = sets.read(folder / sets.FILE, model.labels, [member.fold for member in members])
-    if (folder / unlike.FILE).is_file():
-        reference, frozen = unlike.read(folder / unlike.FILE)
+    if (folder / SETS).is_file():
+        model.sets = sets.read(folder / SETS, model.labels, [member.fold for member in members])
+    if record["unlike"] is not None:
+        reference, frozen = unlike.read(home.find(record["unlike"], f"what photos the model {home.name} knows"))
         model.reference = reference, backbone(frozen)
     return model

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from manihot.applied import sets, unlike
-from manihot.applied.members import Backbone, Computing, Member, Shown
+from manihot.applied.backbones import Backbone, Computing
+from manihot.applied.members import Member, Shown
 from manihot.applied.photos import Decoded, StrPath, decoded
 from manihot.core.errors import StudyError
 from manihot.core.gpus import Compute

@@ -26,7 +26,9 @@ from manihot.core.errors import StudyError
 from manihot.core.tables import KEYS, locate, probabilities
 from manihot.predictions.calibration import shift
 
-FILE, SCHEMA_VERSION = "conformal.json", 1
+SCHEMA_VERSION = 1
+# The method of the sets of a refit, which has no photos of its own to be judged by.
+REFIT = "of the folds"
 SCORE = "1 - probability, corrected for equal class shares"
 # Scores that a class needs to be judged by its own; at a coverage of 0.9 the quantile is then not yet the largest.
 LEAST = 20
@@ -42,6 +44,7 @@ def scores(answers: Floats) -> Floats:
 def calibrate(
     tables: Sequence[pd.DataFrame],
     priors: Sequence[Sequence[float]],
+    folds: Sequence[int],
     labels: Sequence[str],
     catalogs: pd.DataFrame,
     seed: int,
@@ -51,6 +54,7 @@ def calibrate(
     Args:
         tables: the folds' own predictions on the photos that each was not fitted on, a fold a table.
         priors: what each fold was fitted with.
+        folds: their numbers.
         labels: the classes in their order.
         catalogs: the groups of all photos.
         seed: that which draws one photo of each group.
@@ -71,10 +75,8 @@ def calibrate(
     drawn = photos.iloc[one_a_group(photos, seed, "sets")].sort_values("score")
     found = {key: rows["score"].tolist() for key, rows in drawn.groupby(["label", "part"])}
     by_class = {label: [found.get((label, part), []) for part in range(len(tables))] for label in labels}
-    # A table without a photo has no fold's number: no score is of it.
-    folds = [int(table["fold"].iloc[0]) if len(table) else 0 for table in tables]
     told = {"schema_version": SCHEMA_VERSION, "score": SCORE, "method": "cv+" if len(tables) > 1 else "split"}
-    return {**told, "folds": folds, "seed": seed, "scores": by_class}
+    return {**told, "folds": list(folds), "seed": seed, "scores": by_class}
 
 
 def of_refit(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,7 +86,7 @@ def of_refit(record: Mapping[str, Any]) -> dict[str, Any]:
     guaranteed of that; how often such sets hold the true class can only be measured on a test (`measured`).
     """
     merged = {label: [sorted(np.concatenate(parts).tolist())] for label, parts in record["scores"].items()}
-    return {**record, "method": "of the folds", "folds": [0], "scores": merged}
+    return {**record, "method": REFIT, "folds": [0], "scores": merged}
 
 
 def plausible(record: Mapping[str, Any], answers: Floats, coverage: float) -> NDArray[np.bool_]:

@@ -21,7 +21,6 @@ from manihot.applied.independent import one_a_group
 from manihot.core import arrays, files
 from manihot.core.errors import StudyError
 
-FILE = "unlike.npy"
 # Which neighbour's distance counts, and how many reference photos are kept.
 NEIGHBOUR, MOST = 5, 2000
 BLOCK = 1024

@@ -11,6 +11,8 @@ PART_TITLES = {
 ANSWERS = ("corrected", "calibrated")
 # A fitted fold's record, and the file of its weights by the kind of model.
 RECORD = "model.json"
+# The record of a model's prediction sets, beside its own.
+SETS = "conformal.json"
 WEIGHTS = {
     "network": "weights.safetensors",
     "tta": "weights.safetensors",

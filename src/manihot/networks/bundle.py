@@ -95,6 +95,7 @@ def read_whole(path: str | PathLike[str]) -> dict[str, Any]:
         labels = [entry["label"] for entry in record["classes"]]
         intact = bool(members and labels) and all(members) and {"temperature", "shares"} <= set(record["calibration"])
         intact = intact and set(labels) == set(record["calibration"]["shares"]) and bool(record["views"])
+        intact = intact and "unlike" in record
     except (OSError, ValueError, KeyError, TypeError):
         intact, version = False, None
     _check(path, version, intact)
@@ -177,13 +178,25 @@ def name_classes(path: str | PathLike[str], classes: Sequence[Mapping[str, str]]
 
 
 def whole(
-    name: str, kind: str, views: Sequence[str], folds: Sequence[Bundle], calibration: Mapping[str, Any]
+    name: str,
+    kind: str,
+    views: Sequence[str],
+    folds: Sequence[Bundle],
+    calibration: Mapping[str, Any],
+    unlike: str | None,
 ) -> dict[str, Any]:
     """The record of a model of one or more fitted folds.
 
     A photo's probabilities are the mean over `views` and over the folds. `parameters` are those of the first fold.
-    `calibration` says how the answers of a member are made fit for other class shares before they are averaged:
-    `temperature`, None where nothing was held out to fit it on, and `shares`, those of all photos.
+
+    Args:
+        name: that of the model.
+        kind: `network`, `tta`, `head` or `boosting`.
+        views: in which it sees a photo.
+        folds: its members.
+        calibration: how the answers of a member are made fit for other class shares before they are averaged:
+            `temperature`, None where nothing was held out to fit it on, and `shares`, those of all photos.
+        unlike: the array of reference photos that new ones are held against; None where its split has none.
     """
     first = folds[0].record
     return {
@@ -199,4 +212,5 @@ def whole(
         "views": list(views),
         "averaging": {"views": MEAN, "members": MEAN},
         "calibration": dict(calibration),
+        "unlike": unlike,
     }

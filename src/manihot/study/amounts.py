@@ -25,6 +25,9 @@ ROW, PROBABILITY, CATALOGUED = 45, 11, 1266
 # The photos that a head is fitted on again, all shares of them together (`SHARES` of predictions/fewer_photos.py).
 FEWER = sum(8 ** (place / 4 - 1) for place in range(4))
 
+# The strange pictures that how unlike a photo is is tried on (`applied/strange.py`), and the most reference photos.
+STRANGE, REFERENCE = 500, 2000
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -202,6 +205,16 @@ def _extract_features(known: _Counting) -> Iterator[Amount]:
                 yield Amount("extract_features", label, "networks", work, plan.study.threads, disk=disk)
 
 
+def _draw_reference(known: _Counting) -> Iterator[Amount]:
+    plan = known.plan
+    for split, name in plan.references.items():
+        entry = plan.frozen[name]
+        task = Task("features", entry.network, entry.size, batch_size=entry.batch_size)
+        work = ((Task("build", entry.network, entry.size), 1), (task, STRANGE))
+        kept = ((Task("width", entry.network, entry.size), min(REFERENCE, sum(known.splits[split].pool.values()))),)
+        yield Amount("draw_reference", f"draw_reference {split}", "networks", work, plan.study.threads, disk=kept)
+
+
 def _store_activations(known: _Counting) -> Iterator[Amount]:
     plan = known.plan
     for name, entry in plan.cuts.items():
@@ -361,6 +374,7 @@ WORK: dict[str, Callable[[_Counting], Iterator[Amount]]] = {
     "cache_pixels": _cache_pixels,
     "fetch_weights": _fetch_weights,
     "extract_features": _extract_features,
+    "draw_reference": _draw_reference,
     "store_activations": _store_activations,
     "fit_head": _fit_head,
     "fit_booster": _fit_booster,

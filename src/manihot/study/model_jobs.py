@@ -1,5 +1,6 @@
 """The settings of the jobs that fit models and predict with them: a function a rule, as in `jobs.py`."""
 
+from manihot.study.paths import reference_of
 from manihot.study.plan import PUBLISHED, Jobs, Plan, Settings
 from manihot.study.schema import Backbone, Learning
 
@@ -26,6 +27,16 @@ def extract_features(plan: Plan) -> Jobs:
     for name, backbone in plan.frozen.items():
         seen = {"input": _input(plan, backbone), "batch_size": backbone.batch_size}
         yield name, {**seen, "compute": _compute(plan)}
+
+
+def draw_reference(plan: Plan) -> Jobs:
+    """A split whose models tell how unlike a photo is."""
+    for split, backbone in plan.references.items():
+        other = plan.stranger(split)
+        root = plan.photo_folder(other) if other else None
+        strange = {"batch_size": plan.frozen[backbone].batch_size, "root": root}
+        strange |= {"max_pixels": plan.study.photos.max_pixels}
+        yield split, {"seed": plan.study.seed, "strange": strange, "compute": _compute(plan)}
 
 
 def store_activations(plan: Plan) -> Jobs:
@@ -106,7 +117,9 @@ def predict_booster(plan: Plan) -> Jobs:
 def ensemble_folds(plan: Plan) -> Jobs:
     """A model."""
     for name, model in plan.models.items():
-        yield name, {"kind": model.kind, "views": plan.views(name), "folds": list(model.folds)}
+        about = {"kind": model.kind, "views": plan.views(name), "folds": list(model.folds)}
+        unlike = reference_of(model.split) if model.split in plan.references else None
+        yield name, {**about, "seed": plan.study.seed, "unlike": unlike}
 
 
 def _compute(plan: Plan) -> Settings:
@@ -134,6 +147,7 @@ def _recipe(plan: Plan, entry: Learning, repeat: int) -> Settings:
 RULES = (
     fetch_weights,
     extract_features,
+    draw_reference,
     store_activations,
     fit_head,
     fit_booster,

@@ -7,7 +7,7 @@ to a path, as `ancient`, it gets in the rules.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from manihot.core.names import ANSWERS, PARTS, RECORD, WEIGHTS
+from manihot.core.names import ANSWERS, PARTS, RECORD, SETS, WEIGHTS
 from manihot.study.plan import Kind, Plan, starts_from_weights
 from manihot.study.schema import Backbone, Experiment, OverfitCheck
 
@@ -29,6 +29,16 @@ def fitted_files(kind: Kind, model: str, fold: str = "{fold}") -> Fitted:
 def record_of(model: str) -> str:
     """The record of a whole model: its members, its views, and how they are averaged."""
     return f"results/models/{model}/{RECORD}"
+
+
+def sets_of(model: str) -> str:
+    """The record of a model's prediction sets."""
+    return f"results/models/{model}/{SETS}"
+
+
+def reference_of(split: str) -> str:
+    """The features of the reference photos of a split, which new ones are held against."""
+    return f"results/features/unlike/{split}.npy"
 
 
 def each_part(pattern: str) -> dict[str, str]:
@@ -155,6 +165,23 @@ class Paths:
         """The records of the fitted folds that a model averages."""
         return [self.fitted(model, fold).model for fold in self.plan.models[model].folds]
 
+    def sets_of_folds(self, model: str) -> list[str]:
+        """The prediction sets of the folds that a refit is a refit of; none for a model that has folds."""
+        entry = self.plan.models[model]
+        return [sets_of(entry.based_on)] if entry.folds == (0,) and entry.based_on in self.plan.models else []
+
+    def reference_features(self, split: str) -> dict[str, list[str]]:
+        """The features that a split's reference photos are drawn from: `features` and `manifests`, one a data set."""
+        name = self.plan.references[split]
+        size = self.plan.frozen[name].size
+        stems = [f"results/features/{name}/{dataset}/{size}px/identity" for dataset in self.plan.datasets_of(split)]
+        return {"features": [f"{stem}.npy" for stem in stems], "manifests": [f"{stem}.json" for stem in stems]}
+
+    def strangers(self, split: str) -> list[str]:
+        """The catalog of the data set whose photos are held against a split's as strange ones, where there is one."""
+        other = self.plan.stranger(split)
+        return [f"results/catalog/{other}.csv"] if other else []
+
     def histories(self, *models: str) -> list[str]:
         """The learning curves of models, model by model and fold by fold."""
         return [self.fitted(model, fold).history for model in models for fold in self.plan.models[model].folds]
@@ -186,7 +213,7 @@ class Paths:
                 for table in (".csv", "/duplicates.csv", "/duplicates.json")
             ],
             "splits": [f"results/splits/{split}.{kind}" for split in plan.splits for kind in ("csv", "json")],
-            "models": [record_of(model) for model in plan.models],
+            "models": [path for model in plan.models for path in (record_of(model), sets_of(model))],
             "histories": self.histories(*plan.of_kind("network", "head", "boosting")),
             "augmented": [f"results/training/augmented/{name}.jpg" for name in plan.augmented],
             "overfit": [f"results/training/overfit/{check}/result.json" for check in plan.study.overfit],
@@ -196,6 +223,7 @@ class Paths:
                 "results/scores/comparisons.csv",
                 *self.probes(),
                 *(f"results/scores/more_photos/{split}/curve.json" for split in plan.more_photos),
+                *(f"results/scores/unlike/{split}.json" for split in plan.references),
                 *published,
                 *(["results/scores/switches.csv"] if plan.ablates else []),
             ],

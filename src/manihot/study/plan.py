@@ -299,6 +299,17 @@ class Plan:
             found.setdefault(entry.split, name)
         return found
 
+    @property
+    def references(self) -> dict[str, str]:
+        """For each split whose models tell how unlike a photo is, the backbone whose features tell it: its first one
+        that no experiment trained. What is fine-tuned keeps only what tells its classes apart."""
+        frozen = {entry.split: name for name, entry in reversed(self.frozen.items()) if not entry.trained}
+        return {split: frozen[split] for split in self.tried if split in frozen}
+
+    def stranger(self, split: str) -> str | None:
+        """The first data set of the study that a split has no photo of."""
+        return next((name for name in self.datasets if name not in self.datasets_of(split)), None)
+
     def sizes(self, dataset: str) -> list[int]:
         """The sizes in pixels at which a data set's photos are needed."""
         readers = [entry for entry in self._readers() if dataset in self.datasets_of(entry.split)]

@@ -307,6 +307,7 @@ class Study(Section):
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 2000
     equivalence_margin: Annotated[Real, Field(gt=0, le=20)] = 2.0
     more_photos: bool = True
+    coverage: Annotated[Real, Field(gt=0, lt=1)] = 0.9
     costs: dict[Label, dict[Label, Cost]] = {}
     container: str | None = None
     published: str | None = None

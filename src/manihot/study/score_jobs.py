@@ -10,7 +10,8 @@ from manihot.study.plan import Jobs, Plan, Settings
 def score_model(plan: Plan) -> Jobs:
     """A model."""
     for name, model in plan.models.items():
-        yield name, {"kind": model.kind, "folds": list(model.folds), "costs": plan.study.costs, **_scoring(plan)}
+        about = {"kind": model.kind, "folds": list(model.folds), "coverage": plan.study.coverage}
+        yield name, {**about, "costs": plan.study.costs, **_scoring(plan)}
 
 
 def summarise_scores(plan: Plan) -> Jobs:

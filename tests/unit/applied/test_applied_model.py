@@ -17,6 +17,7 @@ from manihot.applied import photos as new_photos
 from manihot.applied import sets, unlike
 from manihot.core import arrays, files
 from manihot.core.errors import StudyError
+from manihot.core.names import SETS
 from manihot.core.tables import probability_columns, read_photos
 from manihot.features import table as feature_table
 from manihot.predictions.calibration import shift
@@ -210,14 +211,16 @@ def with_sets_and_reference(study, folder):
     tables = [read_photos(predictions / f"fold{fold}/validation.csv") for fold in (1, 2)]
     priors = [files.read_json(own / f"fold{fold}/model.json")["prior"] for fold in (1, 2)]
     catalog = read_photos(root / small_study.CATALOG)
-    files.write_json(own / sets.FILE, sets.calibrate(tables, priors, LABELS, catalog, 1))
+    files.write_json(own / SETS, sets.calibrate(tables, priors, (1, 2), LABELS, catalog, 1))
     split = read_photos(root / "split.csv")
     pool = split[split["role"] == "pool"].reset_index(drop=True)
     pool = pool.iloc[unlike.draw(pool, 1)]
     stored = [root / "results/features/squeeze/leaves/identity.npy"]
     features = feature_table.select(stored, pool)
     reference = unlike.Reference.of(features, pool["group"].to_numpy())
-    reference.write(own / unlike.FILE, pool, arrays.read_manifest(stored[0])["backbone"], 1)
+    kept = "results/features/unlike/main.npy"
+    reference.write(folder / kept, pool, arrays.read_manifest(stored[0])["backbone"], 1)
+    changed(own / "model.json", lambda record: record.update(unlike=kept))
     return own, tables, priors, reference
 
 
@@ -233,7 +236,7 @@ def test_sets_and_how_unlike_a_photo_is_stand_beside_the_answer(study, tmp_path,
     assert list(found) == ["image_id", "answer", "probability", *P, "set", "unlike", "problem"]
     assert found.iloc[-1][["answer", "set", "unlike"]].isna().all()
     # By hand, from what each fold's job wrote of the test.
-    record = files.read_json(own / sets.FILE)
+    record = files.read_json(own / SETS)
     record["scores"] = {label: record["scores"][label] for label in LABELS}
     members = model.record["members"]
     answers = np.stack([
@@ -260,9 +263,17 @@ def test_sets_and_how_unlike_a_photo_is_stand_beside_the_answer(study, tmp_path,
     ).any()
 
 
+def test_reference_photos_that_are_not_there_are_named(study, tmp_path):
+    own, *_ = with_sets_and_reference(study, tmp_path)
+    (tmp_path / "results/features/unlike/main.npy").unlink()
+    match = "what photos the model squeeze_head knows is not there: copy it from results/features/unlike/main.npy of"
+    with pytest.raises(StudyError, match=match):
+        load_model(own)
+
+
 def test_sets_of_another_model_are_refused(study, tmp_path):
     own, *_ = with_sets_and_reference(study, tmp_path)
-    changed(own / sets.FILE, lambda record: record.update(folds=[1, 3]))
+    changed(own / SETS, lambda record: record.update(folds=[1, 3]))
     with pytest.raises(StudyError, match="conformal.json is damaged or of another model"):
         load_model(own)
 

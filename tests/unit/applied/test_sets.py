@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from manihot.applied import sets
 from manihot.core import files
 from manihot.core.errors import StudyError
+from manihot.core.names import SETS
 from manihot.core.tables import probability_columns
 from manihot.predictions.calibration import shift
 
@@ -51,7 +52,8 @@ def catalogs(tables, groups=None):
 
 
 def calibrated(tables, groups=None, seed=0):
-    return sets.calibrate(tables, [EQUAL] * len(tables), LABELS, catalogs(tables, groups), seed)
+    folds = range(1, len(tables) + 1)
+    return sets.calibrate(tables, [EQUAL] * len(tables), folds, LABELS, catalogs(tables, groups), seed)
 
 
 @pytest.mark.parametrize("folds", [1, 5])
@@ -132,7 +134,7 @@ def test_one_photo_of_a_group_counts_whatever_their_order():
     record = calibrated([one], groups)
     assert {label: len(parts[0]) for label, parts in record["scores"].items()} == dict.fromkeys(LABELS, 10)
     order = random.permutation(120)
-    again = sets.calibrate([one.iloc[order]], [EQUAL], LABELS, catalogs([one], groups), 0)
+    again = sets.calibrate([one.iloc[order]], [EQUAL], [1], LABELS, catalogs([one], groups), 0)
     assert again == record and calibrated([one], groups, seed=1) != record
     assert json.loads(json.dumps(record)) == record
 
@@ -144,7 +146,7 @@ def test_answers_are_corrected_for_each_folds_own_prior():
     rows, prior = answer(seen(random, true)), [0.6, 0.3, 0.1]
     of_prior = shift(rows, EQUAL, prior)
     plain = calibrated([table(rows, true, 1)])
-    told = sets.calibrate([table(of_prior, true, 1)], [prior], LABELS, catalogs([table(rows, true, 1)]), 0)
+    told = sets.calibrate([table(of_prior, true, 1)], [prior], [1], LABELS, catalogs([table(rows, true, 1)]), 0)
     assert told["scores"]["c"][0] == pytest.approx(plain["scores"]["c"][0], abs=1e-6)
 
 
@@ -197,7 +199,7 @@ def test_a_record_is_checked(tmp_path, damage, match):
     random = np.random.default_rng(6)
     true = np.arange(30) % 3
     record = calibrated([table(model(random)(seen(random, true)), true, k, 50 * k) for k in (1, 2)])
-    path = tmp_path / sets.FILE
+    path = tmp_path / SETS
     files.write_json(path, record)
     whole = sets.read(path, LABELS, [1, 2])
     assert {label: [part.tolist() for part in parts] for label, parts in whole["scores"].items()} == record["scores"]

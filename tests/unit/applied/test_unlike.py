@@ -91,7 +91,7 @@ def test_one_photo_of_a_group_and_class_is_drawn():
 def test_a_reference_is_kept_with_what_it_takes(tmp_path):
     random = np.random.default_rng(5)
     reference = unlike.Reference.of(features(random, 40), np.arange(40))
-    path = tmp_path / unlike.FILE
+    path = tmp_path / "unlike.npy"
     reference.write(path, photos("ab" * 20), BACKBONE, 7)
     read, backbone = unlike.read(path)
     assert backbone == BACKBONE and read.k == unlike.NEIGHBOUR

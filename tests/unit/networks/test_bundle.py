@@ -92,7 +92,7 @@ def test_a_record_of_a_later_version_is_refused(tmp_path):
 def test_the_whole_model_names_its_members_in_order(tmp_path):
     folds = [bundle.read(save(tmp_path, number=number)) for number in (2, 1)]
     calibration = {"temperature": 1.5, "shares": {"a": 1.0}}
-    record = bundle.whole("balanced_tta", "tta", ["identity", "hflip"], folds, calibration)
+    record = bundle.whole("balanced_tta", "tta", ["identity", "hflip"], folds, calibration, None)
     assert record["calibration"] == calibration
     assert record["name"] == "balanced_tta" and record["views"] == ["identity", "hflip"]
     assert record["classes"] == CLASSES and record["parameters"] == 9
