@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
+from manihot.applied import sets
 from manihot.core import files
 from manihot.core.names import ANSWERS, PARTS
 from manihot.core.tables import history_columns, read_catalogs, read_photos
@@ -19,9 +20,10 @@ from manihot.photos.facts import FACTS
 from manihot.predictions import calibration
 from manihot.published import conclusions, numbers, paper
 from manihot.published.evidence import Evidence
-from manihot.scores import choice, comparisons, more_photos, probes, summaries, switches
+from manihot.scores import choice, comparisons, more_photos, probes, strangers, summaries, switches
 from manihot.scores import score as scores
 from manihot.scores.answers import score_answers
+from manihot.scores.coverage import held_sets, score_sets
 
 CLASSES = {
     "0": "Bacterial Blight (CBB)",
@@ -76,6 +78,7 @@ def settings(results: Path) -> dict[str, Any]:
         "seed": 42,
         "models": described(),
         "more_photos": ["main"],
+        "references": ["main"],
         "datasets": {
             name: {"root": str(results / f"photos/{name}/images"), "source": "demo"} for name in DATASETS
         },
@@ -125,6 +128,7 @@ def build(results: Path, seed: int = 7) -> dict[str, Any]:
     _scores(results)
     _probes(results, rng)
     _more_photos(results, np.random.default_rng(5))
+    _unlike(results, np.random.default_rng(6))
     _published(results)
     _costs(results, rng)
     return settings(results)
@@ -329,6 +333,13 @@ def _more_photos(results: Path, rng: np.random.Generator) -> None:
     files.write_json(results / "scores/more_photos/main/curve.json", {"head": HEAD, **weighed})
 
 
+def _unlike(results: Path, rng: np.random.Generator) -> None:
+    """How unlike the photos of main those of the tests and strange ones are."""
+    own, strange = rng.uniform(0, 100, 60), {"noise": np.full(50, 100.0), "photos of needles": rng.uniform(40, 100, 40)}
+    told = {"network": "efficientnet_b0", "reference": 90, **strangers.weigh(own, np.arange(60), strange)}
+    files.write_json(results / "scores/unlike/main.json", told)
+
+
 def _history(rng: np.random.Generator, epochs: int = 6) -> pd.DataFrame:
     epoch = np.arange(1, epochs + 1)
     noise = rng.normal(0, 0.03, (4, epochs))
@@ -410,6 +421,23 @@ def _costs(results: Path, rng: np.random.Generator) -> None:
     files.write_json(results / "costs/estimate.json", {"stages": stages, "about": {}})
 
 
+def _sets(
+    results: Path, model: dict[str, Any], part: str, split: dict[str, Any], tables: list[pd.DataFrame]
+) -> dict[str, Any]:
+    """What the sets of a model are worth on a test; those of a refit are of its folds' scores."""
+    catalogs = pd.concat([read_photos(results / f"catalog/{name}.csv") for name in DATASETS])
+    labels = [entry["label"] for entry in split["classes"]]
+    refit = model["folds"] == [0]
+    folds, of = (FOLDS, model["based_on"]) if refit else (model["folds"], model["name"])
+    shown = [read_photos(results / f"predictions/{of}/fold{fold}/validation.csv") for fold in folds]
+    shares = [split["shares"][label] for label in labels]
+    record = sets.calibrate(shown, [shares] * len(shown), folds, labels, catalogs, 1)
+    record = sets.of_refit(record) if refit else record
+    answers = read_photos(results / f"predictions/{model['name']}/calibrated/{part}.csv")
+    held = held_sets(record, tables, [shares] * len(tables), answers, 0.9)
+    return score_sets(record, held, answers, catalogs, split["classes"], 0.9)
+
+
 def _scores(results: Path) -> None:
     """Scores, summary, choices and comparisons, made by the project's own functions."""
     catalogs = pd.concat([read_photos(results / f"catalog/{name}.csv") for name in ("leaves", "needles")])
@@ -427,6 +455,8 @@ def _scores(results: Path) -> None:
                 raw, catalogs, record["classes"], seed=1, resamples=100,
                 marked=scores.Marked(record["new_class"], scores.majority_class(record), COSTS), folds=tables,
             )  # fmt: skip
+            if part.startswith("test"):
+                records[name, part]["sets"] = _sets(results, model, part, record, tables)
             if part != "train":
                 kinds = {"raw": raw} | {kind: read_photos(folder / kind / f"{part}.csv") for kind in ANSWERS}
                 records[name, part]["answers"] = score_answers(

@@ -18,6 +18,7 @@ from manihot.report import (
     probe_sections,
     published_sections,
     run_sections,
+    sets_section,
 )
 from manihot.report.results import Results
 from manihot.report.thumbnails import Photos
@@ -37,7 +38,8 @@ def build(
 ) -> None:
     """Write the report of what lies below `results`; a result that is missing is named in its place.
 
-    `settings` are title, description, protocol, seed, the plan's models, the splits of `more_photos`, data sets (with
+    `settings` are title, description, protocol, seed, the plan's models, the splits of `more_photos` and of
+    `references`, data sets (with
     `root` and `source`) and the resolved study; `made` is the time and `commit` the state of the sources as the reader
     sees them.
     Charts of results are also written as SVG files below `figures`, where it is given.
@@ -97,6 +99,8 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
         "backbones": model_sections.backbones(results, scores, models, study),
         "boosters": model_sections.boosters(results, scores, models, study),
         "new_class": model_pages.new_class(results, models),
+        "sets": sets_section.sets(results, models, badges),
+        "unlike": sets_section.unlike(results, settings["references"], models),
         "published": published_sections.published(results) if study["published"] else None,
         "conclusions": published_sections.conclusions(results, study) if study["published"] else None,
         "switches": published_sections.switches(results, study),

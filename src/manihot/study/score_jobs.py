@@ -127,6 +127,7 @@ def build_report(plan: Plan) -> Jobs:
             "seed": study.seed,
             "models": _described(plan),
             "more_photos": list(plan.more_photos),
+            "references": list(plan.references),
             "datasets": datasets,
             "study": study.plain(),
         },
