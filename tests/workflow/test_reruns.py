@@ -120,6 +120,9 @@ STUDY_EDITS = [
         "an experiment's run folds": (swap("run_folds: [1]", "run_folds: [1, 2]"), {"train_fold frozen 2", "predict_fold frozen 2"} | scored("frozen")),
     },
     {
+        "the coverage of sets": (swap("resamples: 200", "resamples: 200\ncoverage: 0.8"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | chosen("balanced", "new_class") | END),
+    },
+    {
         "an experiment's family": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, family: others,"), chosen("frozen") | COMPARED),
     },
     {
@@ -189,6 +192,10 @@ MODULES = {
     "scores/intervals.py": ({"score_model", "choose_model", "summarise_scores", "compare_models"}, {"ensemble_folds", "predict_fold", "train_fold"}),
     "scores/comparisons.py": ({"compare_models"}, {"score_model", "ensemble_folds"}),
     "photos/demo.py": ({"list_photos"}, set()),
+    "applied/sets.py": ({"ensemble_folds", "score_model"}, {"draw_reference", "predict_fold", "compare_models"}),
+    "applied/unlike.py": ({"draw_reference"}, {"ensemble_folds", "score_model", "extract_features"}),
+    "applied/members.py": (set(), {"draw_reference", "ensemble_folds", "score_model"}),
+    "scores/coverage.py": ({"score_model"}, {"ensemble_folds", "draw_reference"}),
 }  # fmt: skip
 # The rules that have this code and no other.
 ONE_RULE = {
@@ -240,6 +247,7 @@ FOLLOWING = {
     "predictions/masked.py": ({"probe_masked", "weigh_masked"}, {"extract_features", "fit_head", "predict_head", "probe_facts"}),
     "scores/probes.py": ({"probe_facts", "weigh_masked", "build_report"}, {"probe_masked", "score_model", "summarise_scores"}),
     "scores/score.py": ({"score_model", "compare_models"}, {"ensemble_folds", "predict_fold", "train_fold"}),
+    "applied/unlike.py": ({"draw_reference", "build_report"}, {"ensemble_folds", "score_model", "extract_features"}),
 }  # fmt: skip
 
 

@@ -207,6 +207,15 @@ def test_probes_that_are_missing_are_named_in_their_place(results: Path, tmp_pat
     assert "without their middle tell" not in section and "probes.masked</code> is false" in section
 
 
+def test_sets_and_strange_photos_have_their_sections(page: str, results: Path) -> None:
+    [sets] = re.findall(r'<section id="sets".*?</section>', page, re.DOTALL)
+    assert 'href="#sets"' in page and "hold the true class of 90 % of the photos of each class" in sets
+    assert "80\u00a0% of a class's new photos are guaranteed" in sets and 'id="table-sets"' in sets
+    [unlike] = re.findall(r'<section id="unlike".*?</section>', page, re.DOTALL)
+    assert 'id="table-unlike-main"' in unlike and "The split with_new has no frozen backbone" in unlike
+    assert "Not there yet: how unlike photos are in the split with_new." in build(results, references=["with_new"])
+
+
 def test_what_more_photos_may_give_has_a_section_where_it_is_asked(page: str, results: Path) -> None:
     [section] = re.findall(r'<section id="more-photos".*?</section>', page, re.DOTALL)
     assert 'href="#more-photos"' in page and "efficientnet_b0_head reaches" in section

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from manihot.applied import strange, unlike
 from manihot.core.errors import StudyError
 from manihot.study import amounts as counting
 from manihot.study.amounts import amounts, drawn
@@ -119,6 +120,15 @@ def test_a_head_on_fewer_photos_sees_all_shares_of_them(jobs):
     [(_, once)] = jobs["fit_head rest_head 1"].work
     work = jobs["fit_fewer_photos main"].work
     assert sum(units for _, units in work) == pytest.approx(5 * once * (8**-1 + 8**-0.75 + 8**-0.5 + 8**-0.25))
+
+
+def test_a_reference_costs_a_pass_over_the_strange_pictures(jobs):
+    job = jobs["draw_reference main"]
+    assert units(job, "features") == counting.STRANGE == 2 * strange.DRAWN + strange.PHOTOS
+    [(task, kept)] = job.disk
+    # No more photos than the pool has.
+    assert task.kind == "width" and kept == 320 and counting.REFERENCE == unlike.MOST
+    assert "draw_reference mixed" not in jobs
 
 
 def test_without_the_photos_of_a_data_set_nothing_is_counted(plan):

@@ -273,6 +273,38 @@ def test_a_refit_has_fits_of_its_own_and_sees_what_its_experiment_sees() -> None
     assert plan.models["first_seed2_refit"].repeat_of == "first_refit" and plan.ablates
 
 
+def test_a_refit_has_the_sets_of_its_folds(plan, paths):
+    assert paths.sets_of_folds("trees_refit") == ["results/models/trees/conformal.json"]
+    assert paths.sets_of_folds("trees") == paths.sets_of_folds("first_tta") == []
+    assert {f"results/models/{model}/conformal.json" for model in plan.models} < set(paths.report_inputs()["models"])
+
+
+def test_a_split_has_the_reference_of_its_first_backbone_that_comes_from_outside(plan, paths):
+    assert plan.references == {"main": "frozen"} and plan.stranger("main") == "needles"
+    assert plan.stranger("more") is None and paths.strangers("more") == []
+    assert paths.strangers("main") == ["results/catalog/needles.csv"]
+    assert paths.reference_features("main") == {
+        "features": ["results/features/frozen/leaves/64px/identity.npy"],
+        "manifests": ["results/features/frozen/leaves/64px/identity.json"],
+    }
+    assert "results/scores/unlike/main.json" in paths.report_inputs()["scores"]
+    told = dict(RULES["ensemble_folds"](plan))
+    assert {name: settings["unlike"] for name, settings in told.items()} == {
+        name: "results/features/unlike/main.npy" if model.split == "main" else None
+        for name, model in plan.models.items()
+    }
+    drawn = dict(RULES["draw_reference"](plan))
+    assert drawn["main"]["strange"]["root"] == "results/photos/needles/images"
+    own = {"network": "small_cnn", "weights": "first/fold2", "run_folds": [2]}
+    frozen = STUDY["backbones"]["frozen"]
+    backbones = {"own": own, "second": {**frozen, "size": 96}, "frozen": frozen}
+    several = Plan(build(STUDY | {"backbones": backbones}, Path("mine.yaml")), ROOT)
+    assert several.references == {"main": "second"}
+    alone = Plan(build(STUDY | {"backbones": {"own": own}, "boosting": {}}, Path("mine.yaml")), ROOT)
+    assert alone.references == {} and list(RULES["draw_reference"](alone)) == []
+    assert {settings["unlike"] for _, settings in RULES["ensemble_folds"](alone)} == {None}
+
+
 def test_a_model_is_chosen_by_calibrated_answers(plan, paths):
     split = plan.tried[0]
     expected = [f"results/predictions/{model}/calibrated/validation.csv" for model in plan.models_of(split)]
