@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from manihot.applied.sets import REFIT
 from manihot.core.classes import class_title
 from manihot.core.names import PART_TITLES
 from manihot.report.results import Results
@@ -10,7 +11,7 @@ from manihot.report.tables import ABSENT, Cell, Column, Table, count, metric, nu
 
 Model = Mapping[str, Any]
 TESTS = ("test", "test_as_found")
-METHODS = {"cv+": "folds (CV+)", "split": "one fold", "of the folds": "scores of its folds"}
+METHODS = {"cv+": "folds (CV+)", "split": "one fold", REFIT: "scores of its folds"}
 
 
 def sets(results: Results, models: Sequence[Model], badges: Mapping[str, str]) -> dict[str, Any] | None:
@@ -53,32 +54,24 @@ def sets(results: Results, models: Sequence[Model], badges: Mapping[str, str]) -
         "asked": asked,
         "table": shown,
         "classes": [_classes(name, part, told[name, part]) for name, part in chosen],
-        "said": guarantee(told[chosen[0]]),
+        "said": [guarantee(method, asked) for method in METHODS if method in {e["method"] for e in told.values()}],
     }
 
 
-def guarantee(found: Mapping[str, Any]) -> str:
-    """What is guaranteed of a model's sets, in words."""
-    asked, few = 100 * found["coverage"], [entry for entry in found["classes"] if not entry["scores"]]
-    if found["method"] == "of the folds":
+def guarantee(method: str, coverage: float) -> str:
+    """What is guaranteed of sets that are judged by this method, in words."""
+    asked = 100 * coverage
+    if method == REFIT:
         return (
             "Of a refit nothing is guaranteed: no photo was held out from it, and its sets are judged by the scores of "
             "its folds. How often they hold the true class was only measured."
         )
-    if found["method"] == "split":
-        said = f"With one fold, {asked:g}\u00a0% of a class's new photos are guaranteed, in the mean over studies"
-    else:
-        said = (
-            f"With several folds (CV+), {max(0.0, 2 * asked - 100):g}\u00a0% of a class's new photos are guaranteed, "
-            f"in the mean over studies, less a little for few photos; what is found is about {asked:g}\u00a0%"
-        )
-    said += (
-        ". It is guaranteed only of photos that were taken as those of the pool were: not of other fields or seasons."
+    if method == "split":
+        return f"With one fold, {asked:g}\u00a0% of the new photos of a class are guaranteed, in the mean over studies."
+    return (
+        f"With several folds (CV+), {max(0.0, 2 * asked - 100):g}\u00a0% of the new photos of a class are guaranteed, "
+        f"in the mean over studies, less a little for few photos; what is found is about {asked:g}\u00a0%."
     )
-    if few:
-        names = ", ".join(class_title(entry["label"], entry["name"]) for entry in few)
-        said += f" Of {names} there are too few photos: the scores of all classes judge it, and nothing is guaranteed."
-    return said
 
 
 def _classes(model: str, part: str, found: Mapping[str, Any]) -> Table:
