@@ -74,7 +74,7 @@ wildcard_constraints:
     split="|".join(PLAN.splits),
     experiment="|".join(PLAN.of_kind("network")) or "none",
     check="|".join(PLAN.study.overfit) or "none",
-    backbone="|".join(PLAN.study.backbones) or "none",
+    backbone="|".join(PLAN.frozen) or "none",
     model="|".join(PLAN.models),
     weights="|".join(PLAN.weights) or "none",
     cut="|".join(PLAN.cuts) or "none",
@@ -103,6 +103,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/predictions.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/probes.smk"
+include: "workflow/rules/more_photos.smk"
 include: "workflow/rules/published.smk"
 include: "workflow/rules/report.smk"
 

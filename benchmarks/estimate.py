@@ -101,14 +101,14 @@ def stages(rates: Rates, cores: int, path: Path = PUBLISHED) -> Iterator[Stage]:
     learned = sum(check.epochs * check.photos * flops(check.network, check.size, True) for check in checks)
     yield Stage("check_overfit", len(checks), learned / rates.training())
     looked, files_of_features = 0.0, 0
-    for backbone in study.backbones.values():
+    for backbone in plan.frozen.values():
         views = len(backbone.head.views) if backbone.head else 1
         for dataset in plan.datasets_of(backbone.split):
             files_of_features += views
             passes = photos[dataset] * views
             looked += passes * flops(backbone.network, backbone.size, False) / rates.forward(backbone.network)
     yield Stage("extract_features", files_of_features, looked)
-    yield Stage("fit_booster", sum(len(folds[name]) for name in study.boosting), boosting(study, folds, rates, photos))
+    yield Stage("fit_booster", sum(len(folds[name]) for name in study.boosting), boosting(plan, folds, rates, photos))
     yield Stage(
         "all others", sum(jobs_of(rule, name, plan) for rule, name, _ in all_jobs(plan) if rule not in counted), 0
     )
@@ -135,14 +135,14 @@ def shown(study: Study, entry: Sampling, photos: Mapping[str, int]) -> tuple[flo
     return count * (1 - 1 / split.folds), count / split.folds
 
 
-def boosting(study: Study, folds: Mapping[str, tuple[int, ...]], rates: Rates, photos: Mapping[str, int]) -> float:
+def boosting(plan: Plan, folds: Mapping[str, tuple[int, ...]], rates: Rates, photos: Mapping[str, int]) -> float:
     """Seconds of the boosters: a tree and class goes over every photo's features once a level."""
-    asked = 0.0
+    asked, study = 0.0, plan.study
     for name, booster in study.boosting.items():
-        backbone = study.backbones[booster.backbone]
-        trained, _ = shown(study, backbone, photos)
+        trained, _ = shown(study, study.backbones[booster.backbone], photos)
+        width = sum(WIDTHS[backbone.network] for backbone in plan.joined(booster.backbone).values())
         levels = booster.n_estimators * booster.max_depth
-        asked += len(folds[name]) * levels * trained * WIDTHS[backbone.network]
+        asked += len(folds[name]) * levels * trained * width
     # The row: the nine published settings with a fifth of their trees, 480 photos' features of resnet18.
     settings = files.read_rows(ROOT / "config/published/xgboost.csv")
     measured = 0.2 * sum(int(row["n_estimators"]) * int(row["max_depth"]) for row in settings) * 480 * 512

@@ -1,6 +1,7 @@
 """What a GPU gives, in absolute figures: training, features, five folds at once, small batches, and memory.
 
-    python benchmarks/gpu.py [start train features memory steps folds] [--device cuda] [--size 224] [--seconds 5]
+    python benchmarks/gpu.py [start train features finetuning trees memory steps folds]
+                             [--device cuda] [--size 224] [--seconds 5]
 
 Writes benchmarks/results/{device}.json after each row: its key, value and unit, and where there is a limit the share
 of it (of a large bf16 matrix product on the same device); beside it timm's rate where timm is installed. Rows of
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,8 @@ from manihot.training.trainer import Trainer
 FOLDS = 5
 TRAINED = (("small_cnn", 96), ("small_cnn", 256), ("resnet18", 128), ("efficientnet_b0", 128))
 EXTRACTED, FEATURE_BATCH = ("resnet18", "efficientnet_b0"), 256
-STAGES = ("start", "train", "features", "memory", "steps", "folds")
+TUNED_BATCH = 128
+STAGES = ("start", "train", "features", "finetuning", "trees", "memory", "steps", "folds")
 BATCHES = (32, 64, 96, 128, 256, 512, 1024)
 Row = dict[str, Any]
 
@@ -147,6 +150,39 @@ def timm_beside(
     return {"timm": theirs, "ratio": ours / theirs}
 
 
+def finetuning(device: torch.device, size: int, least: float, peak: float) -> Iterator[Row]:
+    """Photos a second of fine-tuning beside PyTorch's defaults, and from a cut on beside the whole network."""
+    batch = TUNED_BATCH if device.type == "cuda" else 4
+    for network in trainers.TUNED:
+        if network.startswith("timm/") and find_spec("timm") is None:
+            continue
+        settings = trainers.finetuned(size, network, batch)
+        work = limits.flops(build.assemble(network, trainers.CLASSES, size, 0.0, None), size, training=True)
+        whole, host = epochs(trainers.trainer(noise(batch * 8, size), settings, device), least)
+        plain = repeated(trainers.plain_step(network, size, batch, device), least) * batch
+        row = {"value": whole, "unit": "photos/s", "limit_share": whole * work / peak, "host_share": host}
+        yield {"key": f"finetune/{network}/batch_{batch}", **row, "plain": plain, "ratio": whole / plain}
+        if network == trainers.CUT_NETWORK:
+            from_cut = replace(settings, train_from=trainers.CUT)
+            cut, host = epochs(trainers.cut_trainer(noise(batch * 8, size), from_cut, device), least)
+            row = {"value": cut, "unit": "photos/s", "host_share": host, "plain": whole, "ratio": cut / whole}
+            yield {"key": f"from_cut/{network}/batch_{batch}", **row}
+
+
+def trees(device: torch.device) -> Iterator[Row]:
+    """Seconds of boosted trees as a study's defaults have them, beside a plain 100 rounds of all features; the tuned
+    head has no row, for it is fitted on the processor."""
+    if find_spec("xgboost") is None:
+        return
+    import fitting  # needs pandas and scikit-learn, too
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = fitting.stored(Path(folder))
+        ways = [lambda: fitting.our_trees(path, device.type), lambda: fitting.their_trees(path, device.type)]
+        ours, plain = (min(seconds(way) for _ in range(2)) for way in ways)
+    yield {"key": "trees", "value": ours, "unit": "s", "plain": plain, "ratio": plain / ours}
+
+
 def repeated(step: Callable[[], object], least: float) -> float:
     """How often a second `step`, which waits for the device, can be done."""
     step()
@@ -225,6 +261,8 @@ def measured(stages: Sequence[str], device: torch.device, size: int, least: floa
         "start": lambda: start(device),
         "train": lambda: training(device, size, least, peak),
         "features": lambda: extraction(device, size, least, peak),
+        "finetuning": lambda: finetuning(device, size, least, peak),
+        "trees": lambda: trees(device),
         "memory": lambda: memory(device, size),
         "steps": lambda: steps(device, size, least),
         "folds": lambda: folds(device, size, 1000 if device.type == "cuda" else 50),

@@ -23,6 +23,15 @@ WHAT = {
     "backbone_forward/resnet18": "the same",
     "heads": "a head of resnet18, 600 photos, 10 epochs, pixels in the cache",
     "boosting": "the nine XGBoost settings with a fifth of their trees, features stored",
+    "finetune/timm/tf_efficientnet_lite0": "fine-tuning step (`recipe: finetune`), batch 32, 224 px, against AdamW and "
+    "PyTorch's defaults",
+    "finetune/mobilenet_v2": "the same",
+    "finetune/resnet18": "the same",
+    "from_cut/timm/tf_efficientnet_lite0": "a photo and epoch from the cut `blocks.5` on (activations stored), against "
+    "our fine-tuning of the whole network",
+    "tuned_head": "a tuned head, 1,200 photos, 1,280 drawn features, against scikit-learn's `LogisticRegressionCV` "
+    "on the same values of C and inner folds",
+    "trees": "boosted trees as `boosting` sets them now, on these features, against a plain 100 rounds of all of them",
     "job_start": "what a job takes before its first photo: Python, torch and the package",
     "dry_run": "dry run of `config/cassava.yaml`, 21,397 photos",
     "nothing_to_do": "a finished study of the same jobs, run again",
@@ -130,7 +139,7 @@ GPU = """\
 `benchmarks/gpu.py`: absolute figures; the share is of a large bf16 matrix product on the same device, the host's share
 the part of the time for which the loop was busy giving out work.
 
-| key | value | unit | share of the limit | host's share | first epoch, s | timm | ours to timm's |
+| key | value | unit | share of the limit | host's share | first epoch, s | timm, or the plain way | ours to theirs |
 |---|---|---|---|---|---|---|---|
 """
 LEARNING = """\
@@ -215,7 +224,8 @@ def write() -> None:
 
 def _gpu(row: Mapping[str, Any]) -> str:
     share = f"{row['limit_share']:.0%}" if "limit_share" in row else ""
-    others = [f"{row[key]:.3g}" if key in row else "" for key in ("host_share", "first_epoch_s", "timm", "ratio")]
+    beside = row | ({"timm": row["plain"]} if "plain" in row else {})
+    others = [f"{beside[key]:.3g}" if key in beside else "" for key in ("host_share", "first_epoch_s", "timm", "ratio")]
     cells = [f"`{row['key']}`", f"{row['value']:.4g}", row["unit"], share, *others]
     return f"| {' | '.join(cells)} |"
 

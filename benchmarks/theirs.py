@@ -122,9 +122,12 @@ def features(network: str, weights: Path | None, photos: Labelled, size: int) ->
         return torch.cat([model(batch) for batch, _ in DataLoader(JpegFiles(photos, size), 32)]).numpy()
 
 
-def boosted(x: NDArray[np.float32], y: NDArray[np.int64], trees: int, depth: int, rate: float) -> Any:
+def boosted(
+    x: NDArray[np.float32], y: NDArray[np.int64], trees: int, depth: int, rate: float, device: str = "cpu"
+) -> Any:
     """XGBoost's own classifier at one setting."""
     from xgboost import XGBClassifier  # not on every machine that the rest is measured on
 
-    model = XGBClassifier(n_estimators=trees, max_depth=depth, learning_rate=rate, tree_method="hist", random_state=0)
+    settings = {"n_estimators": trees, "max_depth": depth, "learning_rate": rate}
+    model = XGBClassifier(**settings, tree_method="hist", random_state=0, device=device)
     return model.fit(x, y)

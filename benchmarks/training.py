@@ -66,8 +66,8 @@ def fold(side: str, folder: Path, cached_in: Path | None) -> None:
         return
     manifest = cached_in or photos.cache_pixels(FOLD, FOLD_SIZE, folder)
 
-    def gather(rows: pd.DataFrame) -> cached.CachedPhotos:
-        return cached.gather(rows, table, [manifest], FOLD_SIZE)
+    def gather(rows: pd.DataFrame, size: int) -> cached.CachedPhotos:
+        return cached.gather(rows, table, [manifest], size)
 
     with State(folder / "state", "train_fold", {}, "", "") as state:
         settings = recipe(FOLD_SIZE, epochs=EPOCHS)

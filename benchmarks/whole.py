@@ -213,8 +213,8 @@ def use_memory(what: str) -> None:
 
         classes = [{"label": str(label), "name": str(label)} for label in range(photos.CLASSES)]
 
-        def gather(rows: pd.DataFrame) -> store.CachedPhotos:
-            return store.gather(rows, table, [manifest], SIZE)
+        def gather(rows: pd.DataFrame, size: int = SIZE) -> store.CachedPhotos:
+            return store.gather(rows, table, [manifest], size)
 
         try:
             with State(folder / "state", what, {}, "", "") as state:

@@ -2,10 +2,18 @@
 
 import pytest
 
+# Of the tests of the workflow; the longest first. Files that are not named come last.
+ORDER = ["test_studies.py", "test_own_photos.py", "test_reruns.py", "test_runs.py", "test_faults.py", "test_manners.py"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first, beside the unit tests; what else keeps all cores busy comes last.
+    """The longest file first, beside the unit tests; then what else runs the engine, the longest first.
 
     Two files that each run the whole engine would only be in each other's way.
     """
-    items.sort(key=lambda item: (item.path.name != "test_studies.py", item.path.parent.name == "workflow"))
+
+    def place(item: pytest.Item) -> tuple[bool, bool, int]:
+        rank = ORDER.index(item.path.name) if item.path.name in ORDER else len(ORDER)
+        return rank > 0, item.path.parent.name == "workflow", rank
+
+    items.sort(key=place)

@@ -7,7 +7,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from manihot.networks.losses import prior
-from manihot.predictions.calibration import fit_temperature, shift
+from manihot.predictions.calibration import estimate_shares, fit_temperature, shift
 
 CLASSES, FEATURES, PHOTOS, TESTED = 5, 10, 2000, 20_000
 FOUND = np.array([0.08, 0.11, 0.12, 0.57, 0.12])
@@ -44,6 +44,39 @@ def test_what_balancing_seems_to_give_is_mostly_a_missing_correction():
     error = 4 * np.sqrt(0.14 * 0.86 / TESTED)
     assert balanced - as_found > 0.02
     assert abs(balanced - corrected) < error
+
+
+@pytest.mark.parametrize("elsewhere", [EQUAL, np.array([0.5, 0.02, 0.2, 0.08, 0.2])])
+def test_shares_of_photos_without_labels_are_estimated_from_the_answers(elsewhere):
+    """Two models of photos as found and of balanced ones, each with its own prior, see photos from elsewhere."""
+    generator = np.random.default_rng(11)
+    centres = generator.normal(0, 0.9, (CLASSES, FEATURES))
+
+    def photos(n, shares):
+        true = generator.choice(CLASSES, n, p=shares)
+        return centres[true] + generator.normal(size=(n, FEATURES)), true
+
+    x, true = photos(4000, elsewhere)
+    fits = [LogisticRegression(C=1.0, max_iter=500).fit(*photos(PHOTOS, shares)) for shares in (FOUND, EQUAL)]
+    given = [fit.predict_proba(x) for fit in fits]
+    shares = estimate_shares(given, [FOUND, EQUAL], [1.0, 1.0])
+    assert shares.sum() == pytest.approx(1)
+    # Counted answers are off by more than the estimate, which is off by little.
+    counted = np.bincount(given[0].argmax(axis=1), minlength=CLASSES) / len(x)
+    assert np.abs(shares - elsewhere).max() < 0.03 < np.abs(counted - elsewhere).max()
+
+    def right(target):
+        answers = np.mean([shift(p, prior, target) for p, prior in zip(given, (FOUND, EQUAL), strict=True)], axis=0)
+        return np.mean(answers.argmax(axis=1) == true)
+
+    assert right(shares) > right(FOUND)
+    assert right(shares) == pytest.approx(right(elsewhere), abs=0.01)
+
+
+def test_shares_of_photos_that_a_model_is_certain_of_are_counted():
+    sure = np.eye(3)[[0, 0, 0, 1]]
+    found = estimate_shares([sure], [[0.2, 0.2, 0.6]], [1.0])
+    assert found == pytest.approx([0.75, 0.25, 0], abs=1e-6)
 
 
 @pytest.mark.parametrize("smoothing", [0.1, 0.2])

@@ -19,7 +19,7 @@ from manihot.photos.facts import FACTS
 from manihot.predictions import calibration
 from manihot.published import conclusions, numbers, paper
 from manihot.published.evidence import Evidence
-from manihot.scores import choice, comparisons, probes, summaries, switches
+from manihot.scores import choice, comparisons, more_photos, probes, summaries, switches
 from manihot.scores import score as scores
 from manihot.scores.answers import score_answers
 
@@ -75,6 +75,7 @@ def settings(results: Path) -> dict[str, Any]:
         "protocol": "corrected",
         "seed": 42,
         "models": described(),
+        "more_photos": ["main"],
         "datasets": {
             name: {"root": str(results / f"photos/{name}/images"), "source": "demo"} for name in DATASETS
         },
@@ -123,6 +124,7 @@ def build(results: Path, seed: int = 7) -> dict[str, Any]:
     Image.new("RGB", (586, 194), "green").save(results / "training/augmented/new_class.jpg")
     _scores(results)
     _probes(results, rng)
+    _more_photos(results, np.random.default_rng(5))
     _published(results)
     _costs(results, rng)
     return settings(results)
@@ -305,6 +307,26 @@ def _probes(results: Path, rng: np.random.Generator) -> None:
             masked[columns] = 0.5 * masked[columns] + 0.5 * rng.dirichlet([0.4] * len(columns), len(masked))
             weighed = probes.weigh_masked(masked, whole, catalogs, record["classes"], size=96, **about)
             files.write_json(folder / "masked.json", {"head": HEAD, **weighed})
+
+
+def _more_photos(results: Path, rng: np.random.Generator) -> None:
+    """The head on fewer photos: the fewer, the more of what it knows is noise."""
+    tables = {}
+    for kind, place in (("raw", ""), ("calibrated", "calibrated/")):
+        whole = read_photos(results / f"predictions/{HEAD}/{place}validation.csv")
+        columns = [column for column in whole if column.startswith("p")]
+        parts = []
+        for share in (0.125, 0.2, 0.35, 0.6, 1.0):
+            part = whole.assign(photos=round(90 * share))
+            part.insert(0, "share", share)
+            noise = 0.4 * (share**-0.5 - 1)
+            part[columns] = (part[columns] + noise * rng.dirichlet([0.4] * len(columns), len(part))) / (1 + noise)
+            parts.append(part)
+        tables[kind] = pd.concat(parts, ignore_index=True)
+    catalogs = read_catalogs([results / f"catalog/{name}.csv" for name in DATASETS])
+    classes = files.read_json(results / "splits/main.json")["classes"]
+    weighed = more_photos.weigh(tables, catalogs, classes, margin=2.0, seed=1, resamples=100)
+    files.write_json(results / "scores/more_photos/main/curve.json", {"head": HEAD, **weighed})
 
 
 def _history(rng: np.random.Generator, epochs: int = 6) -> pd.DataFrame:

@@ -18,6 +18,7 @@ COMPUTING = {
     "train_fold": {"torch", "torchvision", "timm"}, "check_overfit": {"torch", "torchvision", "timm"},
     "show_augmentation": {"torch", "torchvision", "timm"}, "predict_fold": {"torch", "torchvision", "timm"}, "extract_features": {"torch", "torchvision", "timm"},
     "store_activations": {"torch", "torchvision", "timm"}, "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"}, "probe_masked": {"torch"},
+    "fit_fewer_photos": {"torch"},
     "fit_booster": {"xgboost"}, "predict_booster": {"xgboost"},
 }  # fmt: skip
 # What the main process imports: it starts in about a second.

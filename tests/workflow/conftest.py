@@ -14,6 +14,8 @@ from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 PARTS_OF_PROJECT = ["Snakefile", "Makefile", "workflow", "src", "config", "profiles", "envs", "tests/studies"]
+# An edit of a module that changes nothing but its code.
+CODE = "\n\ndef added() -> int:\n    return 1\n"
 
 
 @dataclass
@@ -73,6 +75,11 @@ class Project:
         text = file.read_text()
         assert old in text, f"{old!r} is not in {path}"
         file.write_text(text.replace(old, new, 1))
+
+    def append(self, path: str, text: str) -> None:
+        """Add a text to the end of a file of the project."""
+        with (self.folder / path).open("a") as handle:
+            handle.write(text)
 
 
 def copy_project(target: Path) -> Project:

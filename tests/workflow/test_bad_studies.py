@@ -3,8 +3,15 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from conftest import ROOT
+
+from manihot.core.errors import StudyError
+from manihot.study import settings
+from manihot.study.load import load
+from manihot.study.plan import Plan
 
 BAD = {
     "unknown key": ("experiments: {a: {split: main, epoch: 3}}", "experiments.a.epoch: unknown key; did you mean epochs?"),
@@ -29,9 +36,8 @@ experiments: {a: {split: main, size: 32}}
 """
 
 
-@pytest.fixture
-def project(fresh):
-    folder = fresh.folder
+def write_photos(folder: Path) -> None:
+    """A folder of photos, and files of labels that are good or bad."""
     (folder / "photos").mkdir()
     good = "".join(f"{n}.jpg,{'ab'[n % 2]}\n" for n in range(60))
     for name, text in {
@@ -45,22 +51,53 @@ def project(fresh):
         (folder / name).write_text(text)
     for name in [*range(60), "r0", "r1", "r2"]:
         (folder / "photos" / f"{name}.jpg").touch()
+
+
+def write_study(folder: Path, text: str) -> None:
+    """The good study, with this text for the key that it begins with."""
+    key = text.partition(":")[0]
+    rest = [row for row in BASE.strip().splitlines() if row.partition(":")[0] != key]
+    (folder / "study.yaml").write_text("\n".join([*rest, text]) + "\n")
+
+
+@pytest.fixture
+def project(fresh):
+    write_photos(fresh.folder)
     fresh.study = "study.yaml"
     return fresh
 
 
+def look_at_study() -> None:
+    """What the Snakefile does with the study of this folder before any job."""
+    plan = Plan(load(Path("study.yaml")), Path.cwd())
+    settings.write_settings(plan, ROOT / "workflow" / "scripts")
+    settings.list_photos(plan, Path("study.yaml"))
+
+
 @pytest.mark.parametrize("text, line", BAD.values(), ids=BAD)
-def test_a_bad_study_stops_with_one_line(project, text, line):
-    key = text.partition(":")[0]
-    rest = [row for row in BASE.strip().splitlines() if row.partition(":")[0] != key]
-    (project.folder / "study.yaml").write_text("\n".join([*rest, text]) + "\n")
+def test_a_bad_study_is_refused_in_one_line(tmp_path, monkeypatch, text, line):
+    monkeypatch.chdir(tmp_path)
+    write_photos(tmp_path)
+    write_study(tmp_path, BASE.strip().splitlines()[-1])
+    look_at_study()
+    write_study(tmp_path, text)
+    with pytest.raises(StudyError) as refused:
+        look_at_study()
+    said = str(refused.value)
+    assert line in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("mistake", ["no such split", "two labels"])
+def test_a_bad_study_stops_the_engine_with_that_line_alone(project, mistake):
+    """One mistake is in the study file, one in the labels."""
+    text, line = BAD[mistake]
+    write_study(project.folder, text)
     done = project.run(check=False)
     said = done.stdout + done.stderr
     assert done.returncode != 0 and line in said, said
     # The engine has one line of its own before it reads the study.
     lines = [row for row in said.strip().splitlines() if not row.startswith("Using workflow specific profile")]
     assert len(lines) == 1 and lines[0].startswith("error: "), said
-    assert not (project.folder / "hacked").exists()
     assert not list((project.folder / "results").glob("catalog/**/*.csv"))
 
 

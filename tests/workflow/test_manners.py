@@ -3,6 +3,7 @@
 import html
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -80,18 +81,12 @@ def test_every_rule_says_in_a_line_what_it_does(finished):
         assert re.fullmatch(r"\w+ \([A-Z].{15,90}\.\)", line), line
 
 
-SMALL = """
-threads: 1
-resamples: 100
-data: {leaves: {source: demo, photos: 60, kind: leaves, duplicates: 0, damaged: 0}}
-photos: {shards: 1}
-splits: {main: {dataset: leaves, folds: 2, test: 5, test_as_found: 0, keep_for_training: 2}}
-experiments: {only: {split: main, size: 16, batch_size: 16, epochs: 1}}
-"""
-
-
-def test_make_keeps_studies_apart_by_their_folders(fresh):
-    (fresh.folder / "a study.yaml").write_text(SMALL)
+def test_make_keeps_studies_apart_by_their_folders(fresh, finished):
+    """The tiny study, of which all but the report is there."""
+    shutil.copy2(fresh.folder / fresh.study, fresh.folder / "a study.yaml")
+    folder = fresh.folder / "runs/my study/results"
+    shutil.copytree(finished.folder / "results", folder, symlinks=True)
+    (folder / "report.html").unlink()
     python = fresh.folder / ".venv/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -104,8 +99,9 @@ def test_make_keeps_studies_apart_by_their_folders(fresh):
         shell = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
         return subprocess.run(command, cwd=fresh.folder, env=shell, capture_output=True, text=True)
 
-    done, folder = make("report", "CORES=2"), fresh.folder / "runs/my study/results"
+    done = make("report", "CORES=2")
     assert done.returncode == 0, done.stderr
+    assert "build_report: done" in done.stderr and "(1 of 1" in done.stderr
     assert done.stdout.splitlines()[-1] == f"The report: {folder}/report.html"
     assert (folder / "report.html").exists() and not (fresh.folder / "results").exists()
     for target, said in (("partial-report", str(folder / "partial_report.html")), ("prune", "pruned 0 pieces")):

@@ -20,7 +20,7 @@ SOURCES = {"PYTHONPATH": "src"}
 def training(finished_copy):
     """A run that is in the midst of training, in a group of processes of its own."""
     finished_copy.edit(
-        "tests/studies/tiny.yaml", "balanced: {based_on: imbalanced,", "balanced: {based_on: imbalanced, epochs: 150,"
+        "tests/studies/tiny.yaml", "balanced: {based_on: imbalanced,", "balanced: {based_on: imbalanced, epochs: 60,"
     )
     shutil.rmtree(finished_copy.folder / "results/state")
     command = [*ENGINE, "--", TRAINED]

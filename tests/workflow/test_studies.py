@@ -1,4 +1,7 @@
-"""Whole studies: dry runs of every one, the tiny, the demo and the real sample run whole, twice, to the same bytes."""
+"""Whole studies: dry runs of every one; the tiny and the demo run whole, the others in part (whole: `make test-full`).
+
+What comes out must come out again, to the same bytes.
+"""
 
 import hashlib
 import os
@@ -6,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -100,31 +102,49 @@ def test_every_artifact_is_a_tracked_file(finished):
     assert found <= tracked
 
 
+# A model of each kind, from photos to predictions.
+ONE_OF_EACH = [
+    "results/predictions/balanced_tta/fold1/test.csv",
+    "results/predictions/squeezenet_head/fold1/test.csv",
+    "results/predictions/xgboost_1_refit/fold0/test.csv",
+]
+
+
 @pytest.mark.slow
 def test_the_same_study_gives_the_same_bytes_again(finished, fresh):
+    fresh.run("--", *ONE_OF_EACH, "results/scores/xgboost_1_refit/test.json")
+    again, before = results(fresh), results(finished)
+    made = {path.split("/")[0] for path in again}
+    assert {"catalog", "pixels", "splits", "features", "models", "predictions", "scores"} <= made
+    assert again == {path: before[path] for path in again}
+
+
+@pytest.mark.full
+def test_the_same_study_gives_the_same_bytes_again_in_every_file(finished, fresh):
     fresh.run()
     assert results(finished) == results(fresh)
 
 
 def test_finished_work_is_emitted_again_when_results_are_lost(finished_copy):
-    # What has a state, and the predictions that follow from it: the rest is made anew in any case.
-    kept = ("models/*/fold*/*", "pixels/**/*", "features/**/*", "predictions/*/fold*/*")
-    before = results(finished_copy, *kept)
+    before = results(finished_copy)
     folder = finished_copy.folder / "results"
-    for name in ("models", "pixels", "features", "predictions", "costs"):
+    # What has a state, and the predictions that follow from it: the rest is made anew in any case.
+    lost = ("models", "pixels", "features", "predictions")
+    for name in (*lost, "costs"):
         shutil.rmtree(folder / name)
-    done = finished_copy.run(
-        "--", *(f"results/{path}" for path in before if path.startswith(("models", "features", "predictions")))
-    )
-    assert results(finished_copy, *kept) == before
-    costs = pd.concat(map(pd.read_csv, (finished_copy.folder / "results/costs/train_fold").rglob("*.csv")))
-    assert (costs["reused"] == 1).all(), done.stderr
+    done = finished_copy.run("--", *ONE_OF_EACH)
+    again = results(finished_copy)
+    assert {path.split("/")[0] for path in again} >= set(lost)
+    assert again == {path: before[path] for path in again}
+    for rule in ("cache_pixels", "extract_features", "train_fold", "fit_head", "fit_booster"):
+        costs = pd.concat(map(pd.read_csv, (folder / "costs" / rule).rglob("*.csv")))
+        assert (costs["reused"] == 1).all(), f"{rule}\n{done.stderr}"
 
 
 @pytest.mark.slow
 def test_the_demo_study_is_well_above_chance_and_well_below_certain(fresh):
     fresh.study = "config/config.yaml"
-    assert len(fresh.jobs()) <= 64
+    assert jobs_of_the_plan(fresh) <= 64
     fresh.run()
     assert not fresh.jobs()
     summary = pd.read_csv(fresh.folder / "results/summary.csv")
@@ -143,6 +163,24 @@ def test_the_demo_study_is_well_above_chance_and_well_below_certain(fresh):
 
 
 @pytest.mark.slow
+def test_a_network_is_tuned_from_a_cut(finished_copy):
+    """An experiment more in the tiny study, which has its photos in pixels already."""
+    finished_copy.edit(
+        finished_copy.study,
+        "experiments:\n",
+        "experiments:\n  from_cut: {draw: balanced, network: shufflenet_v2_x0_5, weights: none, recipe: finetune,"
+        " train_from: stage4, views: [identity, hflip]}\n",
+    )
+    finished_copy.run("--", "results/predictions/from_cut/fold1/test.csv")
+    folder = finished_copy.folder / "results"
+    assert len(list(folder.glob("features/activations/*/leaves/*.npy"))) == 2
+    record = files.read_json(folder / "models/from_cut/fold1/model.json")
+    assert 0 < record["trainable"] < record["parameters"]
+    table = pd.read_csv(folder / "predictions/from_cut/fold1/test.csv")
+    assert list(table["image_id"]) == list(pd.read_csv(folder / "predictions/balanced/fold1/test.csv")["image_id"])
+
+
+@pytest.mark.full
 def test_networks_are_tuned_from_a_cut_from_a_head_and_on_all_folds(fresh):
     fresh.study = "tests/studies/tuned.yaml"
     fresh.run()
@@ -166,31 +204,54 @@ def test_networks_are_tuned_from_a_cut_from_a_head_and_on_all_folds(fresh):
     assert all(len(table) == len(tables["whole"]) for table in tables.values())
 
 
-@needs_sample
-@pytest.mark.slow
-def test_the_real_sample_is_clearly_above_chance(fresh):
+@pytest.fixture
+def sample(fresh):
+    """The study of the real sample photos, with made-up plants and fields; nothing has been run."""
     study = fresh.folder / "tests/studies/sample.yaml"
     study.write_text(study.read_text().replace("../shared", str(SHARED)).replace("PLANTS", str(fresh.folder)))
     made_up_plants(fresh.folder / "plants.csv")
     fresh.study = str(study)
-    fresh.run()
-    assert not fresh.jobs()
-    summary = pd.read_csv(fresh.folder / "results/summary.csv").set_index(["model", "part"])
+    return fresh
+
+
+@needs_sample
+@pytest.mark.slow
+def test_a_head_on_the_real_sample_is_clearly_above_chance(sample):
+    jobs_of_the_plan(sample)
+    sample.run("--", "results/predictions/squeezenet1_1_head/fold1/test.csv")
+    table = pd.read_csv(sample.folder / "results/predictions/squeezenet1_1_head/fold1/test.csv")
+    given = table.filter(regex=r"^p\d+$")
+    right = given.to_numpy().argmax(axis=1) == table["label"]
+    chance = 1 / given.shape[1]  # the test has as many photos of each class
+    assert right.mean() > chance + 3 * np.sqrt(chance * (1 - chance) / len(table))
+    splits_keep_plants_whole(sample)
+
+
+@needs_sample
+@pytest.mark.full
+def test_every_model_of_the_real_sample_is_clearly_above_chance(sample):
+    sample.run()
+    assert not sample.jobs()
+    summary = pd.read_csv(sample.folder / "results/summary.csv").set_index(["model", "part"])
     for model in ("mobilenet_v2_head", "squeezenet1_1_head", "xgboost_mobilenet", "xgboost_squeezenet"):
         assert summary.loc[(model, "test"), "accuracy_low"] > 0.25, model
-    duplicates = pd.read_csv(fresh.folder / "results/catalog/cassava/duplicates.csv")
-    assert duplicates.empty, "the sample holds no duplicates"
-    scores = pd.read_json(fresh.folder / "results/scores/new_class/test.json", typ="series")
+    scores = pd.read_json(sample.folder / "results/scores/new_class/test.json", typ="series")
     assert scores["new_class"]["recall"] > 0.9
-    split = pd.read_csv(fresh.folder / "results/splits/main.csv", dtype=str)
-    split = split.merge(pd.read_csv(fresh.folder / "plants.csv", dtype=str)[["image_id", "plant"]], on="image_id")
-    used = split[split["role"] != "unused"]
-    assert (used.groupby("plant")[["role", "fold"]].nunique() <= 1).all(axis=None)
-    assert split["role"].value_counts()["test"] == pytest.approx(200, abs=5 * 4)
-    scores = files.read_json(fresh.folder / "results/scores/mobilenet_v2_head/validation.json")
+    splits_keep_plants_whole(sample)
+    scores = files.read_json(sample.folder / "results/scores/mobilenet_v2_head/validation.json")
     assert len(scores["sites"]) == 6
     # Three photos say more than one.
     assert scores["one_answer"]["accuracy"]["value"] > scores["one_answer"]["each"]["accuracy"]["value"]
+
+
+def splits_keep_plants_whole(sample):
+    duplicates = pd.read_csv(sample.folder / "results/catalog/cassava/duplicates.csv")
+    assert duplicates.empty, "the sample holds no duplicates"
+    split = pd.read_csv(sample.folder / "results/splits/main.csv", dtype=str)
+    split = split.merge(pd.read_csv(sample.folder / "plants.csv", dtype=str)[["image_id", "plant"]], on="image_id")
+    used = split[split["role"] != "unused"]
+    assert (used.groupby("plant")[["role", "fold"]].nunique() <= 1).all(axis=None)
+    assert split["role"].value_counts()["test"] == pytest.approx(200, abs=5 * 4)
 
 
 def made_up_plants(path):
@@ -202,16 +263,12 @@ def made_up_plants(path):
     labels.assign(field=[f"field {n % 6}" for n in number]).to_csv(path, index=False)
 
 
-@pytest.mark.parametrize("study", sorted(ROOT.glob("config/*.yaml")), ids=lambda study: study.stem)
-def test_a_dry_run_of_every_study_lists_its_jobs(fresh, study):
-    if study.stem == "cassava-data":
-        pytest.skip("is only extended")
-    stand_in(fresh.folder / "data")
-    fresh.study = f"config/{study.name}"
-    start = time.monotonic()
-    rules = fresh.rules()
-    assert time.monotonic() - start < 60
-    plan = Plan(load(study), ROOT)
+def jobs_of_the_plan(project):
+    """How many jobs a dry run lists; each kind of them must be there as often as the plan says."""
+    start = sum(os.times()[2:4])  # processor time of children
+    rules = project.rules()
+    assert sum(os.times()[2:4]) - start < 60
+    plan = Plan(load(project.folder / project.study), ROOT)
     assert rules["train_fold"] == sum(len(m.folds) for m in plan.models.values() if m.kind == "network")
     assert rules["ensemble_folds"] == rules["score_model"] == len(plan.models)
     assert rules["predict_fold"] == sum(len(m.folds) for m in plan.models.values() if m.kind in {"network", "tta"})
@@ -221,6 +278,24 @@ def test_a_dry_run_of_every_study_lists_its_jobs(fresh, study):
     assert rules["check_overfit"] == len(plan.study.overfit)
     assert rules["show_augmentation"] == len(plan.augmented)
     assert rules["build_report"] == 1
+    return rules.total()
+
+
+@pytest.mark.parametrize("study", ["cassava", "cassava-published", pytest.param("ablations", marks=pytest.mark.full)])
+def test_a_dry_run_of_every_study_of_cassava_lists_its_jobs(fresh, study):
+    stand_in(fresh.folder / "data")
+    fresh.study = f"config/{study}.yaml"
+    jobs_of_the_plan(fresh)
+
+
+def test_a_dry_run_of_the_tuned_study_lists_its_jobs(fresh):
+    fresh.study = "tests/studies/tuned.yaml"
+    jobs_of_the_plan(fresh)
+
+
+def test_every_study_of_the_project_has_its_dry_run():
+    tried = {"config", "cassava", "cassava-published", "ablations"}
+    assert {path.stem for path in ROOT.glob("config/*.yaml")} == tried | {"cassava-data"}, "the last is only extended"
 
 
 def stand_in(data: Path) -> None:

@@ -22,8 +22,8 @@ def check_of(wildcards):
 
 
 def backbone_of(wildcards):
-    """The settings of the backbone that the wildcards name."""
-    return PLAN.study.backbones[wildcards.backbone]
+    """The settings of the frozen network that the wildcards name."""
+    return PLAN.frozen[wildcards.backbone]
 
 
 def pixels_of(split, size):
@@ -39,16 +39,23 @@ def shown_of(model, views):
     return {**paths, "arrays": ancient(paths["arrays"])}
 
 
-def trained_views(model):
-    """The stored views that a network is trained on; none where it is trained on pixels."""
-    entry = PLAN.experiment(model)
-    return entry.views if entry.train_from else []
+def trained_on(experiment):
+    """What a job that trains a network reads of the photos: activations, or pixels."""
+    paths = PATHS.trained_on(experiment)
+    return {**paths, "arrays": ancient(paths["arrays"])}
 
 
 def features_of(model, views):
     """The stored features that a model reads, with what says whether they changed."""
     paths = PATHS.features(model, views)
     return {**paths, "features": ancient(paths["features"])}
+
+
+def more_photos_of(split):
+    """What a split's head reads that is fitted again on fewer photos; its weights are beside the records."""
+    head = PLAN.more_photos[split]
+    fitted = PATHS.members(head)
+    return {**features_of(head, PLAN.head_views(head)), **PATHS.sampled(head), "fitted": fitted}
 
 
 def fold_tables(part):

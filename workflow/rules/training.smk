@@ -1,7 +1,7 @@
 rule train_fold:
     """Train a network on all folds but one."""
     input:
-        unpack(lambda wildcards: shown_of(wildcards.experiment, trained_views(wildcards.experiment))),
+        unpack(lambda wildcards: trained_on(wildcards.experiment)),
         settings=settings_of("train_fold", "{experiment}"),
         sample=lambda wildcards: PATHS.sampled(wildcards.experiment)["sample"],
         record=lambda wildcards: PATHS.sampled(wildcards.experiment)["record"],
@@ -55,7 +55,7 @@ rule check_overfit:
 rule show_augmentation:
     """Show training photos as an experiment's network sees them."""
     input:
-        unpack(lambda wildcards: pixels_of(experiment_of(wildcards).split, experiment_of(wildcards).size)),
+        unpack(lambda wildcards: pixels_of(experiment_of(wildcards).split, experiment_of(wildcards).training_size)),
         settings=settings_of("show_augmentation", "{experiment}"),
         sample=lambda wildcards: PATHS.sampled(wildcards.experiment)["sample"],
         record=lambda wildcards: PATHS.sampled(wildcards.experiment)["record"],

@@ -14,8 +14,8 @@ with job(snakemake) as run:
     given, asked = snakemake.input, run.settings
     fold = Fold.read(asked["fold"], given.sample, given.record)
     gather = partial(
-        store.gather, catalogs=read_catalogs(given.catalogs), manifests=given.manifests, size=asked["size"]
+        store.gather, catalogs=read_catalogs(given.catalogs), manifests=given.manifests, size=asked["cache_size"]
     )
     seed = derive(asked["seed"], asked["repeat"], fold.number)
-    cells = contact_sheet.draws(fold, gather, asked["augment"], asked["batch_size"], seed)
+    cells = contact_sheet.draws(fold, gather, asked["augment"], asked["batch_size"], seed, asked["size"])
     contact_sheet.write(snakemake.output.sheet, cells)

@@ -3,7 +3,6 @@
 from manihot.core.job import job
 
 with job(snakemake) as run:
-    from functools import partial
     from pathlib import Path
 
     from manihot.core import files
@@ -21,10 +20,16 @@ with job(snakemake) as run:
     weights = next(map(Path, given.weights), None)
     head = bundle.read(given.head[0]) if given.head else None
     if recipe.train_from:
-        shown, gather = table.digest(given.arrays), partial(activations.gather, stored=given.arrays, views=recipe.views)
+        shown = table.digest(given.arrays)
     else:
-        shown = store.digest(fold.sample, given.manifests, catalogs)
-        gather = partial(store.gather, catalogs=catalogs, manifests=given.manifests, size=recipe.input.size)
+        sizes = dict.fromkeys((recipe.input.size, recipe.cache_size))
+        shown = [store.digest(fold.sample, store.of_size(given.manifests, size), catalogs) for size in sizes]
+
+    def gather(rows, size):
+        if recipe.train_from:
+            return activations.gather(rows, given.arrays, recipe.views)
+        return store.gather(rows, catalogs, given.manifests, size)
+
     photos = [fold.labels, files.sha256(given.sample), shown]
     run.once(
         {"weights.safetensors": outputs.weights, "history.csv": outputs.history, "model.json": outputs.model},

@@ -90,7 +90,7 @@ def store(
         shape = (len(catalog), *row)
         told = f"{np.prod(shape) * 2 / 1e9:.2f} GB"
         log.info("%d photos of %s numbers take %s a view", len(catalog), " x ".join(map(str, row)), told)
-        done, checksums = _begun(state, path, shape, told)
+        done, checksums = _begun(state, path, shape, told, usable)
         stored = np.lib.format.open_memmap(path, mode="r+")
         # Whole batches a block, so that a photo's neighbours do not depend on where a run was cut.
         for start in range(done, len(usable), BLOCK):
@@ -120,13 +120,17 @@ def forward(lower: Lower, batches: Batches, view: str, dtype: torch.dtype) -> Te
         return batches.outputs(lambda photos: lower(augment.view(photos, view)).float(), BATCH)
 
 
-def _begun(state: State, path: Path, shape: tuple[int, ...], told: str) -> tuple[int, NDArray[np.uint32]]:
-    """How many usable photos an earlier run has done in the array at `path`, and all rows' checksums so far; where
-    there is no such run, the array is made, of zeros."""
+def _begun(
+    state: State, path: Path, shape: tuple[int, ...], told: str, usable: NDArray[np.intp]
+) -> tuple[int, NDArray[np.uint32]]:
+    """How many of the `usable` photos an earlier run has done in the array at `path`, and all rows' checksums so far;
+    where there is no such run, or what it left is damaged, the array is made, of zeros."""
     kept = state.load(f"{STEM}.done") if path.is_file() else None
     if kept is not None:
         done, *checksums = np.load(io.BytesIO(kept)).tolist()
-        return done, np.array(checksums, np.uint32)
+        if _intact(path, shape, usable[:done], checksums):
+            return done, np.array(checksums, np.uint32)
+        log.warning("%s is damaged and not used: this work starts again", path)
     nbytes = 2 * int(np.prod(shape))
     free = shutil.disk_usage(state.folder).free
     if free < nbytes:
@@ -141,6 +145,15 @@ def _begun(state: State, path: Path, shape: tuple[int, ...], told: str) -> tuple
         for _ in range(shape[0]):
             handle.write(zeros)
     return 0, np.full(shape[0], zlib.crc32(zeros), np.uint32)
+
+
+def _intact(path: Path, shape: tuple[int, ...], rows: NDArray[np.intp], checksums: Sequence[int]) -> bool:
+    """Whether an array is of this shape and these rows of it have their checksums."""
+    try:
+        stored = np.load(path, mmap_mode="r")
+    except ValueError:  # cut off, or a header that is none
+        return False
+    return stored.shape == shape and all(zlib.crc32(stored[row].data) == checksums[row] for row in rows)
 
 
 def _note(state: State, done: int, checksums: NDArray[np.uint32]) -> None:

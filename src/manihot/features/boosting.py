@@ -17,13 +17,13 @@ import pandas as pd
 import xgboost
 from numpy.typing import NDArray
 
-from manihot.core import arrays, files, gpus
+from manihot.core import files, gpus
 from manihot.core.errors import StudyError
 from manihot.core.gpus import Compute
 from manihot.core.state import State
 from manihot.core.tables import history_columns
-from manihot.features.inner import inner_folds
-from manihot.features.table import select
+from manihot.features.inner import inner_folds, telling
+from manihot.features.table import backbones, select
 from manihot.networks import bundle
 from manihot.networks.bundle import Bundle
 from manihot.splits.folds import Fold
@@ -70,16 +70,16 @@ def fit(
     Goes on from the rounds that the state holds.
 
     Raises:
-        StudyError: damaged features, cuda is asked for and there is none, or all training photos are one group.
+        StudyError: damaged features, cuda is asked for and there is none, or too few groups to tune on.
     """
     training, validation = fold.training, fold.validation
     with _device(compute) as device:
         growth = _Growth(state, parameters(len(fold.classes), recipe, device, compute.threads), recipe, progress)
         rounds, tuned = recipe.n_estimators, {}
         if recipe.early_stopping is not None:
-            held = inner_folds(fold, INNER_FOLDS, recipe.seed) == 0
-            known = _matrix(features, fold, training[~held], compute.threads)
-            asked = _matrix(features, fold, training[held], compute.threads, known)
+            out, told = _inner(fold, recipe.seed)
+            known = _matrix(features, fold, training[~out], compute.threads)
+            asked = _matrix(features, fold, training[told], compute.threads, known)
             _, history = growth.grow("inner", known, [(asked, "validation")], recipe.n_estimators)
             losses = [row[3] for row in history]
             rounds = best_round(losses, recipe.early_stopping)
@@ -94,8 +94,15 @@ def fit(
         booster, history = growth.grow("rounds", train, watched, rounds)
     assert booster is not None
     files.write_table(state.folder / "history.csv", pd.DataFrame(history, columns=history_columns("round")))
-    _save(state.folder, booster, fold, arrays.read_manifest(features[0])["backbone"], tuned)
+    _save(state.folder, booster, fold, backbones(features), tuned)
     return {"photos": len(training), "device": device, "precision": "float32"}
+
+
+def _inner(fold: Fold, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """The first inner fold that tells anything, and those of its photos that do, both bool [n]."""
+    inner, target = inner_folds(fold, INNER_FOLDS, seed), fold.targets(fold.training)
+    parts = ((out, telling(target, out)) for number in np.unique(inner) for out in [inner == number])
+    return next((out, told) for out, told in parts if told.any())
 
 
 def best_round(losses: Sequence[float], patience: int) -> int:
@@ -217,11 +224,13 @@ def _rows(measured: dict[str, dict[str, list[float]]], rounds: int, done: int, r
     return [[done + row + 1, *(column[row] for column in columns), rate] for row in range(rounds)]
 
 
-def _save(folder: Path, booster: xgboost.Booster, fold: Fold, backbone: dict[str, Any], tuned: dict[str, Any]) -> None:
+def _save(
+    folder: Path, booster: xgboost.Booster, fold: Fold, frozen: list[dict[str, Any]], tuned: dict[str, Any]
+) -> None:
     trees = booster.get_dump()
     nodes = sum(tree.count("\n") for tree in trees)
     counts = {"parameters": nodes, "trainable": nodes, "trees": len(trees)}
-    record = bundle.describe("boosting", fold, backbone, counts, "float32", backbone=backbone)
+    record = bundle.describe("boosting", fold, {"backbones": frozen}, counts, "float32")
     bundle.save(folder, record | ({"tuned": tuned} if tuned else {}), bytes(booster.save_raw("ubj")))
 
 

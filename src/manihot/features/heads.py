@@ -1,11 +1,11 @@
-"""Linear heads: the last layer of a frozen backbone, fitted on its stored features.
+"""Linear heads: the last layer of frozen backbones, of one or of several, fitted on their stored features.
 
 By logistic regression whose penalty is chosen within the training photos (`logistic.py`), or by Adam.
 """
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from manihot.core import arrays, files
+from manihot.core import files
 from manihot.core.tables import history_columns
 from manihot.features import logistic
 from manihot.features.inner import inner_folds
-from manihot.features.table import select
+from manihot.features.table import backbones, select
 from manihot.networks import augment, bundle
 from manihot.networks.bundle import Bundle
 from manihot.networks.losses import class_weights
@@ -50,6 +50,11 @@ def recipe(settings: Mapping[str, Any]) -> Recipe:
     return logistic.Recipe(**said) if settings["kind"] == "logistic" else Adam(**said)
 
 
+def as_tuned(recipe: Recipe, record: Mapping[str, Any]) -> Recipe:
+    """The recipe with what was tuned for a fitted head, whose `record` is given: nothing is tuned with it again."""
+    return recipe if isinstance(recipe, Adam) else replace(recipe, known=record["tuned"]["C"])
+
+
 def fit(
     folder: Path,
     features: Sequence[str | PathLike[str]],
@@ -66,7 +71,7 @@ def fit(
     Photos are held out in one `view`, the photo as it is.
 
     Raises:
-        StudyError: damaged features, or all photos are in one group, so that nothing can be tuned.
+        StudyError: damaged features, or too few groups of photos to tune on.
     """
     torch.set_num_threads(threads)
     if isinstance(recipe, Adam):
@@ -74,7 +79,7 @@ def fit(
     else:
         made, passes = _tuned(features, fold, recipe, view), 1
     files.write_table(folder / "history.csv", made.history)
-    _save(folder, made, fold, arrays.read_manifest(features[0])["backbone"])
+    _save(folder, made, fold, backbones(features))
     return {"photos": len(fold.training) * passes, "device": "cpu", "precision": "float32"}
 
 
@@ -95,7 +100,10 @@ def _tuned(features: Sequence[str | PathLike[str]], fold: Fold, recipe: logistic
     each = class_weights(target, classes) if balanced else np.ones(classes, np.float32)
     shown = {name: select(features, training, name) for name in {*recipe.views, view}}
     rows = logistic.Rows([shown[name] for name in recipe.views], shown[view], target, each.astype(np.float64)[target])
-    found = logistic.fit(rows, inner_folds(fold, logistic.INNER_FOLDS, recipe.seed), classes)
+    if recipe.known is not None:
+        found = logistic.fit_at(rows, recipe.known, classes)
+    else:
+        found = logistic.fit(rows, inner_folds(fold, logistic.INNER_FOLDS, recipe.seed), classes)
     layer = {"bias": torch.from_numpy(found.bias), "weight": torch.from_numpy(found.weight)}
     history = pd.DataFrame(found.history, columns=logistic.HISTORY)
     return _Made(layer, history, each.tolist(), {"tuned": found.tuned})
@@ -153,10 +161,10 @@ def _validate(layer: nn.Linear, x: Tensor, y: Tensor) -> list[float | None]:
     return (_measure(layer(x), y) / len(y)).tolist() if len(y) else [None, None]
 
 
-def _save(folder: Path, made: _Made, fold: Fold, backbone: dict[str, Any]) -> None:
+def _save(folder: Path, made: _Made, fold: Fold, frozen: list[dict[str, Any]]) -> None:
     trainable = sum(value.numel() for value in made.layer.values())
-    counts = {"parameters": backbone["parameters"] + trainable, "trainable": trainable}
-    record = bundle.describe("head", fold, backbone, counts, backbone["precision"], made.class_weights, backbone)
+    counts = {"parameters": sum(one["parameters"] for one in frozen) + trainable, "trainable": trainable}
+    record = bundle.describe("head", fold, {"backbones": frozen}, counts, "float32", made.class_weights)
     bundle.save(folder, {**record, **made.facts}, save(made.layer))
 
 

@@ -6,13 +6,15 @@ One thread: how a sum is dealt out to threads would change its last bit, and wit
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
+
+from manihot.features.inner import telling
 
 log = logging.getLogger(__name__)
 HISTORY = ["C", "inner_loss", "inner_accuracy", "iterations"]
@@ -24,6 +26,8 @@ INNER_FOLDS = 3
 # Of the gradient: the search takes the coarser one, which changes a loss in the fourth digit.
 COARSE, FINE = 1e-3, 1e-4
 MOST_ITERATIONS = 1000
+# The share of a feature's mean below which its deviation is that of float32's roundings, a few ulps.
+ROUNDING = 1e-6
 # The logit of a class that has no photo, below the lowest bias of the others: its probability is about nothing.
 ABSENT = -30.0
 
@@ -32,12 +36,13 @@ ABSENT = -30.0
 class Recipe:
     """How a head is fitted: on every photo in each of `views`, which together count as one photo.
 
-    `class_weights` `balanced` makes every class count as much as any other.
+    `class_weights` `balanced` makes every class count as much as any other. Where `known` says a C, nothing is tuned.
     """
 
     views: Sequence[str]
     class_weights: Literal["none", "balanced"]
     seed: int
+    known: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,13 @@ class Layer:
 
 
 def fit(rows: Rows, inner: NDArray[np.intp], classes: int) -> Layer:
-    """Choose C by the log loss on `inner` folds (int64 [n]) of the photos, and fit with it on all of them.
+    """Choose C by the log loss on `inner` folds (int64 [n]) of the photos that tell, and fit with it on all of them.
 
     The inner folds' models go along the grid together, each value starting where the one before ended.
     """
     with threadpool_limits(1):
-        held = [inner == number for number in np.unique(inner)]
-        searches = [_Search(rows.only(~out), rows.only(out)) for out in held]
+        asked = [(out, telling(rows.target, out)) for number in np.unique(inner) for out in [inner == number]]
+        searches = [_Search(rows.only(~out), rows.only(some)) for out, some in asked if some.any()]
         history: list[list[float]] = []
         for tried in GRID:
             sums = np.sum([search.measure(tried) for search in searches], axis=0)
@@ -87,13 +92,21 @@ def fit(rows: Rows, inner: NDArray[np.intp], classes: int) -> Layer:
         chosen = history[best][0]
         if chosen in (GRID[0], GRID[-1]):
             log.warning("the best C, %g, is at the end of what is tried: %g to %g", chosen, GRID[0], GRID[-1])
-        standard = _Standard(rows)
-        model = _regression(chosen, FINE).fit(*standard.stacked(rows))
+    made = fit_at(rows, chosen, classes)
     facts = {
-        "C": chosen, "tried": [row[0] for row in history], "inner_folds": len(held),
-        "inner_log_loss": round(losses[best], 6), "iterations": int(model.n_iter_[0]),
+        "C": chosen, "tried": [row[0] for row in history], "inner_folds": len(searches),
+        "inner_log_loss": round(losses[best], 6), "iterations": made.tuned["iterations"],
     }  # fmt: skip
-    return Layer(*standard.unfolded(model, classes), history, facts)
+    return replace(made, history=history, tuned=facts)
+
+
+def fit_at(rows: Rows, penalty: float, classes: int) -> Layer:
+    """Fit with a known C on all photos; the layer has no history."""
+    with threadpool_limits(1):
+        standard = _Standard(rows)
+        model = _regression(penalty, FINE).fit(*standard.stacked(rows))
+    facts = {"C": penalty, "iterations": int(model.n_iter_[0])}
+    return Layer(*standard.unfolded(model, classes), [], facts)
 
 
 class _Standard:
@@ -104,7 +117,9 @@ class _Standard:
         self.mean = np.sum([view.sum(axis=0, dtype=np.float64) for view in rows.views], axis=0) / count
         squares = np.sum([((view - self.mean) ** 2).sum(axis=0) for view in rows.views], axis=0)
         self.deviation = np.sqrt(squares / count)
-        self.deviation[self.deviation == 0] = 1.0
+        # A feature that differs by a rounding says nothing: made as large as others, it would drown them in any photo
+        # whose rounding is another one.
+        self.deviation[self.deviation <= ROUNDING * np.abs(self.mean)] = 1.0
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         return ((features - self.mean) / self.deviation).astype(np.float32)
@@ -128,22 +143,22 @@ class _Standard:
 
 
 class _Search:
-    """The models of one inner fold: each C starts where the one before ended."""
+    """The models of one inner fold: each C starts where the one before ended.
+
+    `held` are photos of classes that `known` has.
+    """
 
     def __init__(self, known: Rows, held: Rows):
         standard = _Standard(known)
         self.fitted_on = standard.stacked(known)
-        # A class that no photo of the other inner folds has tells nothing of C.
-        self.held = held.only(np.isin(held.target, known.target))
-        self.shown = standard(self.held.answered)
+        self.held = held
+        self.shown = standard(held.answered)
         self.model = _regression(GRID[0], COARSE)
 
     def measure(self, tried: float) -> NDArray[np.float64]:
         """Sums over the held out photos: their weighted loss, weights, right answers, photos; and iterations."""
         self.model.set_params(C=tried).fit(*self.fitted_on)
         target, weight = self.held.target, self.held.weight
-        if not len(target):
-            return np.array([0.0, 0.0, 0.0, 0.0, self.model.n_iter_[0]])
         probabilities = self.model.predict_proba(self.shown)
         said = probabilities[np.arange(len(target)), np.searchsorted(self.model.classes_, target)]
         loss = -np.log(np.maximum(said.astype(np.float64), np.finfo(np.float32).tiny))

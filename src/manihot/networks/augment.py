@@ -2,7 +2,8 @@
 
 What a photo gets follows from an integer hash of (seed, epoch, photo) alone: neither the batch size nor its
 place in a batch nor a resumed run changes it. Changes are made to whole batches on their device: flips and quarter
-turns, then small turns and crops in one resampling, then colours (`colours.py`). `mixing.py` mixes what comes out.
+turns, then small turns and crops in one resampling (in two where the photos are larger than what comes out), then
+colours (`colours.py`). `mixing.py` mixes what comes out.
 """
 
 import math
@@ -168,6 +169,33 @@ def _boxes(smallest: float, shares: Callable[[str], NDArray[np.float64]]) -> NDA
     return np.concatenate([(1 - boxes) * (2 * places - 1), boxes])
 
 
+def resized(photos: Tensor, size: int, boxes: Tensor | None = None) -> Tensor:
+    """Float photos [b, c, side, side], or a part of each, resized to [b, c, size, size]: bilinear and antialiased.
+
+    `boxes` float32 [4, b] are the parts: middle (x, y) and half the width and height, in a photo from -1 to 1. The
+    weights are those of Pillow and torchvision: a triangle that is as wide as two pixels of what is coarser, the photo
+    or what comes out, so that a large part loses what its new pixels cannot show. At the photo's rim its own pixels
+    alone count.
+    """
+    side = photos.shape[-1]
+    if boxes is None:
+        whole = side == size
+        return photos if whole else nn.functional.interpolate(photos, size, mode="bilinear", antialias=True)
+    line = (torch.arange(size, device=photos.device) * 2 + 1) / size - 1
+    pixels = torch.arange(side, device=photos.device) + 0.5
+    x, y, width, height = boxes[..., None]
+
+    def weights(middle: Tensor, half: Tensor) -> Tensor:
+        """What each pixel of a photo counts in each new one of a line, float32 [b, 1, size, side]."""
+        places = (middle + half * line + 1) * (side / 2)
+        reach = (half * (side / size)).clamp(min=1)[..., None]
+        near = (1 - (pixels - places[..., None]).abs() / reach).clamp(min=0)
+        return (near / near.sum(dim=-1, keepdim=True))[:, None]
+
+    # Rows and columns apart: a triangle's weights are the product of both.
+    return weights(y, height) @ (photos @ weights(x, width).mT)
+
+
 @dataclass(frozen=True)
 class Changes:
     """What each photo gets: to transpose, flip vertically, horizontally, bool [3, n]; radians float32 [n].
@@ -190,17 +218,27 @@ class Changes:
         photos = torch.where(vertical, photos.flip(-2), photos)
         return torch.where(horizontal, photos.flip(-1), photos)
 
-    def resample(self, photos: Tensor, index: Tensor) -> Tensor:
-        """Small rotations of float photos [b, c, size, size] about their middles, and crops of what comes out, resized
-        to the photo's size: at once, bilinear. What lies outside the photo is its reflection.
+    def resample(self, photos: Tensor, index: Tensor, size: int | None = None) -> Tensor:
+        """Small rotations of float photos [b, c, side, side] about their middles, and crops of what comes out, resized
+        to `size` pixels a side, the photo's own where it is None. What lies outside the photo is its reflection.
+
+        Bilinear; at the photo's own size both at once. From a larger photo the crop is made after the turn, since a
+        pixel of it may stand for several of the photo's (`resized`).
         """
-        if self.angles is None and self.boxes is None:
+        side, boxes = photos.shape[-1], self.boxes if self.boxes is None else self.boxes[:, index]
+        if size is None or size == side:
+            return self._sampled(photos, index, boxes)
+        return resized(self._sampled(photos, index, None), size, boxes)
+
+    def _sampled(self, photos: Tensor, index: Tensor, boxes: Tensor | None) -> Tensor:
+        """Photos turned and cut to `boxes`, at their own size."""
+        if self.angles is None and boxes is None:
             return photos
         size = photos.shape[-1]
         line = (torch.arange(size, device=photos.device) * 2 + 1) / size - 1
         x, y = line[None, None, :], line[None, :, None]
-        if self.boxes is not None:
-            left, top, width, height = self.boxes[:, index][..., None, None]
+        if boxes is not None:
+            left, top, width, height = boxes[..., None, None]
             x, y = left + width * x, top + height * y
         if self.angles is None:
             grid = torch.stack(torch.broadcast_tensors(x, y), dim=-1)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from manihot.networks import augment
 from manihot.networks.augment import Changes
 from manihot.pixels.store import CachedPhotos
 
@@ -56,9 +57,10 @@ class Gathered(ABC, Generic[Change]):
 class Batches(Gathered[Changes]):
     """Gathers batches by index and normalises them on `device`.
 
-    `pixels` is uint8 [n, size, size, 3], in memory or in the cache; `normalisation` is mean and standard
-    deviation of pixels 0..1. On a GPU the photos are copied once where they fit, and gathered there; else each
-    batch goes through page-locked memory while the one before it is computed.
+    `pixels` is uint8 [n, side, side, 3], in memory or in the cache; `normalisation` is mean and standard deviation of
+    pixels 0..1. What comes out has `size` pixels a side: as many as `pixels` where it is None. On a GPU the photos are
+    copied once where they fit, and gathered there; else each batch goes through page-locked memory while the one before
+    it is computed.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class Batches(Gathered[Changes]):
         pixels: Photos,
         device: torch.device,
         normalisation: tuple[Sequence[float], Sequence[float]],
+        size: int | None = None,
     ):
         self.pixels, self.device = pixels, device
+        self.size = size or pixels.shape[2]
         mean, deviation = (torch.tensor(values, device=device) for values in normalisation)
         # Of a whole row of pixels: three values at a time would be as many short loops as there are pixels.
-        self.scale, self.shift = (x.repeat(pixels.shape[2]) for x in (1 / (255 * deviation), -mean / deviation))
+        self.scale, self.shift = (x.repeat(self.size) for x in (1 / (255 * deviation), -mean / deviation))
         self.resident = self._copy() if fits(pixels.nbytes, device) else None
 
     def __len__(self) -> int:
@@ -107,9 +111,10 @@ class Batches(Gathered[Changes]):
     def _normalised(self, block: Tensor, index: Tensor, changes: Changes | None) -> Tensor:
         photos = block.permute(0, 3, 1, 2)
         if changes is None:
-            photos = photos.float()
+            photos = augment.resized(photos.float(), self.size)
         else:
-            photos = changes.recolour(changes.resample(changes.turn(photos, index).float(), index), index)
+            photos = changes.turn(photos, index).float()
+            photos = changes.recolour(changes.resample(photos, index, self.size), index)
         photos = photos.contiguous(memory_format=torch.channels_last)
         rows = photos.permute(0, 2, 3, 1).view(-1, len(self.scale))
         torch.addcmul(self.shift, rows, self.scale, out=rows)

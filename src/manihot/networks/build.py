@@ -235,8 +235,8 @@ def feature_network(name: str, weights: Path, size: int | None = None) -> Featur
     """
     model = published_network(name)
     _load(model, weights, name)
-    if of_timm.is_one(name) and size is not None:
-        _check_size(of_timm.resize(model, name, size), name, size)
+    if size is not None:
+        _check_size(of_timm.resize(model, name, size) if of_timm.is_one(name) else model, name, size)
     return Features(model).eval().requires_grad_(False)
 
 

@@ -17,9 +17,9 @@ from manihot.core.errors import StudyError
 from manihot.core.names import RECORD, WEIGHTS
 from manihot.splits.folds import Fold
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MEAN = "mean of probabilities"
-# What a record says of a network whatever it is fitted on: its name, what it sees, where it comes from and looks.
+# What a record says of a network, a fitted or a frozen one: its name, what it sees, where it comes from and looks.
 SEEN = ("network", "input", "initial_weights", "cam_layer", "cam_layout")
 
 
@@ -37,7 +37,7 @@ class Bundle:
 
     @property
     def normalisation(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation of the three channels of pixels 0..1."""
+        """Mean and standard deviation of the three channels of pixels 0..1 that a network sees."""
         return self.record["input"]["mean"], self.record["input"]["std"]
 
     def identity(self) -> dict[str, Any]:
@@ -71,8 +71,10 @@ def read(path: str | PathLike[str]) -> Bundle:
         record = files.read_json(path)
         version = record["schema_version"]
         labels = [entry["label"] for entry in record["classes"]]
-        whole = {"size", "mean", "std"} <= set(record["input"]) and {"file", "sha256"} <= set(record["weights"])
-        whole = whole and bool(labels) and {"kind", "network"} <= set(record)
+        networks = [record] if record["kind"] == "network" else record["backbones"]
+        whole = bool(networks) and all({"size", "mean", "std"} <= set(one["input"]) for one in networks)
+        whole = whole and all("network" in one and "sha256" in one["weights"] for one in networks)
+        whole = whole and bool(labels) and {"file", "sha256"} <= set(record["weights"])
     except (OSError, ValueError, KeyError, TypeError):
         whole, version = False, None
     if version not in {None, SCHEMA_VERSION}:
@@ -96,7 +98,6 @@ def describe(
     counts: Mapping[str, int],
     precision: str,
     class_weights: Sequence[float] | None = None,
-    backbone: Mapping[str, Any] | None = None,
     prior: Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """The record of a fitted fold, but for its weights, which `save` adds.
@@ -104,14 +105,14 @@ def describe(
     Args:
         kind: `network`, `head` or `boosting`.
         fold: the photos that it was fitted on, and the classes.
-        seen: `network`, and `input` with size (pixels), decode, interpolation, mean and std (of the channels of
-            pixels 0..1), and `trained_with` of published weights; where they are known, `initial_weights` (their
-            source), and `cam_layer` and `cam_layout` (`cam.cam_layer`).
+        seen: of a network, `network`, and `input` with size (pixels), decode, interpolation, mean and std (of the
+            channels of pixels 0..1), and `trained_with` of published weights; where they are known, `initial_weights`
+            (their source), and `cam_layer` and `cam_layout` (`cam.cam_layer`). Of a head or trees, `backbones`: the
+            frozen networks whose features, side by side in this order, they are fitted on. Each has all of this, the
+            path and SHA-256 of its `weights`, its `precision`, and its `features`, how many columns are its own.
         counts: `parameters` and `trainable`, and for boosting `trees`.
         precision: the number format that it was fitted in.
         class_weights: what a photo of each class counted in the loss; None where each counted 1.
-        backbone: the record of the frozen network whose features a head or trees are fitted on, with the path and
-            SHA-256 of its weights.
         prior: the shares of the classes that its answers take for granted, where they are others than those of the
             photos and class weights.
     """
@@ -122,7 +123,7 @@ def describe(
         "schema_version": SCHEMA_VERSION,
         "kind": kind,
         "fold": fold.number,
-        **{key: seen[key] for key in SEEN if key in seen},
+        **{key: seen[key] for key in (*SEEN, "backbones") if key in seen},
         "classes": [dict(entry) for entry in fold.classes],
         "class_shares": shares,
         "class_weights": weights,
@@ -130,7 +131,6 @@ def describe(
         "prior": [value / sum(counted) for value in counted] if prior is None else list(prior),
         "precision": precision,
         **counts,
-        **({} if backbone is None else {"backbone": dict(backbone)}),
     }
 
 

@@ -55,16 +55,22 @@ def gather(photos: pd.DataFrame, catalogs: pd.DataFrame, manifests: Sequence[Str
         StudyError: a photo is not in the cache, or its bytes are not those that were cached.
     """
     pixels = CachedPhotos(len(photos), size)
-    of_size = [path for path in map(Path, manifests) if path.parent.name == f"{size}px"]
-    for path, record, places, rows in _shards(photos, catalogs, of_size):
+    for path, record, places, rows in _shards(photos, catalogs, of_size(manifests, size)):
         array = arrays.open_array(path, record, np.uint8, pixels.shape[1:])
         arrays.check_rows(path, record, rows, (array[row] for row in rows))
         pixels.add(array, places, rows)
     return pixels
 
 
+def of_size(manifests: Sequence[StrPath], size: int) -> list[Path]:
+    """Those of the manifests that are of photos of `size` pixels a side."""
+    return [path for path in map(Path, manifests) if path.parent.name == f"{size}px"]
+
+
 def digest(photos: pd.DataFrame, manifests: Sequence[StrPath], catalogs: pd.DataFrame) -> str:
     """SHA-256 (hexadecimal) over data set, id and checksum of each of `photos`, in order; reads no pixels.
+
+    The manifests are of one size.
 
     Raises:
         StudyError: a photo is not in the cache.

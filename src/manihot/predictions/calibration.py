@@ -22,6 +22,8 @@ LEAST = float(np.finfo(np.float64).eps)
 # The inverse temperatures among which the best is looked for, and how often the range is halved: to 1e-12. Where all of
 # a few photos are right the best would be without end, and the next wrong answer would cost without measure.
 RANGE, HALVINGS = (0.2, 5.0), 60
+# When shares estimated step by step stand still, and after how many steps they are taken as they are.
+STILL, STEPS = 1e-8, 2000
 
 
 def shift(given: Array, prior: Sequence[float], target: Sequence[float], temperature: float = 1.0) -> Array:
@@ -68,6 +70,23 @@ def fit_temperature(
         middle = float(np.sqrt(low * high))
         low, high = (middle, high) if slope(middle) < 0 else (low, middle)
     return 1 / float(np.sqrt(low * high))
+
+
+def estimate_shares(given: Sequence[Array], priors: Sequence[Sequence[float]], temperatures: Sequence[float]) -> Array:
+    """The class shares [K] of photos without labels, as a model's answers tell (EM of Saerens et al. 2002).
+
+    `given` are the probabilities [n, K] of each fold's model, `priors` the class shares that each was fitted with. From
+    equal shares on, the shares become the mean of the answers that are for them, until they stand still. It holds only
+    where the classes look as they did in training, and no class is new.
+    """
+    shares = np.full(given[0].shape[1], 1 / given[0].shape[1])
+    for _ in range(STEPS):
+        answers = [shift(p, prior, shares.tolist(), t) for p, prior, t in zip(given, priors, temperatures, strict=True)]
+        found = np.mean([answer.mean(axis=0) for answer in answers], axis=0)
+        if np.abs(found - shares).max() < STILL:
+            break
+        shares = found
+    return shares
 
 
 def shifted(

@@ -210,6 +210,8 @@ def _sizes(evidence: Evidence, name: str, based_on: str) -> tuple[int, int]:
     if kinds not in ({"head"}, {"boosting"}):
         return 0, 0
     before, after = (evidence.backbones[model["backbone"]] for model in models)
+    if "join" in before or "join" in after:  # features of several sizes
+        return 0, 0
     fits = [before["head"], after["head"]]
     if kinds == {"boosting"}:
         fits = [evidence.boosting.get(model["name"], {}) for model in models]

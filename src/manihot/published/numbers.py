@@ -56,6 +56,13 @@ class Measured:
     backbones: Mapping[str, Settings]
     boosting: Mapping[str, Settings]
 
+    def seen(self, model: str) -> dict[str, Any]:
+        """Network and size of the backbone whose features a model has; of several that are joined, their names."""
+        entry = self.backbones[self.models[model]["backbone"]]
+        if "join" in entry:
+            return dict.fromkeys(("network", "size"), f"of {' and '.join(entry['join'])}")
+        return {key: entry[key] for key in ("network", "size")}
+
     def photos(self, model: str, part: str) -> int:
         """How many photos a part has."""
         return int(self.scores[model, part]["n"])
@@ -244,7 +251,7 @@ def _backbone(
     """A backbone's losses, accuracies and counts: those of one model, as the paper fitted one."""
     backbone, experiment = measured.models[model]["backbone"], measured.models[model]["experiment"]
     if backbone:
-        ours = {**measured.backbones[backbone]["head"], "size": measured.backbones[backbone]["size"]}
+        ours = {**measured.backbones[backbone]["head"], **measured.seen(model)}
     else:
         ours = dict(measured.experiments[experiment])
     tested = measured.photos(model, "test")
@@ -323,7 +330,7 @@ def _boosters(table: pd.DataFrame, measured: Measured) -> Iterator[dict[str, Any
 def _booster_settings(name: str, row: Settings, measured: Measured) -> list[str]:
     ours = {
         **measured.boosting[name],
-        **{key: measured.backbones[measured.models[name]["backbone"]][key] for key in ("network", "size")},
+        **measured.seen(name),
         "test photos": measured.photos(name, "test"),
     }
     keys = ("n_estimators", "max_depth", "learning_rate")

@@ -83,10 +83,15 @@ def frozen_backbones(evidence: Evidence) -> Weighed:
 def _frozen_and_pretrained(evidence: Evidence, name: str) -> bool:
     """Whether a model is a layer fitted on a frozen network that learned from other photos than these."""
     model = evidence.models[name]
-    entry = evidence.backbones[model["backbone"]] if model["kind"] == "head" else evidence.experiments.get(name, {})
-    frozen = model["kind"] == "head" or entry.get("frozen")
+    if model["kind"] == "head":
+        joined = evidence.backbones[model["backbone"]].get("join", [model["backbone"]])
+        sources = [evidence.backbones[backbone]["weights"] for backbone in joined]
+    else:
+        entry = evidence.experiments.get(name, {})
+        sources = [entry["weights"]] if entry.get("frozen") else []
     # `{experiment}/fold{n}` is a network of this study, and `none` random weights.
-    return bool(frozen) and entry["weights"] != "none" and not re.fullmatch(r"[^/]+/fold\d+", entry["weights"])
+    own = [source == "none" or re.fullmatch(r"[^/]+/fold\d+", source) for source in sources]
+    return bool(sources) and not any(own)
 
 
 def batches(evidence: Evidence) -> Weighed:

@@ -37,6 +37,7 @@ KINDS = {
     "corrected": "corrected for class shares",
     "calibrated": "corrected and calibrated",
 }
+SOURCES = {"none": "untrained", "imagenet": "ImageNet", "package": "ImageNet"}  # of weights
 HINTS = {
     "Choosing": "models are chosen by that of their calibrated answers, never by the test",
     "Overfit": "balanced accuracy of each fold's model on its training photos minus that on its held-out ones, mean",
@@ -258,6 +259,12 @@ def matrix(results: Results, record: Mapping[str, Any] | None, model: str, part:
     }
 
 
+def joined(study: Mapping[str, Any], backbone: str) -> dict[str, Mapping[str, Any]]:
+    """The settings of the frozen networks whose features a backbone's are: itself, or those that it joins."""
+    known = study.get("backbones", {})
+    return {name: known.get(name, {}) for name in known.get(backbone, {}).get("join", [backbone])}
+
+
 def backbones(results: Results, scores: Scores, models: Iterable[Model], study: Mapping[str, Any]) -> Table | None:
     """The frozen backbones: heads on stored features, and experiments that ran the backbone in every epoch."""
     experiments = study.get("experiments", {})
@@ -279,15 +286,17 @@ def backbones(results: Results, scores: Scores, models: Iterable[Model], study: 
     for model in frozen:
         name, fold = model["name"], f"fold{model['folds'][0]}"
         head = model["kind"] == "head"
-        entry = study.get("backbones", {}).get(model["backbone"], {}) if head else experiments[model["experiment"]]
+        seen = joined(study, model["backbone"]) if head else {name: experiments[model["experiment"]]}
         record = results.json(f"models/{name}/{fold}/model.json") or {}
         score = results.score(name, "test")
         right = None if score is None else int(np.trace(np.asarray(score["confusion"])))
-        weights = str(entry.get("weights", ABSENT))
+        networks = [str(entry.get("network", name)) for entry in seen.values()]
+        sources = dict.fromkeys(str(entry.get("weights", ABSENT)) for entry in seen.values())
+        sizes = list(dict.fromkeys(entry.get("size", 0) for entry in seen.values()))
         shown.add(
-            Cell(str(entry.get("network", name)), link=f"model-{name}"),
-            {"none": "untrained", "imagenet": "ImageNet", "package": "ImageNet"}.get(weights, weights),
-            count(entry.get("size")),
+            Cell(networks[0] if len(seen) == 1 else " + ".join(seen), link=f"model-{name}"),
+            " + ".join(dict.fromkeys(SOURCES.get(source, source) for source in sources)),
+            count(sizes[0]) if len(sizes) == 1 else Cell(" + ".join(map(str, sizes)), max(sizes)),
             count(record.get("parameters")),
             count(record.get("trainable")),
             number(scores.value(name, "validation", "log_loss")),
@@ -297,7 +306,7 @@ def backbones(results: Results, scores: Scores, models: Iterable[Model], study: 
             count(right),
             count(None if score is None or right is None else score["n"] - right),
             count(alone.get(name)),
-            *_run_time(results, study, model, entry),
+            *_run_time(results, study, model, seen),
         )
     return shown
 
@@ -312,16 +321,18 @@ def _rounds(results: Results, model: Model, entry: Mapping[str, Any]) -> str | C
     return count(low) if low == high else f"{low:,} to {high:,}"
 
 
-def _run_time(results: Results, study: Mapping[str, Any], model: Model, entry: Mapping[str, Any]) -> list[Cell]:
+def _run_time(
+    results: Results, study: Mapping[str, Any], model: Model, seen: Mapping[str, Mapping[str, Any]]
+) -> list[Cell]:
     """Time to decode the photos, to run the backbone over them, and to fit (an experiment runs it in every epoch)."""
     dataset = study.get("splits", {}).get(model["split"], {}).get("dataset")
     jobs = {
-        "cache_pixels": f"{dataset}_{entry.get('size')}px",
-        "extract_features": model["backbone"],
-        "fit_head" if model["backbone"] else "train_fold": model["name"],
+        "cache_pixels": {f"{dataset}_{entry.get('size')}px" for entry in seen.values()},
+        "extract_features": set(seen) if model["backbone"] else set(),
+        "fit_head" if model["backbone"] else "train_fold": {model["name"]},
     }
     stages, names, spent = (results.costs[key] for key in ("stage", "name", "seconds"))
-    return [seconds(spent[(stages == stage) & (names == name)].sum() or None) for stage, name in jobs.items()]
+    return [seconds(spent[(stages == stage) & names.isin(asked)].sum() or None) for stage, asked in jobs.items()]
 
 
 def _alone(results: Results, heads: Iterable[Model]) -> dict[str, int]:
@@ -370,13 +381,13 @@ def boosters(
     for model in fitted:
         name = model["name"]
         entry = study.get("boosting", {}).get(name) or study.get("boosting", {}).get(name.removesuffix("_refit"), {})
-        costs = results.costs
+        costs, parts = results.costs, joined(study, model["backbone"])
         spent = costs.loc[
             (costs["name"] == name) & costs["stage"].isin(("fit_booster", "predict_booster")), "seconds"
         ].sum()
         shown.add(
             Cell(name, link=f"model-{name}"),
-            model["backbone"] or ABSENT,
+            model["backbone"] if len(parts) == 1 else f"{model['backbone']} ({' + '.join(parts)})",
             _fitted_on(model["folds"]),
             _rounds(results, model, entry),
             count(entry.get("max_depth")),

@@ -14,6 +14,7 @@ from manihot.report import (
     data_sections,
     model_pages,
     model_sections,
+    more_photos_section,
     probe_sections,
     published_sections,
     run_sections,
@@ -36,8 +37,9 @@ def build(
 ) -> None:
     """Write the report of what lies below `results`; a result that is missing is named in its place.
 
-    `settings` are title, description, protocol, seed, the plan's models, data sets (with `root` and `source`)
-    and the resolved study; `made` is the time and `commit` the state of the sources as the reader sees them.
+    `settings` are title, description, protocol, seed, the plan's models, the splits of `more_photos`, data sets (with
+    `root` and `source`) and the resolved study; `made` is the time and `commit` the state of the sources as the reader
+    sees them.
     Charts of results are also written as SVG files below `figures`, where it is given.
     """
     environment = jinja2.Environment(
@@ -88,6 +90,7 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
         "mistakes": model_pages.mistakes(results, models, study["costs"]),
         "comparisons_figure": model_sections.comparisons_chart(results),
         "comparisons": model_sections.compared(results.table("scores/comparisons.csv"), study["equivalence_margin"]),
+        "more_photos": more_photos_section.more_photos(results, settings["more_photos"]),
         "augmented": model_sections.augmented(results, scores, models),
         "pages": [model_pages.page(results, photos, scores, model, badges, study["experiments"]) for model in models],
         "overfit": model_pages.overfit(results, study.get("overfit", {})),

@@ -10,7 +10,7 @@ from manihot.core.text import did_you_mean
 from manihot.networks.packages import PACKAGES
 from manihot.photos.facts import Label
 from manihot.splits.demands import check_facts
-from manihot.study.schema import Experiment, Split, Study
+from manihot.study.schema import OWN_NETWORKS, Backbone, Experiment, Joined, Split, Study
 
 
 def check(study: Study, path: Path) -> None:
@@ -58,6 +58,14 @@ def check(study: Study, path: Path) -> None:
         ("backbones", study.backbones),
     ):
         for name, reader in readers.items():
+            if isinstance(reader, Joined):
+                continue
+            trained = isinstance(reader, Backbone) and reader.trained
+            if reader.network in OWN_NETWORKS and not trained and (reader.weights != "none" or section == "backbones"):
+                raise StudyError(
+                    f"{path}: {section}.{name}.weights: there are no published ones of {reader.network}: take "
+                    f"{'a network of an experiment, as EXPERIMENT/fold1' if section == 'backbones' else 'them out'}"
+                )
             if reader.weights == "package" and reader.network not in PACKAGES:
                 raise StudyError(
                     f"{path}: {section}.{name}.weights: no package has those of {reader.network}, but of "
@@ -69,7 +77,12 @@ def check(study: Study, path: Path) -> None:
             known(f"experiments.{name}.head_from", experiment.head_from, heads, "head")
             _head(f"{path}: experiments.{name}", study, experiment, heads[experiment.head_from])
     for name, backbone in study.backbones.items():
-        if backbone.trained:
+        if isinstance(backbone, Joined):
+            for joined in backbone.join:
+                others = [n for n, entry in study.backbones.items() if isinstance(entry, Backbone) or n == joined]
+                known(f"backbones.{name}.join", joined, others, "backbone")
+            _joined(path, study, name, backbone)
+        elif backbone.trained:
             known(f"backbones.{name}.weights", backbone.trained[0], study.experiments, "experiment")
             _trained_backbone(path, study, name)
     for name, overfit in study.overfit.items():
@@ -124,6 +137,11 @@ def _folds(place: str, run_folds: list[int] | None, folds: int) -> None:
 def _head(place: str, study: Study, experiment: Experiment, backbone: str) -> None:
     """The head that an experiment's last layer starts from: of the same network, and blind to the same folds."""
     entry = study.backbones[backbone]
+    if isinstance(entry, Joined):
+        raise StudyError(
+            f"{place}.head_from: {experiment.head_from} is fitted on joined features ({', '.join(entry.join)}), which "
+            "no network's last layer takes in; name the head of one of them"
+        )
     if experiment.refit:
         raise StudyError(f"{place}.refit: takes no head_from, since a head of all folds is not fitted; take one out")
     for key in ("split", "network", "weights", "size", "normalisation", "leak"):
@@ -144,7 +162,7 @@ def _head(place: str, study: Study, experiment: Experiment, backbone: str) -> No
 def _trained_backbone(path: Path, study: Study, name: str) -> None:
     """A backbone that an experiment trained: only the fold that its network did not learn from is a fair test."""
     place, backbone = f"{path}: backbones.{name}", study.backbones[name]
-    assert backbone.trained is not None
+    assert isinstance(backbone, Backbone) and backbone.trained is not None
     trained, fold = backbone.trained
     experiment = study.experiments[trained]
     for key in ("split", "network", "size", "normalisation", "leak"):
@@ -153,13 +171,45 @@ def _trained_backbone(path: Path, study: Study, name: str) -> None:
             raise StudyError(f"{place}.{key}: is {mine}, but its network was trained as {trained}: set it to {wanted}")
     if fold not in (experiment.run_folds or range(1, study.splits[experiment.split].folds + 1)):
         raise StudyError(f"{place}.weights: {trained} trains no fold {fold}")
+    _only_fold(path, study, name, fold, backbone.weights)
+
+
+def _only_fold(path: Path, study: Study, name: str, fold: int, weights: str) -> None:
+    """What is fitted on a backbone's features has the one fold that a network among them did not learn from."""
     boosters = {f"boosting.{n}": b.run_folds or [fold] for n, b in study.boosting.items() if b.backbone == name}
-    for key, folds in {f"backbones.{name}": backbone.run_folds, **boosters}.items():
+    for key, folds in {f"backbones.{name}": study.backbones[name].run_folds, **boosters}.items():
         if folds != [fold]:
             raise StudyError(
                 f"{path}: {key}.run_folds: must be [{fold}]: "
-                f"the network {backbone.weights} was trained on the photos of all other folds"
+                f"the network {weights} was trained on the photos of all other folds"
             )
+
+
+def _joined(path: Path, study: Study, name: str, entry: Joined) -> None:
+    """Backbones whose features stand side by side: of the same photos, and all blind to the same folds."""
+    place = f"{path}: backbones.{name}"
+    if len(entry.join) < 2 or len(set(entry.join)) < len(entry.join):
+        raise StudyError(f"{place}.join: must name two backbones or more, each once")
+    trained: dict[int, str] = {}
+    for other in entry.join:
+        backbone = study.backbones[other]
+        if isinstance(backbone, Joined):
+            raise StudyError(
+                f"{place}.join: {other} is joined itself; name its backbones in its place: {', '.join(backbone.join)}"
+            )
+        for key in ("split", "leak"):
+            mine, wanted = getattr(entry, key), getattr(backbone, key)
+            if mine != wanted:
+                raise StudyError(f"{place}.{key}: is {mine}, but {other}, which it joins, has {wanted}; set it so")
+        if backbone.trained:
+            trained[backbone.trained[1]] = other
+            if len(trained) > 1:
+                (fold, one), (another, second) = trained.items()
+                raise StudyError(
+                    f"{place}.join: the network of {one} knows all folds but {fold}, that of {second} all but "
+                    f"{another}: join networks that leave out the same fold"
+                )
+            _only_fold(path, study, name, backbone.trained[1], backbone.weights)
 
 
 def _model_names(study: Study) -> list[str]:

@@ -13,6 +13,7 @@ from manihot.study.schema import (
     Backbone,
     Booster,
     Experiment,
+    Joined,
     LogisticHead,
     NewClass,
     OverfitCheck,
@@ -61,8 +62,11 @@ def explain(error: ValidationError) -> str:
 
 def _known_keys(loc: tuple[Any, ...]) -> list[str]:
     """The keys that the section at a place of the study file knows."""
+    joined = "tagged-joined" in loc
+    loc = tuple(part for part in loc if part not in {"tagged", "tagged-joined"})
     sections: dict[str, type[BaseModel]] = {
-        "experiments": Experiment, "overfit": OverfitCheck, "backbones": Backbone, "boosting": Booster, "splits": Split,
+        "experiments": Experiment, "overfit": OverfitCheck, "backbones": Joined if joined else Backbone,
+        "boosting": Booster, "splits": Split,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)

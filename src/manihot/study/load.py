@@ -62,9 +62,12 @@ def build(raw: dict[str, Any], path: Path) -> Study:
         for name, entry in _sweeps(raw.get("overfit") or {}, "overfit", OverfitCheck, path).items()
     }
     backbones = _sweeps(raw.get("backbones") or {}, "backbones", Backbone, path)
+    seen = {"normalisation": learning["normalisation"]}
+    seen |= {key: value for key, value in defaults.items() if key == "size"}
     filled["backbones"] = {
-        name: {"family": "backbones", "normalisation": learning["normalisation"], "leak": False}
-        | {key: value for key, value in defaults.items() if key in {"split", "size", "draw", "train_photos"}}
+        name: {"family": "backbones", "leak": False}
+        | {key: value for key, value in defaults.items() if key in {"split", "draw", "train_photos"}}
+        | ({} if "join" in entry else seen)
         | entry
         | _head(entry, preset)
         for name, entry in backbones.items()
@@ -146,8 +149,9 @@ def _experiments(raw: dict[str, Any], defaults: dict[str, Any], preset: dict[str
                 )
             above = inherit(parent, (*chain, name))
             base |= {key: value for key, value in above.items() if key not in NOT_INHERITED}
-        # What an entry's own recipe sets wins over what it starts from.
-        inherited[name] = merge(base, with_recipe(own, Experiment))
+        # What an entry's own recipe sets wins over what it starts from; `scratch` only takes `finetune` back.
+        plain = own.get("recipe") == "scratch" and base.get("recipe") != "finetune"
+        inherited[name] = merge(base, own if plain else with_recipe(own, Experiment))
         return inherited[name]
 
     complete = {name: inherit(name, ()) for name in raw}

@@ -22,8 +22,8 @@ def fetch_weights(plan: Plan) -> Jobs:
 
 
 def extract_features(plan: Plan) -> Jobs:
-    """A backbone; its data sets and views share the settings."""
-    for name, backbone in plan.study.backbones.items():
+    """A frozen network; its data sets and views share the settings."""
+    for name, backbone in plan.frozen.items():
         seen = {"input": _input(plan, backbone), "batch_size": backbone.batch_size}
         yield name, {**seen, "compute": _compute(plan)}
 
@@ -72,8 +72,9 @@ def show_augmentation(plan: Plan) -> Jobs:
     """An experiment whose photos are changed in training; its first fold is shown."""
     for name in plan.augmented:
         entry, fold = plan.experiment(name), plan.models[name].folds[0]
-        shown = {"augment": entry.augment.model_dump(mode="json"), "batch_size": entry.batch_size, "size": entry.size}
-        yield name, {**shown, "seed": plan.study.seed, "repeat": entry.repeat, "fold": fold}
+        shown = {"augment": entry.augment.model_dump(mode="json"), "batch_size": entry.batch_size}
+        sizes = {"size": entry.size, "cache_size": entry.training_size}
+        yield name, {**shown, **sizes, "seed": plan.study.seed, "repeat": entry.repeat, "fold": fold}
 
 
 # Predictions
@@ -124,6 +125,7 @@ def _recipe(plan: Plan, entry: Learning, repeat: int) -> Settings:
     learning = {key: said[key] for key in Learning.model_fields if key not in {*INPUT, "recipe"}}
     # What is trained from a cut on is an experiment.
     learning |= {"train_from": said.get("train_from"), "views": said.get("views", ["identity"])}
+    learning |= {"cache_size": said.get("cache_size") or entry.size}
     seeds = {"seed": plan.study.seed, "repeat": repeat}
     return {"input": _input(plan, entry), **learning, **seeds, "compute": _compute(plan)}
 

@@ -59,13 +59,13 @@ class Paths:
         mixed = entry.new_class is not None and entry.group_duplicates
         return [f"results/catalog/{'/copies_of_'.join(self.plan.datasets_of(split))}.csv"] if mixed else []
 
-    def pixels(self, split: str, size: int) -> dict[str, list[str]]:
-        """A split's photos at a size: `catalogs`, and `manifests` and `arrays`, one a data set and shard."""
-        datasets = self.plan.datasets_of(split)
+    def pixels(self, split: str, *sizes: int) -> dict[str, list[str]]:
+        """A split's photos at some sizes: `catalogs`, and `manifests` and `arrays`, one a data set, size and shard."""
+        places = [(dataset, size) for dataset in self.plan.datasets_of(split) for size in sizes]
         return {
             "catalogs": self.catalogs(split),
-            "manifests": [path for dataset in datasets for path in self.shards(dataset, size, "json")],
-            "arrays": [path for dataset in datasets for path in self.shards(dataset, size, "npy")],
+            "manifests": [path for place in places for path in self.shards(*place, "json")],
+            "arrays": [path for place in places for path in self.shards(*place, "npy")],
         }
 
     def shards(self, dataset: str, size: int, ending: str) -> list[str]:
@@ -91,14 +91,23 @@ class Paths:
         views, entry = list(views), self.plan.experiment(model)
         return self.activations(model, views) if views else self.pixels(entry.split, entry.size)
 
+    def trained_on(self, model: str) -> dict[str, list[str]]:
+        """What a network is trained and validated on: stored activations in its views, or pixels at the size that it
+        sees and at that of the photos that training reads."""
+        entry = self.plan.experiment(model)
+        if entry.train_from is not None:
+            return self.activations(model, entry.views)
+        return self.pixels(entry.split, *sorted({entry.size, entry.training_size}))
+
     def features(self, model: str, views: Iterable[str]) -> dict[str, list[str]]:
-        """The features that a model reads: `catalogs`, and `features` and `manifests`, one a data set and view."""
+        """The features that a model reads: `catalogs`, and `features` and `manifests`, one a data set and view; those
+        of one backbone after those of another where they are joined."""
         views = list(views)
         backbone, split = self.plan.models[model].backbone, self.plan.models[model].split
         assert backbone is not None, f"{model} reads no features"
-        size = self.plan.study.backbones[backbone].size
         stems = [
-            f"results/features/{backbone}/{dataset}/{size}px/{view}"
+            f"results/features/{name}/{dataset}/{entry.size}px/{view}"
+            for name, entry in self.plan.joined(backbone).items()
             for dataset in self.plan.datasets_of(split)
             for view in views
         ]
@@ -186,6 +195,7 @@ class Paths:
                 *(f"results/scores/choice/{split}.json" for split in plan.tried),
                 "results/scores/comparisons.csv",
                 *self.probes(),
+                *(f"results/scores/more_photos/{split}/curve.json" for split in plan.more_photos),
                 *published,
                 *(["results/scores/switches.csv"] if plan.ablates else []),
             ],
@@ -200,6 +210,8 @@ class Paths:
                 yield path, name, "Exploration", {"data set": dataset, "figure": said}
         for split in self.plan.tried:
             yield f"results/figures/probes/{split}.svg", "probes", "Could it cheat?", {"split": split}
+        for split in self.plan.more_photos:
+            yield f"results/figures/more_photos/{split}.svg", "more_photos", "How many more photos?", {"split": split}
         for model in self.plan.of_kind("network", "head", "boosting"):
             yield f"results/figures/curves/{model}.svg", "curves", "Learning curves", {"model": model}
         for model in self.plan.models:

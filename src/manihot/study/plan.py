@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from manihot.core.errors import StudyError
 from manihot.published import paper
-from manihot.study.schema import Augment, Backbone, Experiment, OverfitCheck, Study
+from manihot.study.schema import AdamHead, Augment, Backbone, Experiment, Joined, OverfitCheck, Study
 from manihot.study.sources import CsvData, FolderData
 
 Kind = Literal["network", "tta", "head", "boosting"]
@@ -51,20 +51,23 @@ class Model:
 
 
 def starts_from_weights(entry: Experiment | OverfitCheck) -> bool:
-    """Whether training starts from a file of weights; below a cut even those of an untrained network are in one."""
-    return entry.weights != "none" or (isinstance(entry, Experiment) and entry.train_from is not None)
+    """Whether training starts from a file of weights; below a cut or a head, which other jobs made with them, even
+    those of an untrained network are in one."""
+    shared = isinstance(entry, Experiment) and (entry.train_from is not None or entry.head_from is not None)
+    return entry.weights != "none" or shared
 
 
 class Plan:
     """A checked study, and everything that follows from it without looking at a photo.
 
     Raises:
-        StudyError: the folder that `published` names lacks a table.
+        StudyError: the folder that `published` names lacks a table, or a file of weights is not there.
     """
 
     def __init__(self, study: Study, project: Path):
         self.study, self.project = study, project
         self.shards = range(study.photos.shards)
+        self.frozen = {name: entry for name, entry in study.backbones.items() if isinstance(entry, Backbone)}
         self.models = {model.name: model for model in self._models()}
         self.made_datasets = [n for n, d in study.data.items() if not isinstance(d, CsvData | FolderData)]
         splits = {model.split for model in self.models.values()} | {check.split for check in study.overfit.values()}
@@ -76,6 +79,12 @@ class Plan:
             for entry in self._readers()
             if (not entry.trained if isinstance(entry, Backbone) else starts_from_weights(entry))
         }
+        for entry in self.weights.values():
+            if entry.weights not in PUBLISHED and not Path(self.path(entry.weights)).is_file():
+                raise StudyError(
+                    f"weights: {entry.weights} is not there, as {entry.network} has it: give imagenet, package, none, "
+                    "or the path of a file"
+                )
         self.cuts = {self.cut_name(e): e for e in study.experiments.values() if e.train_from is not None}
         if missing := [file for file in self.published_files if not Path(file).is_file()]:
             raise StudyError(f"published: {missing[0]} is not there; name a folder with {', '.join(paper.TABLES)}")
@@ -123,7 +132,7 @@ class Plan:
         """Everything in the study that reads pixels."""
         yield from self.study.experiments.values()
         yield from self.study.overfit.values()
-        yield from self.study.backbones.values()
+        yield from self.frozen.values()
 
     @staticmethod
     def weights_name(network: str, source: str) -> str:
@@ -158,6 +167,12 @@ class Plan:
         """The views in which a model sees a photo when it predicts."""
         entry = self.models[model]
         return list(self.experiment(model).tta) if entry.kind == "tta" else ["identity"]
+
+    def joined(self, backbone: str) -> dict[str, Backbone]:
+        """The frozen networks whose features a backbone's are, by name, in the order of the features: itself, or those
+        that it joins."""
+        entry = self.study.backbones[backbone]
+        return {name: self.frozen[name] for name in (entry.join if isinstance(entry, Joined) else [backbone])}
 
     def head_views(self, model: str) -> list[str]:
         """The views that a head is trained on."""
@@ -259,10 +274,33 @@ class Plan:
     @property
     def masked(self) -> dict[str, str]:
         """For each split whose photos are also tried without their middle, the head that is: that of its first
-        backbone with one."""
+        backbone of a single network with one."""
         heads = [self.models[name] for name in self.of_kind("head")] if self.study.probes.masked else []
+        heads = [model for model in heads if model.backbone in self.frozen]
         return {model.split: model.name for model in reversed(heads)}
+
+    @property
+    def more_photos(self) -> dict[str, str]:
+        """For each split where it is asked what more photos would give, the head that is fitted on fewer: its first one
+        that is tuned, or else its first. None that was fitted on tested photos, or on the features of a network that
+        an experiment trained: that network saw all photos, however few the head is given."""
+        found: dict[str, str] = {}
+        if not self.study.more_photos:
+            return found
+        backbones = {f"{name}_head": entry for name, entry in self.study.backbones.items() if entry.head}
+        trained = {name for name, entry in self.frozen.items() if entry.trained}
+        fair = {
+            name: entry
+            for name, entry in backbones.items()
+            if not (entry.leak or trained & {name.removesuffix("_head"), *getattr(entry, "join", [])})
+        }
+        # Sorted, the tuned ones come first, both they and the others in the study's order.
+        for name, entry in sorted(fair.items(), key=lambda item: isinstance(item[1].head, AdamHead)):
+            found.setdefault(entry.split, name)
+        return found
 
     def sizes(self, dataset: str) -> list[int]:
         """The sizes in pixels at which a data set's photos are needed."""
-        return sorted({entry.size for entry in self._readers() if dataset in self.datasets_of(entry.split)})
+        readers = [entry for entry in self._readers() if dataset in self.datasets_of(entry.split)]
+        trained = {entry.training_size for entry in readers if isinstance(entry, Experiment)}
+        return sorted({entry.size for entry in readers} | trained)

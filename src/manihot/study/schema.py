@@ -6,7 +6,7 @@ The main Snakemake process imports this file at every start: no torch, no pandas
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from manihot.study.sources import Data, Label, Name, Positive, Real, Section, Share
 
@@ -20,6 +20,24 @@ View = Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270"]
 Normalisation = Literal["none", "standard", "weights"]
 FrozenMode = Literal["eval", "train"]
 Draw = Literal["balanced", "as_found"]
+# Those of `networks/own.py`, of which nobody published weights.
+OWN_NETWORKS = {"small_cnn", "vgg_small"}
+
+
+def _each_once(views: list[str]) -> list[str]:
+    if len(set(views)) < len(views):
+        raise ValueError(f"names {max(views, key=views.count)} more than once: name each view once")
+    return views
+
+
+def _with_identity(views: list[str]) -> list[str]:
+    if "identity" not in views:
+        raise ValueError("lacks identity, in which photos are judged: add it")
+    return views
+
+
+Views = Annotated[list[View], AfterValidator(_each_once)]
+HeadViews = Annotated[Views, AfterValidator(_with_identity)]
 
 
 class Photos(Section):
@@ -131,10 +149,34 @@ class Experiment(Sampling, Learning):
 
     train_from: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.]+$", max_length=100)] | None = None
     views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+    cache_size: Annotated[int, Field(ge=16, le=2048)] | None = None
     head_from: Name | None = None
     refit: bool = False
-    tta: list[View] = []
+    tta: Views = []
     repeat: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def training_size(self) -> int:
+        """The side in pixels of the photos that training reads."""
+        return self.cache_size or self.size
+
+    @model_validator(mode="after")
+    def _larger_cache(self) -> Self:
+        if self.cache_size is None:
+            return self
+        if self.train_from is not None:
+            raise ValueError("cache_size: train_from trains on stored activations, not on photos; take cache_size out")
+        if self.cache_size < self.size:
+            raise ValueError(
+                f"cache_size: is {self.cache_size}, less than the {self.size} pixels that the network sees (size); "
+                "make it larger, or take it out"
+            )
+        if self.cache_size > self.size and self.augment.random_crop in {0, 1}:
+            raise ValueError(
+                f"cache_size: whole photos of {self.cache_size} pixels are resized to size ({self.size}), and show no "
+                "more than smaller ones: set augment.random_crop between 0 and 1, or take cache_size out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -150,7 +192,7 @@ class Experiment(Sampling, Learning):
             )
         if self.frozen:
             raise ValueError("takes one of the keys train_from and frozen")
-        if self.network in {"small_cnn", "vgg_small"}:
+        if self.network in OWN_NETWORKS:
             raise ValueError(f"train_from: {self.network} has no published weights that could stay below a cut")
         if self.views[0] != "identity" or len(set(self.views)) < len(self.views):
             raise ValueError("views: begin with identity, in which photos are judged, and name each once")
@@ -171,7 +213,7 @@ class LogisticHead(Section):
     """The last layer of a frozen backbone, by logistic regression whose penalty is tuned."""
 
     kind: Literal["logistic"]
-    views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+    views: HeadViews = ["identity"]
     class_weights: Literal["none", "balanced"] = "none"
 
 
@@ -183,7 +225,7 @@ class AdamHead(Section):
     batch_size: Count = 256
     learning_rate: Positive = 1e-3
     weight_decay: Annotated[Real, Field(ge=0)] = 0.0
-    views: Annotated[list[View], Field(min_length=1)] = ["identity"]
+    views: HeadViews = ["identity"]
 
 
 Head = Annotated[LogisticHead | AdamHead, Field(discriminator="kind")]
@@ -206,8 +248,24 @@ class Backbone(Sampling):
         return (found[1], int(found[2])) if found else None
 
 
+class Joined(Sampling):
+    """Features of several backbones side by side; a head and boosters are fitted on them."""
+
+    join: list[Name]
+    head: Head | None
+
+
+def _joins(given: Any) -> str:
+    return "tagged-joined" if isinstance(given, Joined) or (isinstance(given, dict) and "join" in given) else "tagged"
+
+
+AnyBackbone = Annotated[
+    Annotated[Backbone, Tag("tagged")] | Annotated[Joined, Tag("tagged-joined")], Discriminator(_joins)
+]
+
+
 class Booster(Section):
-    """Gradient-boosted trees on the features of a backbone."""
+    """Gradient-boosted trees on the features of a backbone, or of joined ones."""
 
     backbone: Name
     n_estimators: Count
@@ -248,6 +306,7 @@ class Study(Section):
     gpu_slots: Annotated[int, Field(ge=1, le=64)] = 1
     resamples: Annotated[int, Field(ge=100, le=100_000)] = 2000
     equivalence_margin: Annotated[Real, Field(gt=0, le=20)] = 2.0
+    more_photos: bool = True
     costs: dict[Label, dict[Label, Cost]] = {}
     container: str | None = None
     published: str | None = None
@@ -257,7 +316,7 @@ class Study(Section):
     splits: Annotated[dict[Name, Split], Field(min_length=1)]
     experiments: dict[Name, Experiment] = {}
     overfit: dict[Name, OverfitCheck] = {}
-    backbones: dict[Name, Backbone] = {}
+    backbones: dict[Name, AnyBackbone] = {}
     boosting: dict[Name, Booster] = {}
 
     def plain(self) -> dict[str, Any]:

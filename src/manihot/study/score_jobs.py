@@ -89,8 +89,23 @@ def weigh_masked(plan: Plan) -> Jobs:
     for name, head in plan.masked.items():
         backbone = plan.models[head].backbone
         assert backbone is not None
-        size = plan.study.backbones[backbone].size
-        yield name, {"head": head, "size": size, **_scoring(plan)}
+        yield name, {"head": head, "size": plan.frozen[backbone].size, **_scoring(plan)}
+
+
+# More photos
+
+
+def fit_fewer_photos(plan: Plan) -> Jobs:
+    """A split whose head is fitted again on fewer photos."""
+    fits = dict(fit_head(plan))
+    for name, head in plan.more_photos.items():
+        yield name, {**fits[head], "folds": list(plan.models[head].folds)}
+
+
+def weigh_more_photos(plan: Plan) -> Jobs:
+    """A split whose head is fitted again on fewer photos."""
+    for name, head in plan.more_photos.items():
+        yield name, {"head": head, "margin": plan.study.equivalence_margin, **_scoring(plan)}
 
 
 # The report
@@ -110,6 +125,7 @@ def build_report(plan: Plan) -> Jobs:
             "protocol": study.protocol,
             "seed": study.seed,
             "models": _described(plan),
+            "more_photos": list(plan.more_photos),
             "datasets": datasets,
             "study": study.plain(),
         },
@@ -145,5 +161,7 @@ RULES = (
     probe_facts,
     probe_masked,
     weigh_masked,
+    fit_fewer_photos,
+    weigh_more_photos,
     build_report,
 )

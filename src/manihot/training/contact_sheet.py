@@ -28,6 +28,7 @@ def draws(
     asked: Mapping[str, Any],
     batch_size: int,
     seed: int,
+    size: int,
 ) -> NDArray[np.uint8]:
     """Two training photos of a fold in epochs 1 to 6, as training sees them, uint8 [photos, epochs, size, size, 3].
 
@@ -35,10 +36,11 @@ def draws(
 
     Args:
         fold: whose training photos they are.
-        gather: gives the pixels uint8 [n, size, size, 3] of rows of the fold's photos.
+        gather: gives the pixels uint8 [n, side, side, 3] of rows of the fold's photos, `size` or more a side.
         asked: the keys of a study's `augment`.
         batch_size: of the training.
         seed: of the fold's training.
+        size: pixels a side that the network sees.
     """
     rows, device = fold.training, torch.device("cpu")
     keys, n = augment.photo_keys(rows), len(rows)
@@ -54,7 +56,7 @@ def draws(
         if mix is None:
             batch, place = batch[place : place + 1], 0
         drawn = changes.draw(keys[batch], seed, epoch, device)
-        pixels = Batches(gather(rows.iloc[batch]), device, PIXELS)
+        pixels = Batches(gather(rows.iloc[batch]), device, PIXELS, size)
         photos, _ = next(pixels(np.arange(len(batch)), len(batch), drawn))
         if mix is not None:
             photos, _ = mix.photos(photos)

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from manihot.core import files
+from manihot.core.errors import StudyError
 from manihot.core.state import State
 from manihot.core.tables import history_columns
 from manihot.networks import build, bundle, losses
@@ -32,7 +33,7 @@ def train_fold(
     recipe: Recipe,
     experiment: str,
     fold: Fold,
-    gather: Callable[[pd.DataFrame], Photos | Activations],
+    gather: Callable[[pd.DataFrame, int], Photos | Activations],
     weights: Path | None,
     state: State,
     progress: Progress,
@@ -40,17 +41,20 @@ def train_fold(
 ) -> dict[str, Any]:
     """Train a fold into `state.folder`: weights.safetensors, history.csv, model.json; returns what it cost.
 
-    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the fold's photos, or their activations where the
-    recipe trains from a cut on. Goes on from the last
-    checkpoint in `state`; on a CPU the files are the same as without interruption. `weights` is the file of a
-    published network's weights, `head` a head that the last layer starts from.
+    `gather` gives the pixels, uint8 [n, size, size, 3], of rows of the fold's photos at a size, or their activations
+    where the recipe trains from a cut on. Training photos have the recipe's `cache_size`, validation photos the size
+    that the network sees. Goes on from the last checkpoint in `state`; on a CPU the files are the same as without
+    interruption. `weights` is the file of a published network's weights, `head` a head that the last layer starts from.
 
     Raises:
         StudyError: the loss is no longer a number, or network, weights or device do not suit the recipe.
     """
     torch.set_num_threads(recipe.compute.threads)
     seed = derive(recipe.seed, recipe.repeat, fold.number)
-    known, unknown = (LabelledPhotos.of(rows, fold.labels, gather(rows)) for rows in (fold.training, fold.validation))
+    known, unknown = (
+        LabelledPhotos.of(rows, fold.labels, gather(rows, size))
+        for rows, size in ((fold.training, recipe.cache_size), (fold.validation, recipe.input.size))
+    )
     with choose(recipe.compute) as device:
         where = f"experiment {experiment}, fold {fold.number}"
         trainer = Trainer(recipe, where, seed, len(fold.classes), known, unknown, weights, device)
@@ -119,8 +123,14 @@ def _run(trainer: Trainer, state: State, progress: Progress, enough: float = np.
 
 
 def balanced_photos(split: pd.DataFrame, photos: int, seed: int) -> pd.DataFrame:
-    """At most `photos` photos of a split's pool at random, equally many of each class."""
+    """At most `photos` photos of a split's pool at random, equally many of each class.
+
+    Raises:
+        StudyError: they are fewer than the classes.
+    """
     pool = split[split["role"] == "pool"]
+    if photos < pool["label"].nunique():
+        raise StudyError(f"photos: {photos} are fewer than the {pool['label'].nunique()} classes: give more")
     each = min(photos // pool["label"].nunique(), pool["label"].value_counts().min())
     generator = np.random.default_rng([seed, zlib.crc32(b"overfit")])
     return pool.groupby("label").sample(each, random_state=generator)

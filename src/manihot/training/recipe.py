@@ -24,6 +24,7 @@ class Recipe:
     frozen_mode: str
     train_from: str | None
     views: Sequence[str]
+    cache_size: int
     batch_size: int
     epochs: int
     learning_rate: float
@@ -68,7 +69,9 @@ def rates(recipe: Recipe, steps: int) -> list[tuple[float, float]]:
         rising = [peak * (step + 1) / (up + 1) for step in range(up)]
         falling = [peak * (1 + math.cos(math.pi * step / (steps - up))) / 2 for step in range(steps - up)]
         return [(rate, beta) for rate in rising + falling]
-    schedule = OneCycleLR(optimizer, peak, total_steps=steps, pct_start=warm_up, anneal_strategy="cos")
+    # One step up has no length, by which torch would divide.
+    share = warm_up if warm_up * steps != 1 else warm_up * (1 + 1e-9)
+    schedule = OneCycleLR(optimizer, peak, total_steps=steps, pct_start=share, anneal_strategy="cos")
     values = []
     for step in range(steps):
         group = optimizer.param_groups[0]

@@ -38,7 +38,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class LabelledPhotos:
-    """Pixels uint8 [n, size, size, 3], class indices int64 [n], and an integer for each photo, uint64 [n].
+    """Pixels uint8 [n, side, side, 3], class indices int64 [n], and an integer for each photo, uint64 [n].
 
     A network that is trained from a cut on has `Activations` in place of pixels.
     """
@@ -108,7 +108,7 @@ class Trainer:
         start = load(head.weights())
         if not isinstance(layer, nn.Linear) or layer.bias is None or layer.weight.shape != start["weight"].shape:
             raise StudyError(
-                f"{self.where}: a head of {head.record['network']} is no start for the last layer of "
+                f"{self.where}: a head of {head.record['backbones'][0]['network']} is no start for the last layer of "
                 f"{self.recipe.input.network}: take head_from out"
             )
         layer.load_state_dict({name: start[name] for name in ("weight", "bias")})
@@ -297,7 +297,7 @@ class Trainer:
 def _batches(known: Photos | Activations, recipe: Recipe, device: torch.device) -> Gathered[Any]:
     if isinstance(known, Activations):
         return ActivationBatches(known, device)
-    return Batches(known, device, recipe.input.channels())
+    return Batches(known, device, recipe.input.channels(), recipe.input.size)
 
 
 def _loss(recipe: Recipe, targets: NDArray[np.int64], classes: int, device: torch.device) -> nn.Module:

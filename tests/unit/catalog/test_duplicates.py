@@ -158,7 +158,7 @@ def test_no_two_of_the_sample_photos_are_taken_for_one():
 
 
 def test_photos_of_one_scene_are_not_one_picture():
-    assert found([copies.scene(number) for number in range(40)]).empty
+    assert found([copies.scene(number) for number in range(24)]).empty
 
 
 def test_one_thing_seen_from_another_place_is_not_a_copy():

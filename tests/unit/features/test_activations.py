@@ -93,6 +93,19 @@ def test_a_killed_job_goes_on_with_the_next_block_and_gives_the_same_bytes(
     assert found == expected and again == [read[0], *read[stop_after:]]
 
 
+@pytest.mark.parametrize("harm", ["a byte", "the end"])
+def test_what_a_killed_job_left_damaged_is_made_again(tmp_path, untrained, monkeypatch, harm):
+    monkeypatch.setattr(activations, "BLOCK", 5)
+    _, _, expected = store(tmp_path / "a", untrained)
+    with pytest.raises(KeyboardInterrupt):
+        store(tmp_path / "b", untrained, stop_after=2)
+    (left,) = (tmp_path / "b").glob("*/activations.npy")
+    content = bytearray(left.read_bytes())
+    content[200] ^= 1  # of the first row
+    left.write_bytes(content if harm == "a byte" else content[:-5])
+    assert store(tmp_path / "b", untrained)[2] == expected
+
+
 def test_photos_are_found_by_data_set_and_view(tmp_path, untrained):
     other = CATALOG.assign(dataset="needles")
     paths = [

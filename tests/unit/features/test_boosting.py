@@ -93,7 +93,26 @@ def test_its_size_is_told(tmp_path, stored):
     trees = xgboost.Booster(model_file=folder / "booster.ubj").trees_to_dataframe()
     model = files.read_json(folder / "model.json")
     assert model["trees"] == 12 * 4 and model["parameters"] == len(trees) and model["kind"] == "boosting"
-    assert model["backbone"] == BACKBONE and model["class_shares"] == [1 / 3, 1 / 3, 1 / 3, 0]
+    assert model["backbones"] == [{**BACKBONE, "features": 8}] and model["class_shares"] == [1 / 3, 1 / 3, 1 / 3, 0]
+
+
+def test_trees_grow_on_joined_features_whatever_their_scale(tmp_path, stored):
+    """A tree asks whether one feature is above a value: columns of another scale change no answer."""
+    arrays, draw = stored
+    noise = np.random.default_rng(1).normal(size=(90, 3)).astype(np.float32)
+    other = BACKBONE | {"network": "other"}
+    answers, records = [], []
+    for scale in (1.0, 1024.0):  # a power of two rounds nothing
+        path = tmp_path / f"{scale}" / "identity.npy"
+        about = {"dataset": "leaves", "view": "identity", "backbone": other}
+        feature_table.write(path, list(draw["image_id"]), [(np.arange(90), noise * np.float32(scale))], about)
+        joined = ([*arrays, path], draw)
+        folder = fit(tmp_path / f"trees_{scale}", joined)
+        answers.append(predict(folder, joined, draw))
+        records.append(files.read_json(folder / "model.json")["backbones"])
+    np.testing.assert_array_equal(*answers)
+    assert records == [[{**BACKBONE, "features": 8}, {**other, "features": 3}]] * 2
+    assert np.abs(answers[0] - predict(fit(tmp_path / "one", stored), stored, draw)).max() > 0
 
 
 def killed(after):
@@ -152,12 +171,27 @@ def test_early_stopping_looks_at_an_inner_fold_and_never_at_the_fold_that_is_hel
     x, y = feature_table.select(arrays, draw), np.array([LABELS.index(label) for label in draw["label"]])
     fold = Fold(1, draw, CLASSES)
     trained = (draw["fold"] != 1).to_numpy()
-    held = boosting.inner_folds(fold, boosting.INNER_FOLDS, 7) == 0
+    held = boosting._inner(fold, 7)[0]
     known, asked = (xgboost.DMatrix(x[trained][rows], label=y[trained][rows]) for rows in (~held, held))
     plain = {"early_stopping": 3, "n_estimators": 20}
     settings = boosting.parameters(4, replace(RECIPE, **plain), "cpu", 1) | {"eval_metric": "mlogloss"}
     own = xgboost.train(settings, known, 20, evals=[(asked, "held")], early_stopping_rounds=3, verbose_eval=False)
     told = files.read_json(fit(tmp_path / "plain", stored, **plain) / "model.json")["tuned"]
+    assert told["rounds"] == own.best_iteration + 1
+    assert told["inner_log_loss"] == pytest.approx(own.best_score, rel=1e-4)
+
+
+def test_an_inner_fold_with_all_photos_of_a_class_is_judged_by_those_of_the_others(tmp_path, stored, monkeypatch):
+    arrays, draw = stored
+    alone = np.where(draw["label"][draw["fold"] != 1] == "c", 0, np.arange(60) % 4)
+    monkeypatch.setattr(boosting, "inner_folds", lambda *_: alone)
+    told = files.read_json(fit(tmp_path, stored, early_stopping=3, n_estimators=20) / "model.json")["tuned"]
+    x, y = feature_table.select(arrays, draw), np.array([LABELS.index(label) for label in draw["label"]])
+    x, y = (values[(draw["fold"] != 1).to_numpy()] for values in (x, y))
+    rows = alone != 0, (alone == 0) & (y != 2)
+    known, asked = (xgboost.DMatrix(x[chosen], label=y[chosen]) for chosen in rows)
+    settings = boosting.parameters(4, RECIPE, "cpu", 1) | {"eval_metric": "mlogloss"}
+    own = xgboost.train(settings, known, 20, evals=[(asked, "held")], early_stopping_rounds=3, verbose_eval=False)
     assert told["rounds"] == own.best_iteration + 1
     assert told["inner_log_loss"] == pytest.approx(own.best_score, rel=1e-4)
 

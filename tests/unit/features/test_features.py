@@ -3,11 +3,14 @@
 import re
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save
 from torch import nn
 
@@ -275,6 +278,53 @@ def test_rows_are_found_by_data_set_photo_and_view(tmp_path):
     ):
         with pytest.raises(StudyError, match=match):
             feature_table.select(stored, photos, view)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    st.lists(st.tuples(st.sampled_from(["leaves", "needles"]), st.integers(0, 5)), max_size=8),
+    st.randoms(use_true_random=False),
+)
+def test_features_of_several_backbones_stand_side_by_side(widths, places, random):
+    """In the order of the backbones, whatever the order of data sets and views, and each row of the photo asked for."""
+    wanted = asked(*((dataset, f"{row}.jpg") for dataset, row in places))
+    with TemporaryDirectory() as folder:
+        by_key, rows = {}, {}
+        for dataset, view in product(("leaves", "needles"), ("identity", "hflip")):
+            for number, width in enumerate(widths):
+                path = Path(folder) / dataset / str(number) / f"{view}.npy"
+                made = rows[dataset, view, number] = np.full((6, width), len(rows), np.float32)
+                made += np.arange(6, dtype=np.float32)[:, None] / 8
+                about = {"dataset": dataset, "view": view, "backbone": {"network": f"net{number}"}}
+                feature_table.write(path, [f"{row}.jpg" for row in range(6)], [(np.arange(6), made)], about)
+                by_key.setdefault((dataset, view), []).append(path)
+        # The arrays of a data set and view keep their order; the others may come in between.
+        turns = [key for key, paths in by_key.items() for _ in paths]
+        random.shuffle(turns)
+        waiting = {key: iter(paths) for key, paths in by_key.items()}
+        stored = [next(waiting[key]) for key in turns]
+        for view in ("identity", "hflip"):
+            selected = feature_table.select(stored, wanted, view)
+            assert selected.shape == (len(places), sum(widths)) and selected.dtype == np.float32
+            for line, (dataset, row) in zip(selected, places, strict=True):
+                each = [rows[dataset, view, number][row] for number in range(len(widths))]
+                np.testing.assert_array_equal(line, np.concatenate(each))
+        records = feature_table.backbones(stored)
+        assert [(r["network"], r["features"]) for r in records] == [(f"net{n}", w) for n, w in enumerate(widths)]
+
+
+def test_joined_features_that_lack_a_data_set_of_one_backbone_are_refused(tmp_path):
+    stored = [tmp_path / name / "identity.npy" for name in ("a", "b", "c")]
+    table(stored[0])
+    table(stored[1])
+    table(stored[2], dataset="needles")
+    assert feature_table.select(stored, asked(("leaves", "3.jpg"))).shape == (1, 8)
+    with pytest.raises(StudyError, match="no stored features of needles in the view identity"):
+        feature_table.select(stored, asked(("needles", "3.jpg")))
+    assert feature_table.digest(stored[:2]) == feature_table.digest(stored[1::-1]), "these two are alike"
+    table(stored[1], seed=1)
+    assert feature_table.digest(stored[:2]) != feature_table.digest(stored[1::-1]), "their order counts"
 
 
 def test_one_wrong_byte_is_noticed_wherever_it_is(tmp_path):

@@ -40,6 +40,21 @@ def stored(tmp_path):
     return arrays, draw
 
 
+OTHER = BACKBONE | {"network": "other", "input": BACKBONE["input"] | {"size": 48}, "parameters": 50}
+
+
+@pytest.fixture
+def joined(tmp_path, stored):
+    """The same photos with features of two backbones: the first one tells no class."""
+    arrays, draw = stored
+    noise = np.random.default_rng(1).normal(size=(60, 2)).astype(np.float32) * 100
+    others = [tmp_path / "other" / array.name for array in arrays]
+    for path in others:
+        about = {"dataset": "leaves", "view": path.stem, "backbone": OTHER}
+        feature_table.write(path, list(draw["image_id"]), [(np.arange(60), noise)], about)
+    return [*others, *arrays], draw
+
+
 TUNED = logistic.Recipe(views=["identity"], class_weights="none", seed=7)
 
 
@@ -85,9 +100,9 @@ def test_it_learns_and_says_what_it_is(tmp_path, stored):
     folder = fit(tmp_path / "head", stored, epochs=40)
     assert pd.read_csv(folder / "history.csv")["validation_accuracy"].iloc[-1] > 0.9
     model = files.read_json(folder / "model.json")
-    assert (model["network"], model["parameters"], model["trainable"]) == ("net", 1000 + 21, 21)
-    assert model["kind"] == "head" and model["classes"] == CLASSES and model["input"] == BACKBONE["input"]
-    assert model["backbone"] == BACKBONE and model["class_weights"] == [1.0] * 3
+    assert (model["parameters"], model["trainable"], model["precision"]) == (1000 + 21, 21, "float32")
+    assert model["kind"] == "head" and model["classes"] == CLASSES and "input" not in model
+    assert model["backbones"] == [{**BACKBONE, "features": WIDTH}] and model["class_weights"] == [1.0] * 3
 
 
 def test_the_same_bytes_again_and_others_from_another_seed_or_fold(tmp_path, stored):
@@ -187,6 +202,34 @@ def test_views_and_classes_weigh_as_they_are_told(tmp_path, stored):
     assert weights == pytest.approx([counts.sum() / (3 * counts[label]) for label in LABELS])
     shares = {name: predict(folder, stored, few)[:, 0].mean() for name, folder in folders.items()}
     assert shares["balanced"] > shares["plain"]
+
+
+@pytest.mark.parametrize("settings", [TUNED, RECIPE], ids=["logistic", "adam"])
+def test_a_head_on_joined_features_has_a_weight_for_each_and_says_whose_they_are(tmp_path, joined, settings):
+    both = replace(settings, views=["identity", "hflip"])
+    folder = fit(tmp_path / "head", joined, recipe=both)
+    model = files.read_json(folder / "model.json")
+    assert model["backbones"] == [{**OTHER, "features": 2}, {**BACKBONE, "features": WIDTH}]
+    trained = 3 * (2 + WIDTH + 1)
+    assert (model["parameters"], model["trainable"]) == (1050 + trained, trained)
+    # The layer's columns are the features in this order: who has them needs no more to answer.
+    arrays, draw = joined
+    columns = np.concatenate([feature_table.select(some, draw) for some in (arrays[:2], arrays[2:])], axis=1)
+    layer = heads.load((folder / "weights.safetensors").read_bytes())
+    expected = (torch.from_numpy(columns) @ layer["weight"].T + layer["bias"]).softmax(dim=1).numpy()
+    np.testing.assert_allclose(predict(folder, joined, draw), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_features_of_another_scale_do_not_disturb_a_tuned_head(tmp_path, stored, joined):
+    """It standardises each column. Adam takes features as they are: those a hundred times as large have their way."""
+    truth = [LABELS.index(label) for label in stored[1]["label"]]
+    right = {
+        (name, kind): (predict(fit(tmp_path / f"{name}_{kind}", some, recipe=recipe), some, stored[1]).argmax(1) == truth)
+        for name, some in (("one", stored), ("both", joined))
+        for kind, recipe in (("tuned", TUNED), ("adam", RECIPE))
+    }  # fmt: skip
+    assert right["both", "tuned"].mean() > 0.9 and right["one", "tuned"].mean() > 0.9
+    assert right["both", "adam"].mean() < 0.6
 
 
 def test_a_recipe_is_of_the_kind_that_the_study_says():

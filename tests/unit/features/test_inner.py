@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from manihot.core.errors import StudyError
-from manihot.features.inner import inner_folds
+from manihot.features.inner import inner_folds, telling
 from manihot.splits.folds import Fold
 
 
@@ -46,5 +46,14 @@ def test_few_groups_make_fewer_inner_folds_and_one_a_class_none():
     few = sampled(np.arange(36) // 9, np.array(["a", "b"])[np.arange(36) // 9 % 2])
     assert set(inner_folds(Fold(0, few, []), 5, 7)) == {0, 1}
     one = sampled(np.arange(36) // 18, np.array(["a", "b"])[np.arange(36) // 18])
-    with pytest.raises(StudyError, match="one group of photos to train on, so that nothing can be tuned"):
+    with pytest.raises(StudyError, match="too few groups .* for anything to be tuned"):
         inner_folds(Fold(0, one, []), 5, 7)
+
+
+def test_photos_tell_of_classes_that_are_fitted_on_where_these_are_two():
+    target, out = np.array([0, 0, 1, 1, 2]), np.array([True, False, True, False, True])
+    assert telling(target, out).tolist() == [True, False, True, False, False]
+    assert not telling(np.array([0, 0, 1]), np.array([True, False, True])).any()
+    # All photos of one class: no fit is a classifier.
+    with pytest.raises(StudyError, match="too few groups"):
+        inner_folds(Fold(0, sampled(np.arange(36), np.array(["a"] * 36)), []), 5, 7)

@@ -99,6 +99,26 @@ def test_a_feature_that_never_changes_and_a_class_in_one_inner_fold_do_no_harm(r
     assert (np.abs(layer.weight[:, -1]) < 1e-6).all()
 
 
+def test_a_feature_that_differs_by_roundings_does_no_harm(rows, inner):
+    ulp = np.spacing(np.float32(3.3))
+    random = np.random.default_rng(1)
+    views = [
+        np.concatenate([view, 3.3 + ulp * random.integers(-1, 2, (90, 1))], axis=1, dtype=np.float32)
+        for view in rows.views
+    ]
+    with_it = logistic.fit(logistic.Rows(views, views[0], rows.target, rows.weight), inner, CLASSES)
+    other = np.concatenate([rows.answered, np.full((90, 1), 3.3001, np.float32)], axis=1)
+    without = logistic.fit(rows, inner, CLASSES)
+    np.testing.assert_allclose(answers(with_it, other), answers(without, rows.answered), atol=2e-3)
+
+
+def test_an_inner_fold_with_the_only_group_of_one_of_two_classes_is_left_out(rows, inner):
+    two = rows.only(rows.target < 2)
+    alone = np.where(two.target == 1, 0, inner[rows.target < 2])
+    layer = logistic.fit(two, alone, 2)
+    assert layer.tuned["inner_folds"] == 2 and np.isfinite([row[1] for row in layer.history]).all()
+
+
 def test_the_end_of_the_grid_is_said(rows, inner, caplog, monkeypatch):
     monkeypatch.setattr(logistic, "GRID", (10.0, 30.0, 100.0))
     layer = logistic.fit(rows, inner, CLASSES)

@@ -11,7 +11,9 @@ from manihot.networks import bundle
 from manihot.splits.folds import Fold
 
 SEEN = {"network": "net", "input": {"size": 32, "decode": "fast", "mean": [0.5] * 3, "std": [0.25] * 3}}
-BACKBONE = {**SEEN, "parameters": 7, "precision": "float32", "weights": {"path": "w.safetensors", "sha256": "ab"}}
+FACTS = {"parameters": 7, "precision": "float32", "features": 5, "weights": {"path": "w.safetensors", "sha256": "ab"}}
+BACKBONE = {**SEEN, **FACTS}
+OTHER = {**BACKBONE, "network": "other", "input": {**SEEN["input"], "size": 48}}
 
 
 def save(folder, kind="network", number=1, **more):
@@ -19,14 +21,15 @@ def save(folder, kind="network", number=1, **more):
     write(folder)
     fold = Fold.read(number, folder / "sample.csv", folder / "split.json")
     target = folder / f"fold{number}"
-    bundle.save(target, bundle.describe(kind, fold, SEEN, {"parameters": 9, "trainable": 4}, "bfloat16", **more), b"w")
+    seen = more.pop("seen", SEEN)
+    bundle.save(target, bundle.describe(kind, fold, seen, {"parameters": 9, "trainable": 4}, "bfloat16", **more), b"w")
     return target / "model.json"
 
 
 def test_a_record_says_all_that_its_weights_need(tmp_path):
     fitted = bundle.read(save(tmp_path, class_weights=[2.0, 0.5]))
     assert fitted.record == {
-        "schema_version": 1, "kind": "network", "fold": 1, **SEEN, "classes": CLASSES,
+        "schema_version": 2, "kind": "network", "fold": 1, **SEEN, "classes": CLASSES,
         "class_shares": pytest.approx([1 / 3, 2 / 3]), "class_weights": [2.0, 0.5],
         "prior": pytest.approx([2 / 3, 1 / 3]), "precision": "bfloat16",
         "parameters": 9, "trainable": 4,
@@ -37,9 +40,11 @@ def test_a_record_says_all_that_its_weights_need(tmp_path):
 
 
 @pytest.mark.parametrize(("kind", "file"), [("head", "weights.safetensors"), ("boosting", "booster.ubj")])
-def test_heads_and_trees_name_their_backbone(tmp_path, kind, file):
-    fitted = bundle.read(save(tmp_path, kind, backbone=BACKBONE))
-    assert fitted.record["backbone"] == BACKBONE and fitted.record["class_weights"] == [1.0, 1.0]
+def test_heads_and_trees_name_their_backbones_in_order(tmp_path, kind, file):
+    fitted = bundle.read(save(tmp_path, kind, seen={"backbones": [OTHER, BACKBONE]}))
+    assert fitted.record["backbones"] == [OTHER, BACKBONE] and fitted.record["class_weights"] == [1.0, 1.0]
+    # What a photo is shown to is said once: by each of them.
+    assert not set(bundle.SEEN) & set(fitted.record)
     assert fitted.path.with_name(file).read_bytes() == b"w"
 
 
@@ -54,15 +59,23 @@ def test_damaged_weights_are_noticed(tmp_path):
             fitted.weights()
 
 
-KEYS = ["schema_version", "kind", "network", "input", "input mean", "classes", "weights", "weights sha256"]
+BOTH = ["schema_version", "kind", "classes", "weights", "weights sha256"]
+KEYS = {
+    "network": [*BOTH, "network", "input", "input mean"],
+    "head": [*BOTH, "backbones", "backbones 1 network", "backbones 1 input mean", "backbones 1 weights"],
+}
 
 
-@pytest.mark.parametrize("keys", KEYS)
-def test_a_damaged_record_is_noticed(tmp_path, keys):
-    path = save(tmp_path)
+@pytest.mark.parametrize(("kind", "keys"), [(kind, keys) for kind, every in KEYS.items() for keys in every])
+def test_a_damaged_record_is_noticed(tmp_path, kind, keys):
+    path = save(tmp_path, kind, seen={"network": SEEN, "head": {"backbones": [BACKBONE, OTHER]}}[kind])
     record = files.read_json(path)
-    *above, key = keys.split()
-    del (record[above[0]] if above else record)[key]
+    assert bundle.read(path).record == record
+    *above, key = (int(part) if part.isdigit() else part for part in keys.split())
+    place = record
+    for part in above:
+        place = place[part]
+    del place[key]
     for text in (json.dumps(record), "{", "[]", ""):
         path.write_text(text)
         with pytest.raises(StudyError, match=r"model\.json is missing or damaged: delete .* run the same command"):
@@ -71,8 +84,8 @@ def test_a_damaged_record_is_noticed(tmp_path, keys):
 
 def test_a_record_of_a_later_version_is_refused(tmp_path):
     path = save(tmp_path)
-    files.write_json(path, {**files.read_json(path), "schema_version": 2})
-    with pytest.raises(StudyError, match="schema version 2, and this version of Manihot reads 1: .* delete"):
+    files.write_json(path, {**files.read_json(path), "schema_version": 3})
+    with pytest.raises(StudyError, match="schema version 3, and this version of Manihot reads 2: .* delete"):
         bundle.read(path)
 
 

@@ -138,3 +138,11 @@ def test_normalisation():
     mean, deviation = build.normalisation("resnet18")
     assert (tuple(mean), tuple(deviation)) == build.IMAGENET
     assert tuple(build.normalisation("efficientnet_v2_l")[0]) == (0.5, 0.5, 0.5)
+
+
+def test_a_backbone_that_cannot_take_a_size_is_told_so(tmp_path):
+    with torch.device("meta"):
+        state = build.torchvision_network("vit_b_32").state_dict()
+    save_file({name: torch.zeros(value.shape) for name, value in state.items()}, tmp_path / "w.safetensors")
+    with pytest.raises(StudyError, match=r"network vit_b_32 cannot take photos of 128 px \(Wrong image height"):
+        build.feature_network("vit_b_32", tmp_path / "w.safetensors", 128)

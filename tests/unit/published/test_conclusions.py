@@ -210,6 +210,14 @@ def test_a_backbone_that_learned_here_or_nowhere_is_not_pretrained(weights: str)
     assert [value["what"] for value in entry["values"]] == ["gap of balanced minus gap of a"]
 
 
+@pytest.mark.parametrize(("weights", "paired_with"), [("imagenet", "ab"), ("none", "a"), ("balanced/fold1", "a")])
+def test_joined_backbones_are_pretrained_if_each_of_them_is(weights: str, paired_with: str) -> None:
+    other = {"weights": weights, "head": None}
+    backbones = {"a": BACKBONES["a"], "c": other, "b": {"join": ["a", "c"], "head": BACKBONES["b"]["head"]}}
+    (entry,) = [e for e in weigh(evidence(**with_heads([LOW, LOW], backbones=backbones))) if e["number"] == 3]
+    assert [value["what"][-1] for value in entry["values"]] == list(paired_with)
+
+
 def test_a_frozen_network_is_paired_as_a_head_is() -> None:
     frozen = {"balanced": ENTRY, "thawed": ENTRY, "frozen": ENTRY | {"frozen": True, "weights": "imagenet"}}
     scores = scored([0.25, 0.26, 0.24], "balanced") | scored(LOW, "frozen") | scored(HIGH, "thawed")
@@ -359,8 +367,9 @@ def test_more_pixels_by_all_pairs_that_differ_in_size(
     compared = on_the_test(("larger", "a", first), ("both", "a", REVERSED), ("trees_2", "trees_1", second))
     measured = {"experiments": experiments, "models": models, "compared": compared}
     assert verdict(10, **measured, backbones=backbones, boosting=boosting) == expected
-    # Trees on another network's features, or more of them, say nothing of pixels.
+    # Trees on another network's features, on those of several, or more of them, say nothing of pixels.
     for other in (
+        {"backbones": backbones | {"b2": {"join": ["b1", "b3"], "head": None}, "b3": backbones["b2"]}},
         {"backbones": {"b1": backbones["b1"], "b2": backbones["b2"] | {"network": "resnet18"}}},
         {"boosting": boosting | {"trees_2": {"n_estimators": 50}}},
     ):

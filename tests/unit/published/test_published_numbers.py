@@ -1,5 +1,6 @@
 """Published numbers beside measured ones: matched by name, both errors counted, and nothing compared that differs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,17 @@ def test_boosters_are_compared_fold_by_fold_as_the_study_fitted_one_model() -> N
     assert found["measured"] == pytest.approx(0.56) and found["low"] == pytest.approx(0.53) and not found["differs"]
     recall = row(table, "confusions", "xgboost_8", "recall of class 0")
     assert recall["published"] == pytest.approx(94 / 163) and recall["remark"].startswith("not compared: the mean of 2")
+
+
+def test_trees_on_joined_features_are_not_compared() -> None:
+    measured = features("xgboost_8", record(0.6), record(0.6, 1138), [1])
+    joined = {"efficientnet_b0": {"join": ["small", "large"], "head": None}}
+    table = compare(PUBLISHED, replace(measured, backbones=joined))
+    found = row(table, "xgboost", "xgboost_8", "test accuracy")
+    assert pd.isna(found["differs"])
+    assert (
+        "network of small and large instead of efficientnet_b0, size of small and large instead of" in found["remark"]
+    )
 
 
 def test_one_booster_on_the_same_photos_has_its_recalls_compared() -> None:

@@ -207,6 +207,16 @@ def test_probes_that_are_missing_are_named_in_their_place(results: Path, tmp_pat
     assert "without their middle tell" not in section and "probes.masked</code> is false" in section
 
 
+def test_what_more_photos_may_give_has_a_section_where_it_is_asked(page: str, results: Path) -> None:
+    [section] = re.findall(r'<section id="more-photos".*?</section>', page, re.DOTALL)
+    assert 'href="#more-photos"' in page and "efficientnet_b0_head reaches" in section
+    assert "What the curve does not show" in section and 'id="table-more-photos-main"' in section
+    assert "<svg" in section
+    without = build(results, more_photos=[])
+    assert "more-photos" not in without
+    assert "Not there yet: what more photos may give in the split with_new." in build(results, more_photos=["with_new"])
+
+
 def test_models_stand_beside_a_probe_of_the_same_photos_only(results: Path) -> None:
     models = synthetic_results.described()
     [main, _] = probe_sections.probes(Results(results), models, {})
@@ -272,6 +282,26 @@ def test_a_backbone_s_time_is_split(results: Path) -> None:
     for title, stage in (("decode", "cache_pixels"), ("forward", "extract_features"), ("fit", "fit_head")):
         expected = found.costs.loc[found.costs["stage"] == stage, "seconds"].sum()
         assert spent[f"Time: {title}"] == pytest.approx(expected)
+
+
+def test_joined_backbones_are_named_with_the_size_and_the_time_of_each(results: Path) -> None:
+    found, settings = Results(results), synthetic_results.settings(results)
+    scores = model_sections.Scores(pd.read_csv(results / "summary.csv"))
+    small = settings["study"]["backbones"]["efficientnet_b0"]
+    known = {"efficientnet_b0": small, "large": small | {"size": 128, "weights": "imagenet"}}
+    study = settings["study"] | {"backbones": known | {"both": {"join": list(known), "head": {}}}}
+    models = [model | {"backbone": model["backbone"] and "both"} for model in settings["models"]]
+    again = found.costs[found.costs["stage"] == "extract_features"].assign(name="large")
+    found.costs = pd.concat([found.costs, again], ignore_index=True)
+    shown = model_sections.backbones(found, scores, models, study)
+    grown = model_sections.boosters(found, scores, models, study)
+    assert shown is not None and grown is not None
+    row = {column.title: cell for column, cell in zip(shown.columns, shown.rows[0][1], strict=True)}
+    assert row["Backbone"].text == "efficientnet_b0 + large" and row["Weights"].text == "untrained + ImageNet"
+    assert (row["Pixels"].text, row["Pixels"].sort) == ("96 + 128", 128)
+    assert row["Time: forward"].sort == pytest.approx(2 * again["seconds"].sum())
+    features = [column.title for column in grown["table"].columns].index("Features of")
+    assert {cells[features].text for _, cells in grown["table"].rows} == {"both (efficientnet_b0 + large)"}
 
 
 def test_what_a_study_does_not_show_depends_on_what_was_run(results: Path) -> None:

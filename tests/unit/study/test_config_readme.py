@@ -37,6 +37,7 @@ TABLES: dict[type[BaseModel], tuple[str, int]] = {
     schema.Augment: ("### `augment`", 0),
     schema.OverfitCheck: ("## `overfit`", 0),
     schema.Backbone: ("## `backbones`", 0),
+    schema.Joined: ("### Backbones side by side", 0),
     schema.LogisticHead: ("### `head: {kind: logistic}`", 0),
     schema.AdamHead: ("### `head: {kind: adam}`", 0),
     schema.Booster: ("## `boosting`", 0),

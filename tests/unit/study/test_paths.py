@@ -56,6 +56,25 @@ def test_a_split_is_read_from_all_its_data_sets(paths):
     }
 
 
+def test_training_reads_a_larger_cache_and_predictions_the_size_of_the_network():
+    crops = {"cache_size": 96, "augment": {"random_crop": 0.5}}
+    experiments = {"first": {}, "cropped": crops, "other": {"based_on": "cropped", "split": "more", "cache_size": 64}}
+    plan = Plan(build(STUDY | {"experiments": experiments}, Path("mine.yaml")), ROOT)
+    paths = Paths(plan)
+    assert paths.trained_on("first") == paths.pixels("main", 64) == paths.shown("cropped", [])
+    assert paths.trained_on("cropped") == paths.pixels("main", 64, 96)
+    assert paths.trained_on("cropped")["arrays"] == [
+        f"results/pixels/leaves/{size}px/{shard}.npy" for size in (64, 96) for shard in (0, 1)
+    ]
+    assert paths.trained_on("other") == paths.pixels("more", 64)
+    assert plan.sizes("leaves") == [64, 96] and plan.sizes("needles") == [64]
+    told = {(rule, name): settings for rule in RULES for name, settings in RULES[rule](plan)}
+    sizes = {name: told["train_fold", name]["recipe"]["cache_size"] for name in experiments}
+    assert sizes == {"first": 64, "cropped": 96, "other": 64}
+    shown = told["show_augmentation", "cropped"]
+    assert (shown["size"], shown["cache_size"]) == (64, 96)
+
+
 def test_features_are_read_a_data_set_and_view(plan, paths):
     assert plan.head_views("frozen_head") == ["identity", "hflip"]
     assert paths.features("frozen_head", plan.head_views("frozen_head")) == {
@@ -64,6 +83,45 @@ def test_features_are_read_a_data_set_and_view(plan, paths):
         "manifests": [f"results/features/frozen/leaves/64px/{view}.json" for view in ("identity", "hflip")],
     }
     assert len(paths.features("trees", ["identity"])["features"]) == 1
+
+
+def test_joined_features_are_those_of_each_backbone_in_turn_and_extracted_once():
+    other = {"network": "resnet18", "weights": "none", "size": 96}
+    backbones = {
+        name: {**STUDY["backbones"]["frozen"], "split": "more"} | settings
+        for name, settings in {"frozen": {}, "other": other, "bare": {"head": None}}.items()
+    }
+    both = {"join": ["other", "frozen"], "split": "more", "head": {"views": ["identity", "hflip"]}}
+    grown = {"trees": {"backbone": "both"}, "alone": {"backbone": "other"}}
+    study = STUDY | {"backbones": {"both": both, **backbones}, "boosting": grown}
+    plan = Plan(build(study, Path("mine.yaml")), ROOT)
+    paths = Paths(plan)
+    assert list(plan.joined("both")) == ["other", "frozen"] and list(plan.joined("frozen")) == ["frozen"]
+    assert paths.features("both_head", plan.head_views("both_head"))["features"] == [
+        f"results/features/{name}/{dataset}/{size}px/{view}.npy"
+        for name, size in (("other", 96), ("frozen", 64))
+        for dataset in ("leaves", "needles")
+        for view in ("identity", "hflip")
+    ]
+    of_one = {path for name in ("other_head", "frozen_head") for path in paths.features(name, ["identity"])["features"]}
+    assert of_one == set(paths.features("trees", ["identity"])["features"])
+    assert paths.features("trees", ["identity"])["manifests"] == paths.features("both_head", ["identity"])["manifests"]
+    # It runs no network and reads no pixels, but is fitted on photos that are drawn for it.
+    assert [name for name, _ in RULES["extract_features"](plan)] == list(plan.frozen) == ["frozen", "other", "bare"]
+    assert plan.sizes("needles") == [64, 96]
+    assert {"both", "other"} <= {name for name, _ in RULES["sample_photos"](plan)}
+    assert paths.sampled("trees")["sample"] == "results/splits/more/both.csv"
+    # The probe shows photos to one network.
+    assert plan.masked == {"more": "frozen_head"}
+    assert [plan.models[name].folds for name in ("both_head", "trees", "trees_refit")] == [(1, 2), (1, 2), (0,)]
+
+
+def test_a_split_with_joined_heads_alone_has_no_masked_head():
+    bare = {**STUDY["backbones"]["frozen"], "head": None}
+    study = STUDY | {"backbones": {"frozen": bare, "other": bare, "both": {"join": ["frozen", "other"]}}}
+    plan = Plan(build(study, Path("mine.yaml")), ROOT)
+    assert plan.masked == {} and "both_head" in plan.models
+    assert list(RULES["weigh_masked"](plan)) == []
 
 
 def test_the_sampled_photos_are_those_of_what_is_fitted(paths):
@@ -148,6 +206,30 @@ def test_each_split_with_models_is_probed_and_the_first_backbone_s_head_masked(p
     assert several.masked == {"main": "first_head", "more": "more_head"}
     off = Plan(build(STUDY | {"probes": {"masked": False}}, Path("mine.yaml")), ROOT)
     assert off.masked == {} and off.tried == plan.tried
+
+
+def test_more_photos_are_asked_of_a_split_s_first_tuned_head():
+    frozen = STUDY["backbones"]["frozen"]
+    adam = {**frozen, "head": {"kind": "adam"}}
+    backbones = {
+        "bare": {**frozen, "head": None},
+        "leaking": {**frozen, "leak": True},
+        "own": {**frozen, "network": "small_cnn", "weights": "first/fold2", "run_folds": [2]},
+        "first": adam,
+        "tuned": frozen,
+        "other": frozen,
+        "more": {**adam, "split": "more"},
+    }
+    asked = STUDY | {"backbones": backbones, "boosting": {}}
+    several = Plan(build(asked, Path("mine.yaml")), ROOT)
+    assert several.more_photos == {"main": "tuned_head", "more": "more_head"}
+    read = Paths(several).report_inputs()["scores"]
+    assert "results/scores/more_photos/main/curve.json" in read
+    assert "results/figures/more_photos/more.svg" in [path for path, *_ in Paths(several).figures()]
+    told = dict(RULES["fit_fewer_photos"](several))
+    assert told["main"]["recipe"]["kind"] == "logistic" and told["more"]["folds"] == [1, 2]
+    assert dict(RULES["weigh_more_photos"](several))["main"]["margin"] == 2.0
+    assert Plan(build(asked | {"more_photos": False}, Path("mine.yaml")), ROOT).more_photos == {}
 
 
 def test_the_report_reads_every_result_once(plan, paths):

@@ -13,7 +13,7 @@ from manihot.study import checks
 from manihot.study import load as load_module
 from manihot.study.jobs import RULES, all_jobs
 from manihot.study.load import build, load
-from manihot.study.plan import Plan
+from manihot.study.plan import Plan, starts_from_weights
 from manihot.study.protocols import PROTOCOLS
 from manihot.study.recipes import FINETUNE
 from manihot.study.schema import Experiment
@@ -45,6 +45,21 @@ CUT = {"network": "mobilenet_v2", "weights": "imagenet", "train_from": "features
 
 # A network whose last layer starts from a head.
 HEADED = {"network": "squeezenet1_1", "weights": "none", "head_from": "frozen_head"}
+
+# Two backbones whose features stand side by side.
+OTHER = {"network": "resnet18", "weights": "none"}
+
+
+def joining(*names, **settings):
+    """The frozen backbone, another one, and one that joins what is named."""
+    return {"backbones": {"other": OTHER, "both": {"join": list(names), **settings}}}
+
+
+def own_folds(*folds):
+    """A backbone an experiment and fold that its network did not learn from, and one that joins them."""
+    backbones = {f"own{n}": OWN | {"weights": f"first/fold{n}", "run_folds": [n]} for n in folds}
+    return {"backbones": backbones | {"both": {"join": [*backbones, "frozen"], "run_folds": [folds[0]]}}}
+
 
 CSV = {"source": "csv", "photos": "photos", "labels": "labels.csv"}
 ARCHIVE = {"source": "archive", "files": [{"path": "a.zip", "sha256": "0" * 64}]}
@@ -89,7 +104,7 @@ MISTAKES = {
     "backbone of no fold": ({"backbones": {"frozen": OWN | {"weights": "first/fold9"}}}, "backbones.frozen.weights: first trains no fold 9"),
     "backbone of another network": ({"backbones": {"frozen": OWN | {"network": "vgg_small"}}}, "backbones.frozen.network: is vgg_small, but its network was trained as first"),
     "a package of another network": ({"backbones": {"frozen": {"network": "timm/regnetx_002", "weights": "package"}}}, "backbones.frozen.weights: no package has those of timm/regnetx_002, but of timm/tf_efficientnet_lite0"),
-    "a package for a check": ({"overfit": {"check": {"split": "main", "weights": "package"}}}, "overfit.check.weights: no package has those of small_cnn"),
+    "a package for a check": ({"overfit": {"check": {"split": "main", "weights": "package"}}}, "overfit.check.weights: there are no published ones of small_cnn: take them out"),
     "network that is a path": ({"experiments": {"first": {"network": "timm/../x"}}}, "experiments.first.network"),
     "backbone of another split": ({"backbones": {"frozen": OWN | {"split": "more"}}}, "backbones.frozen.split: is more, but"),
     "backbone that saw the test": ({"experiments": {"first": {"leak": True}}, "backbones": {"frozen": OWN}}, "backbones.frozen.leak: is False, but its network was trained as first"),
@@ -119,6 +134,26 @@ MISTAKES = {
     "cut and mixed activations": ({"experiments": {"first": CUT | {"augment": {"mixup": 0.2, "cutmix": 1, "hue": 0.1}}}}, "but by mixup: set hue, cutmix to false or 0"),
     "a hue all round": ({"experiments": {"first": {"augment": {"hue": 0.6}}}}, "experiments.first.augment.hue: should be less than or equal to 0.5, not 0.6"),
     "a crop of more than all": ({"experiments": {"first": {"augment": {"random_crop": 1.5}}}}, "experiments.first.augment.random_crop: should be less than or equal to 1"),
+    "a larger cache without crops": ({"experiments": {"first": {"cache_size": 96}}}, "experiments.first: cache_size: whole photos of 96 pixels are resized to size (64), and show no more than smaller ones: set augment.random_crop"),
+    "a larger cache and crops of all": ({"experiments": {"first": {"cache_size": 96, "augment": {"random_crop": 1}}}}, "experiments.first: cache_size: whole photos"),
+    "joined with nobody": (joining("frozen"), "backbones.both.join: must name two backbones or more, each once"),
+    "joined with itself": (joining("frozen", "frozen"), "backbones.both.join: must name two backbones or more, each once"),
+    "joined with no backbone": (joining("frozen", "othr"), "backbones.both.join: no backbone is called othr; did you mean other?"),
+    "joined once more": (merge(joining("frozen", "other"), {"backbones": {"three": {"join": ["both", "other"]}}}), "backbones.three.join: both is joined itself; name its backbones in its place: frozen, other"),
+    "joined of two splits": (joining("frozen", "other", split="more"), "backbones.both.split: is more, but frozen, which it joins, has main"),
+    "joined with a leak": (joining("frozen", "other", leak=True), "backbones.both.leak: is True, but frozen, which it joins, has False"),
+    "joined of two folds": (own_folds(1, 2), "backbones.both.join: the network of own1 knows all folds but 1, that of own2 all but 2"),
+    "joined with a network that knows its folds": (merge(own_folds(1), {"backbones": {"both": {"run_folds": None}}}), "backbones.both.run_folds: must be [1]: the network first/fold1 was trained"),
+    "trees on joined ones that know their folds": (merge(own_folds(1), {"boosting": {"trees": {"backbone": "both", "run_folds": [2]}}}), "boosting.trees.run_folds: must be [1]"),
+    "a size of joined ones": (joining("frozen", "other", size=64), "backbones.both.size: unknown key; there are split, draw, train_photos, per_class, leak, run_folds, family, based_on, join, head"),
+    "joined as text": ({"backbones": {"both": {"join": "frozen"}}}, "backbones.both.join: should be a valid list, not the text 'frozen'"),
+    "Adam's keys on joined ones": (joining("frozen", "other", head={"epochs": 3}), "backbones.both.head.epochs: is a key of kind: adam"),
+    "an unknown key of a joined head": (joining("frozen", "other", head={"kind": "adam", "epoch": 3}), "backbones.both.head.epoch: unknown key; did you mean epochs"),
+    "joined without the key": ({"backbones": {"both": {"joins": ["frozen"]}}}, "backbones.both.network: is missing"),
+    "a start of a joined head": (merge(joining("frozen", "other"), {"experiments": {"first": HEADED | {"head_from": "both_head"}}}), "experiments.first.head_from: both_head is fitted on joined features (frozen, other), which no network's last layer takes in"),
+    "a smaller cache": ({"experiments": {"first": {"cache_size": 32, "augment": {"random_crop": 0.5}}}}, "experiments.first: cache_size: is 32, less than the 64 pixels that the network sees"),
+    "a cache of activations": ({"experiments": {"first": CUT | {"cache_size": 96}}}, "experiments.first: cache_size: train_from trains on stored activations, not on photos; take cache_size out"),
+    "a cache of a check": ({"overfit": {"check": {"split": "main", "cache_size": 96}}}, "overfit.check.cache_size: unknown key"),
     "a negative alpha": ({"experiments": {"first": {"augment": {"mixup": -1}}}}, "experiments.first.augment.mixup: should be greater than or equal to 0"),
     "activations of a frozen network": ({"experiments": {"first": CUT | {"frozen": True}}}, "experiments.first: takes one of the keys train_from and frozen"),
     "activations of no published network": ({"experiments": {"first": CUT | {"network": "vgg_small"}}}, "experiments.first: train_from: vgg_small has no published weights"),
@@ -133,6 +168,11 @@ MISTAKES = {
     "a head of a refit": ({"experiments": {"first": HEADED | {"refit": True}}}, "experiments.first.refit: takes no head_from"),
     "the name of a refit": ({"experiments": {"first": {"refit": True}, "first_refit": {}}}, "first_refit: two models would be called so"),
     "a head without the fold": ({"experiments": {"first": HEADED}, "backbones": {"frozen": {"run_folds": [1, 3]}}}, "experiments.first.head_from: frozen_head has no fold 2: see backbones.frozen"),
+    "a head of other views alone": ({"backbones": {"frozen": {"head": {"views": ["hflip"]}}}}, "backbones.frozen.head.views: lacks identity, in which photos are judged: add it"),
+    "a view of a head twice": ({"backbones": {"frozen": {"head": {"kind": "adam", "views": ["identity", "identity"]}}}}, "backbones.frozen.head.views: names identity more than once"),
+    "a view of TTA twice": ({"experiments": {"first": {"tta": ["identity", "hflip", "hflip"]}}}, "experiments.first.tta: names hflip more than once"),
+    "weights that nobody published": ({"experiments": {"first": {"weights": "imagenet"}}}, "experiments.first.weights: there are no published ones of small_cnn: take them out"),
+    "a backbone that nobody trained": ({"backbones": {"frozen": {"network": "vgg_small"}}}, "backbones.frozen.weights: there are no published ones of vgg_small: take a network of an experiment"),
     "no such recipe": ({"experiments": {"first": {"recipe": "finetoon"}}}, "experiments.first.recipe: should be 'scratch' or 'finetune'"),
     "a sweep of recipes": ({"experiments": {"third": {"sweep": {"recipe": ["finetune"]}}}}, "experiments.third.sweep.recipe: cannot be swept"),
 }  # fmt: skip
@@ -195,6 +235,23 @@ def test_a_recipe_wins_over_what_an_entry_starts_from_and_its_own_keys_over_the_
     assert study.plain()["experiments"]["tuned"]["schedule"] == "cosine"
     for_all = changed(defaults={"recipe": "finetune", "epochs": 7}).experiments["first"]
     assert (for_all.epochs, for_all.schedule, for_all.learning_rate) == (7, "cosine", 1e-4)
+
+
+def test_the_plain_recipe_takes_back_what_the_other_set_and_nothing_else():
+    study = changed(defaults={"epochs": 7}, experiments={"plain": {"recipe": "scratch"}})
+    assert (study.experiments["plain"].epochs, study.experiments["plain"].learning_rate) == (7, 5e-5)
+
+
+def test_an_untrained_network_below_a_head_is_the_one_that_the_head_is_of():
+    study = changed(experiments={"first": HEADED})
+    starts = {name: starts_from_weights(entry) for name, entry in study.experiments.items()}
+    assert starts == {"first": True, "second": True}  # which is based on it
+    assert Plan.weights_name("squeezenet1_1", "none") in Plan(study, ROOT).weights
+
+
+def test_weights_that_are_no_file_are_told_before_a_run():
+    with pytest.raises(StudyError, match="weights: imagnet is not there, as resnet18 has it: give imagenet"):
+        Plan(changed(experiments={"first": {"network": "resnet18", "weights": "imagnet"}}), ROOT)
 
 
 def test_a_sweep_is_an_experiment_a_value_and_seeds_repeat():

@@ -13,11 +13,14 @@ from manihot.training.trainer import LabelledPhotos, Trainer
 CROPS = {"horizontal_flip": True, "random_crop": 0.4, "brightness": 0.3}
 
 
-@pytest.mark.parametrize("asked", [CROPS, CROPS | {"mixup": 1.0, "cutmix": 1.0}, {"cutmix": 1.0}])
-def test_its_cells_are_what_the_network_gets(asked):
-    fold, gather = fold_of(photos(27), photos(9, first=100))
+@pytest.mark.parametrize(
+    ("asked", "side"), [(CROPS, 16), (CROPS | {"mixup": 1.0, "cutmix": 1.0}, 24), ({"cutmix": 1.0}, 16)]
+)
+def test_its_cells_are_what_the_network_gets(asked, side):
+    """Also of photos that training reads at a larger size than the network sees."""
+    fold, gather = fold_of(photos(27, side), photos(9, side, first=100))
     seed = augment.derive(7, 0, fold.number)
-    cells = contact_sheet.draws(fold, gather, asked, RECIPE.batch_size, seed)
+    cells = contact_sheet.draws(fold, gather, asked, RECIPE.batch_size, seed, 16)
     assert cells.shape == (2, 6, 16, 16, 3) and cells.dtype == np.uint8
     known, unknown = (LabelledPhotos.of(rows, fold.labels, gather(rows)) for rows in (fold.training, fold.validation))
     # Pixels from 0 to 1, which normalisation leaves as they are.
@@ -51,4 +54,4 @@ def test_it_has_as_many_cells_as_there_are_photos_and_epochs(tmp_path):
 
 def test_a_fold_of_one_photo_has_a_sheet_too():
     fold, gather = fold_of(photos(1), photos(9, first=100))
-    assert contact_sheet.draws(fold, gather, {"mixup": 1.0}, 8, 1).shape == (1, 6, 16, 16, 3)
+    assert contact_sheet.draws(fold, gather, {"mixup": 1.0}, 8, 1, 16).shape == (1, 6, 16, 16, 3)

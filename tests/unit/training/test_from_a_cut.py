@@ -143,7 +143,7 @@ def run(root, arrays, path, settings=RECIPE, kill_at=None):
 
     with State(root, "train_fold", dataclasses.asdict(settings), "", "") as state:
         training.train_fold(
-            settings, "unit", fold, lambda rows: activations.gather(rows, arrays, VIEWS), path, state, progress
+            settings, "unit", fold, lambda rows, _: activations.gather(rows, arrays, VIEWS), path, state, progress
         )
         names = ("weights.safetensors", "history.csv", "model.json")
         return state.folder, {name: (state.folder / name).read_bytes() for name in names}
@@ -180,7 +180,8 @@ def test_what_is_saved_is_the_whole_network_and_near_the_exact_one(tmp_path, arr
 def test_the_last_layer_starts_from_a_head(tmp_path, untrained, train_from):
     layer = {"weight": torch.randn(3, 512), "bias": torch.tensor([5.0, 0.0, 0.0])}
     fold, pixels = fold_of(TRAINING, VALIDATION)
-    seen = Input("resnet18", SIZE, "weights").record()
+    backbone = {**Input("resnet18", SIZE, "weights").record(), "weights": {"path": "w.safetensors", "sha256": "ab"}}
+    seen = {"backbones": [backbone]}
     bundle.save(tmp_path, bundle.describe("head", fold, seen, {"parameters": 1}, "float32"), save(layer))
     head = bundle.read(tmp_path / "model.json")
     settings = dataclasses.replace(

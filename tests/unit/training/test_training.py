@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,7 @@ RECIPE = Recipe(
     frozen_mode="eval",
     train_from=None,
     views=["identity"],
+    cache_size=16,
     batch_size=8,
     epochs=4,
     learning_rate=1e-3,
@@ -89,13 +91,44 @@ NO_PHOTOS = LabelledPhotos(TRAINING.pixels[:0], TRAINING.targets[:0], TRAINING.k
 
 
 def fold_of(train, validation):
-    """Fold 1 of a table of these photos, and what gathers their pixels."""
+    """Fold 1 of a table of these photos, and what gathers their pixels, whatever size it is asked for."""
     pixels = np.concatenate([train.pixels, validation.pixels])
     table = pd.DataFrame({"label": np.concatenate([train.targets, validation.targets]).astype(str)})
     table = table.assign(dataset="unit", image_id=[f"{row}.jpg" for row in table.index])
     table["fold"] = pd.array([2] * len(train.targets) + [1] * len(validation.targets), dtype="Int64")
     classes = [{"label": str(index), "name": f"class {index}"} for index in range(CLASSES)]
-    return Fold(1, table, classes), lambda rows: pixels[rows.index]
+    return Fold(1, table, classes), lambda rows, size=16: pixels[rows.index]
+
+
+def test_training_photos_have_the_size_of_the_cache_and_held_out_ones_that_of_the_network(tmp_path, every_epoch):
+    """What is predicted with later is what was validated; killed and resumed it is the same bytes."""
+    settings = recipe(augment={"random_crop": 0.4, "horizontal_flip": True}, cache_size=24)
+    fold, _ = fold_of(TRAINING, VALIDATION)
+    pixels = {size: np.concatenate([photos(27, size).pixels, photos(9, size, 100).pixels]) for size in (16, 24)}
+    asked = []
+
+    def gather(rows, size):
+        asked.append((len(rows), size))
+        return pixels[size][rows.index]
+
+    def fit(root, kill_at=None):
+        def progress(done, *_):
+            if done == kill_at:
+                raise KilledError
+
+        with State(root, "train_fold", {}, "", "") as state:
+            training.train_fold(settings, "unit", fold, gather, None, state, progress)
+            return {name: (state.folder / name).read_bytes() for name in FOLD_FILES}
+
+    whole = fit(tmp_path / "whole")
+    assert asked == [(27, 24), (9, 16)]
+    record = json.loads(whole["model.json"])
+    assert record["input"]["size"] == 16, "what it predicts from"
+    with pytest.raises(KilledError):
+        fit(tmp_path / "killed", kill_at=10)
+    assert fit(tmp_path / "killed") == whole
+    small, _ = run(tmp_path / "small", recipe(augment=settings.augment))
+    assert small["weights.safetensors"] != whole["weights.safetensors"]
 
 
 class KilledError(Exception):
@@ -283,6 +316,15 @@ def test_one_cycle_is_torchs_batch_by_batch():
     assert len(rates(RECIPE, 1)) == 1
 
 
+@pytest.mark.parametrize(("warm_up", "steps"), [(0.5, 2), (0.1, 10), (0.25, 4), (0.05, 20), (0.3, 2), (0.9, 1)])
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+def test_few_steps_have_rates_too(schedule, warm_up, steps):
+    values = [rate for rate, _ in rates(recipe(schedule=schedule, warm_up=warm_up), steps)]
+    assert len(values) == steps and all(0 <= rate <= RECIPE.learning_rate * (1 + 1e-9) for rate in values)
+    top = values.index(max(values))
+    assert values[:top] == sorted(values[:top]) and values[top:] == sorted(values[top:], reverse=True)
+
+
 def test_class_weights_are_balanced():
     targets = np.array([0, 0, 0, 1])
     assert class_weights(targets, 3) == pytest.approx([4 / 9, 4 / 3, 4 / 3])
@@ -424,3 +466,5 @@ def test_balanced_photos_are_of_the_pool_and_equally_many():
     assert list(chosen["image_id"]) == list(training.balanced_photos(split, 15, seed=1)["image_id"])
     assert list(chosen["image_id"]) != list(training.balanced_photos(split, 15, seed=2)["image_id"])
     assert training.balanced_photos(split, 1000, seed=1)["label"].value_counts().to_dict() == {"a": 9, "b": 9}
+    with pytest.raises(StudyError, match="photos: 1 are fewer than the 2 classes: give more"):
+        training.balanced_photos(split, 1, seed=1)
