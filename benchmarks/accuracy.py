@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,11 @@ from tuning import cell, put
 from manihot.core import files
 from manihot.core.names import WEIGHTS
 from manihot.core.state import State
-from manihot.core.tables import probability_columns, read_photos
+from manihot.core.tables import probability_columns, read_catalogs, read_photos
 from manihot.features import activations, heads
 from manihot.networks import build, bundle, cut, device
-from manihot.networks.activations import ActivationBatches
-from manihot.networks.batches import Batches
+from manihot.networks.activations import ActivationBatches, Activations
+from manihot.networks.batches import Batches, Photos
 from manihot.pixels import store
 from manihot.predictions import calibration, network
 from manihot.scores.outcomes import metrics, outcomes
@@ -72,12 +72,15 @@ TABLES: dict[str, list[Row]] = {
         Row("EfficientNet-Lite0", "corn_lite0_head", "tuned head"),
         Row("four views", "corn_lite0_views_head", "EfficientNet-Lite0"),
         Row("from a cut", "corn_cut", "four views"),
+        Row("answers averaged over the views", "corn_cut_tta", "from a cut"),
+        Row("the same, against the best head", "corn_cut_tta", "tuned head"),
     ],
     "cassava": [
         Row("MobileNetV2, head by Adam", "mobilenet_adam_head"),
         Row("tuned head", "mobilenet_head", "MobileNetV2, head by Adam"),
         Row("EfficientNet-Lite0", "lite0_head", "tuned head"),
         Row("two views", "lite0_views_head", "EfficientNet-Lite0"),
+        Row("joined with MobileNetV2's features", "joined_head", "EfficientNet-Lite0"),
         Row("EfficientNet-Lite2", "lite2_views_head", "two views"),
         Row("from a cut", "cut", "two views"),
         Row("answers averaged over the views", "cut_tta", "from a cut"),
@@ -132,7 +135,7 @@ class Study:
         photos = [list(rows["image_id"]) for rows in (fold.training, fold.validation)]
         head = self.plan.experiment(name).head_from if entry.experiment else None
         start_from = bundle.read(self.fit(head, fold)[0] / "model.json") if head else None
-        with State("accuracy", name, settings, "", files.content_key(photos), name) as state:
+        with State("accuracy", name, settings, str(bundle.SCHEMA_VERSION), files.content_key(photos), name) as state:
             if not state.finished():
                 start = time.process_time()
                 if entry.kind == "head":
@@ -153,16 +156,18 @@ class Study:
 
     def _network(self, name: str, fold: Fold, state: State, head: bundle.Bundle | None) -> None:
         entry, recipe = self.plan.experiment(name), Recipe.read(self.settings[name]["recipe"])
-        shown = self.paths.shown(name, entry.views if entry.train_from else [])
-        if entry.train_from:
-            gather = partial(activations.gather, stored=shown["arrays"], views=entry.views)
-        else:
-            catalog = read_photos(shown["catalogs"][0])
-            gather = partial(store.gather, catalogs=catalog, manifests=shown["manifests"], size=entry.size)
+        shown = self.paths.trained_on(name)
+        catalogs = read_catalogs(shown["catalogs"])
+
+        def gather(rows: pd.DataFrame, size: int) -> Photos | Activations:
+            if entry.train_from:
+                return activations.gather(rows, shown["arrays"], entry.views)
+            return store.gather(rows, catalogs, shown["manifests"], size)
+
         weights = next(map(Path, self.paths.initial_weights(entry)), None)
         train_fold(recipe, name, fold, gather, weights, state, lambda *_: None, head)
         fitted = bundle.read(state.folder / "model.json")
-        net, seen = build.load_network(fitted), gather(fold.validation)
+        net, seen = build.load_network(fitted), gather(fold.validation, entry.size)
         with device.choose(recipe.compute) as chosen:
             dtype = device.precision(recipe.compute.precision, chosen)
             for model in (name, *([f"{name}_tta"] if entry.tta else [])):
