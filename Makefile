@@ -26,7 +26,7 @@ ifneq ($(shell $(PY) -c "print(1)" 2> /dev/null) $(TORCH),1 $(ASKED))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help report partial-report study test test-full test-slurm bench lint lock prune clean
+.PHONY: help report partial-report study plan test test-full test-slurm bench lint lock prune clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -41,9 +41,13 @@ report: .venv/run ## Run the study and write results/report.html (STUDY=config/m
 partial-report: .venv/run ## Write results/partial_report.html of what is there, and what is missing (STUDY=…, DIR=…)
 	@$(PY) -m manihot.study.partial "$(STUDY)" "$(DIR)"
 
-study: .venv/run ## Look at a photo folder and write a study file for it (PHOTOS=path, LABELS=path)
+study: .venv/run ## Look at a photo folder and write a study file for it (PHOTOS=path, LABELS=path, TIME=30m, WEIGHTS=path)
 	@test -n "$(PHOTOS)" || { echo "error: say which folder: make study PHOTOS=path [LABELS=path]" >&2; exit 1; }
-	@$(PY) -m manihot.study.onboard "$(PHOTOS)" $(if $(LABELS),--labels "$(LABELS)")
+	@$(PY) -m manihot.study.onboard "$(PHOTOS)" $(if $(LABELS),--labels "$(LABELS)") \
+	  $(if $(TIME),--time "$(TIME)") $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+
+plan: .venv/run ## Say how long a study takes on this machine and what disk it fills (STUDY=…, DIR=…, CORES=4)
+	@$(PY) -m manihot.study.foresee "$(STUDY)" "$(DIR)" "$(CORES)"
 
 test: .venv/dev ## Run the tests
 	@$(PY) -m pytest $(WORKERS)

@@ -25,18 +25,14 @@ sys.path.insert(0, str(PROJECT / "src"))
 from manihot.core.errors import StudyError
 from manihot.core.names import PARTS
 from manihot.study import monitor, settings
+from manihot.study.estimate import ALLOCATOR, likely
 from manihot.study.load import build, load
 from manihot.study.paths import Paths, answers_of, each_part, fitted_files, record_of
 from manihot.study.plan import PUBLISHED, Plan
 
 # Jobs run these very sources, whether local, in a conda environment or on a cluster.
 os.environ["PYTHONPATH"] = str(PROJECT / "src")
-# Large activations are otherwise mapped and unmapped at every training step (read when a Python starts).
-os.environ.setdefault(
-    "GLIBC_TUNABLES",
-    "glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0"
-    ":glibc.malloc.trim_threshold=34359738368:glibc.malloc.top_pad=268435456",
-)
+os.environ.setdefault("GLIBC_TUNABLES", ALLOCATOR)
 STUDY_FILE = Path(os.path.relpath([PROJECT / "config" / "config.yaml", *workflow.configfiles][-1]))
 # Where the files lie that this process writes: a mode that only looks (-n, --summary) writes nothing here.
 LOOKS = workflow.is_main_process and settings.only_looks(sys.argv[1:])
@@ -127,4 +123,4 @@ if workflow.is_main_process and not LOOKS:
     own = [] if MODULE else [h for h in engine.handlers if type(h).__name__ == "ColorizingTextHandler"]
     for handler in own:
         handler.addFilter(monitor.is_news)
-    monitor.follow(engine, steps, sys.stderr if own else None)
+    monitor.follow(engine, steps, sys.stderr if own else None, lambda: likely(PLAN))

@@ -21,6 +21,7 @@ from manihot.features import boosting, heads
 from manihot.features.extract import Backbone, extract, forward, prepared
 from manihot.networks import build, bundle, device, weights
 from manihot.networks.batches import Batches
+from manihot.networks.flops import flops
 from manihot.pixels import store as cached
 from manihot.splits.folds import Fold
 
@@ -172,7 +173,7 @@ def rows(pairs: int) -> Iterator[Row]:
         with sides("features") as measure:
             for network in FORWARDS:
                 key = f"backbone_forward/{network}"
-                each = limits.flops(theirs.stem(network, drawn_weights(network, Path(folder))), SIZE, training=False)
+                each = flops(theirs.stem(network, drawn_weights(network, Path(folder))), SIZE, training=False)
                 both = measure(key, pairs)
                 yield row(key, "photos/s", *both, peak / each)
             pass_alone = HEAD_PHOTOS / max(both[1])  # of the last network, the head's own

@@ -35,6 +35,7 @@ from manihot.core.gpus import Compute
 from manihot.features.extract import forward, prepared
 from manihot.networks import build
 from manihot.networks.batches import Batches
+from manihot.networks.flops import flops
 from manihot.training.recipe import Recipe
 from manihot.training.trainer import Trainer
 
@@ -91,7 +92,7 @@ def training(device: torch.device, size: int, least: float, peak: float) -> Iter
     """Photos a second in training."""
     for network, batch in TRAINED:
         own = trainer(network, size, batch, device)
-        work = limits.flops(build.assemble(network, trainers.CLASSES, size, 0.3, None), size, training=True)
+        work = flops(build.assemble(network, trainers.CLASSES, size, 0.3, None), size, training=True)
         rate, host = epochs(own, least)
         row = {"value": rate, "unit": "photos/s", "limit_share": rate * work / peak, "host_share": host}
         if network not in build.OWN:
@@ -104,7 +105,7 @@ def extraction(device: torch.device, size: int, least: float, peak: float) -> It
     dtype = torch.bfloat16
     for network in EXTRACTED:
         model = build.Features(build.torchvision_network(network)).eval().requires_grad_(False)
-        work = limits.flops(model, size, training=False)
+        work = flops(model, size, training=False)
         ready, batches = prepared(model, device, dtype), Batches(noise(1024, size), device, build.IMAGENET)
 
         def step() -> None:
@@ -157,7 +158,8 @@ def finetuning(device: torch.device, size: int, least: float, peak: float) -> It
         if network.startswith("timm/") and find_spec("timm") is None:
             continue
         settings = trainers.finetuned(size, network, batch)
-        work = limits.flops(build.assemble(network, trainers.CLASSES, size, 0.0, None), size, training=True)
+        # A step is three times the pass forward, of which torch counts grouped convolutions right.
+        work = 3 * flops(build.assemble(network, trainers.CLASSES, size, 0.0, None), size, training=False)
         whole, host = epochs(trainers.trainer(noise(batch * 8, size), settings, device), least)
         plain = repeated(trainers.plain_step(network, size, batch, device), least) * batch
         row = {"value": whole, "unit": "photos/s", "limit_share": whole * work / peak, "host_share": host}

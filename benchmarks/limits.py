@@ -7,8 +7,6 @@ from pathlib import Path
 
 import torch
 from measuring import rate
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 SIDE = 4096
 CPU = torch.device("cpu")
@@ -65,13 +63,3 @@ def bare_decode(photos: list[Path], reduced: bool) -> float:
         return len(contents)
 
     return best(step, time.process_time)
-
-
-def flops(model: nn.Module, size: int, training: bool) -> int:
-    """FLOP of one photo of `size` pixels a side: forward, or forward and backward."""
-    photo = torch.rand(2, 3, size, size)
-    with FlopCounterMode(display=False) as counter:
-        logits = model(photo)
-        if training:
-            logits.sum().backward()
-    return counter.get_total_flops() // 2

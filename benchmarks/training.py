@@ -19,6 +19,7 @@ from trainers import BATCH, RATE, recipe, trainer
 
 from manihot.core.state import State
 from manihot.networks import device
+from manihot.networks.flops import flops
 from manihot.pixels import store as cached
 from manihot.splits.folds import Fold
 from manihot.training.fold import train_fold
@@ -103,10 +104,10 @@ def rows(pairs: int) -> Iterator[Row]:
     peak = limits.matrix_product(device.precision("auto", CPU))
     with sides("training") as measure:
         for size in SIZES:
-            each = limits.flops(theirs.small_cnn(size), size, training=True)
+            each = flops(theirs.small_cnn(size), size, training=True)
             yield row(f"step_{size}", "photos/s", *measure(f"step_{size}", pairs), peak / each)
     # Training, and a forward pass of a third of its work for each photo validated.
-    work = EPOCHS * (800 + 200 / 3) * limits.flops(theirs.small_cnn(FOLD_SIZE), FOLD_SIZE, training=True)
+    work = EPOCHS * (800 + 200 / 3) * flops(theirs.small_cnn(FOLD_SIZE), FOLD_SIZE, training=True)
     with tempfile.TemporaryDirectory() as folder:
         manifest = photos.cache_pixels(FOLD, FOLD_SIZE, Path(folder))
         times = [(process("theirs"), process("ours", manifest), process("ours")) for _ in range(pairs)]

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,12 +28,13 @@ MAIN = {
     "core/digest", "core/errors", "core/files", "core/gpus", "core/names", "core/text", "networks/packages",
     "photos/labels", "published/paper",
     *(f"study/{name}" for name in (
-        "checks", "explain", "jobs", "load", "monitor", "paths", "plan", "protocols", "recipes", "schema", "settings", "sources", "yaml_files")),
+        "amounts", "checks", "cost_jobs", "estimate", "explain", "jobs", "load", "monitor", "paths", "plan", "protocols", "rates", "recipes", "schema",
+        "settings", "sources", "tasks", "yaml_files")),
 }  # fmt: skip
 MOST_ARGUMENTS = 8
 # The wings in their order: none imports a later one. `study` stands above all.
 WINGS = (
-    "core", "photos", "catalog", "pixels", "splits", "networks", "features", "training", "predictions", "scores",
+    "core", "photos", "catalog", "pixels", "splits", "networks", "features", "training", "predictions", "applied", "scores",
     "published", "figures", "report", "study",
 )  # fmt: skip
 
@@ -138,10 +141,25 @@ def test_rules_files_hold_rules_only():
 
 def test_the_packages_themselves_hold_no_code():
     """A digest follows modules: what an `__init__` did would escape it where only the module is named."""
-    for path in PACKAGE.rglob("__init__.py"):
+    for path in PACKAGE.glob("*/**/__init__.py"):
         (only,) = ast.parse(path.read_text()).body
         assert isinstance(only, ast.Expr) and isinstance(only.value, ast.Constant), path
         assert isinstance(only.value.value, str), path
+
+
+def test_the_package_has_one_door_which_opens_in_no_time():
+    """Every module is imported through it, and no digest follows it."""
+    told, *code = ast.parse((PACKAGE / "__init__.py").read_text()).body
+    assert [ast.unparse(node) for node in code] == [
+        "from manihot.applied.load import load_model", "__all__ = ['load_model']",
+    ]  # fmt: skip
+    script = "import sys; from manihot import load_model; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    libraries = {name.split(".")[0] for name in done.stdout.split()}
+    assert not libraries & {*HEAVY, "numpy", "pandas", "scipy", "PIL"}
+    assert {name for name in done.stdout.split() if name.startswith("manihot")} == {
+        "manihot", "manihot.applied", "manihot.applied.load",
+    }  # fmt: skip
 
 
 def arguments(path: Path) -> dict[str, int]:

@@ -23,6 +23,7 @@ from manihot.core.errors import StudyError
 from manihot.networks import build, weights
 from manihot.photos import archives, kaggle
 from manihot.photos import labels as photo_labels
+from manihot.pixels import cache as pixel_cache
 from manihot.report import page
 from manihot.study.load import load
 
@@ -67,6 +68,15 @@ def test_the_corpus_is_large_enough(tmp_path: Path) -> None:
     assert sum(counts.values()) >= 60
 
 
+def new_photo(path: Path) -> str:
+    """What comes of a photo that is decoded without a catalog."""
+    try:
+        assert pixel_cache.new_square(path, 8, "exact", hostile.MAX_PIXELS).shape == (8, 8, 3)
+    except inspect.UnusableError as error:
+        return str(error)
+    return "ok"
+
+
 def test_photos_are_set_aside_or_made_harmless(tmp_path: Path, results: Path, watch: Watch) -> None:
     root, secret = tmp_path / "photos", tmp_path / "elsewhere" / "secret.png"
     root.mkdir()
@@ -90,6 +100,11 @@ def test_photos_are_set_aside_or_made_harmless(tmp_path: Path, results: Path, wa
     for row, thumbnail in zip(rows, thumbnails, strict=True):
         whole = (row["width"], row["height"]) == (60, 40) and thumbnail.shape == (32, 32)
         assert whole if row["status"] == "ok" else not thumbnail.any()
+    # A fitted model is shown photos that no catalog has looked at: it takes the same ones, for the same reasons. Only
+    # where they lie is the user's to say.
+    told = {name: status for name, status in expected.items() if status != "outside the photo folder"}
+    with watched(watch, results):
+        assert {name: new_photo(root / name) for name in told} == told
     assert slowest < HANG
     for name in ("out.png", "zero.png", "album/secret.png"):
         labels = [photo_labels.Label(name, "0", "0")]
@@ -322,7 +337,7 @@ def shown(results: Path, text: str) -> Page:
     }  # fmt: skip
     settings = {
         "title": text, "description": text, "protocol": "corrected", "seed": 1, "models": [model], "study": study,
-        "datasets": {"leaves": {"root": str(results / "photos"), "source": text}},
+        "datasets": {"leaves": {"root": str(results / "photos"), "source": text}}, "more_photos": [],
     }  # fmt: skip
     page.build(results, results / "report.html", settings, made=text, commit=text, versions={text: text})
     return Page((results / "report.html").read_text())

@@ -6,6 +6,12 @@ def written(pattern):
     return (lambda wildcards: settings.current(pattern.format(**wildcards), WRITTEN)) if LOOKS else pattern
 
 
+def listings(wildcards):
+    """The listing of every data set, which only has to be there."""
+    paths = [f"results/photos/{dataset}/labels.csv" for dataset in PLAN.datasets]
+    return ancient([settings.current(path, WRITTEN) if LOOKS else path for path in paths])
+
+
 def settings_of(rule, name):
     """The settings file of a rule's jobs; `name` may hold wildcards."""
     return written(f"results/settings/{rule}/{name}.json")

@@ -12,6 +12,8 @@ rule list_photos:
     wildcard_constraints:
         # A folder that exists is listed by the main process.
         dataset="|".join(PLAN.made_datasets) or "none",
+    # All else waits for it.
+    priority: 30
     conda:
         "../../envs/photos.yaml"
     threads: 2

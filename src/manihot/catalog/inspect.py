@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,9 @@ _END, _SCAN = b"\xd9", b"\xda"
 # The eight lowest frequencies of the discrete cosine transform (type II) of a thumbnail's side.
 _DCT = np.cos(np.pi / THUMBNAIL * np.outer(np.arange(8), np.arange(THUMBNAIL) + 0.5)).astype(np.float32)
 
+# Pillow's limit and Python's warnings are of the process: one thread at a time sets them.
+_LIMIT = threading.RLock()
+
 StrPath = str | os.PathLike[str]
 
 
@@ -62,6 +66,16 @@ def open_photo(path: StrPath, max_pixels: int, draft: int = 0) -> Image.Image:
     """
     with _opened(Path(path), max_pixels, draft) as image:
         return to_rgb(image)
+
+
+def check(path: StrPath, max_pixels: int) -> None:
+    """Hold a photo's size and what its header says against the limits; nothing is decoded.
+
+    Raises:
+        UnusableError: it is missing, no image, too small, or more than may be decoded.
+    """
+    with _checked(Path(path), max_pixels):
+        pass
 
 
 def orientation(image: Image.Image) -> int:
@@ -149,7 +163,7 @@ def _properties(
         if look:
             look(rgb)
     except Exception as error:
-        return properties | {"status": _reason(error, max_pixels)}
+        return properties | {"status": reason(error, max_pixels)}
     return properties | taken | {"status": "ok"}
 
 
@@ -171,27 +185,39 @@ def _opened(path: Path, max_pixels: int, draft: int = 0) -> Iterator[Image.Image
     Raises:
         UnusableError: it cannot be used, for whatever reason.
     """
-    limit = Image.MAX_IMAGE_PIXELS
-    try:
-        _size(path, max_pixels)
-        Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow compares it with the header, before it decodes
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                if min(image.size) < SMALLEST:
-                    raise UnusableError(f"too small ({image.width}x{image.height} px)")
-                if isinstance(image, JpegImageFile):
-                    _check_scans(image, path)
-                if draft:
-                    image.draft(None, (draft, draft))
-                image.load()
-                turn = _UPRIGHT.get(orientation(image))
-                yield image.transpose(turn) if turn is not None else image
-    except Exception as error:
-        raise UnusableError(_reason(error, max_pixels)) from error
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    with _checked(path, max_pixels) as image:
+        if draft:
+            image.draft(None, (draft, draft))
+        image.load()
+        turn = _UPRIGHT.get(orientation(image))
+        yield image.transpose(turn) if turn is not None else image
+
+
+@contextmanager
+def _checked(path: Path, max_pixels: int) -> Iterator[Image.Image]:
+    """An image that may be decoded, as its header says; whatever goes wrong with it in the context is an UnusableError.
+
+    Raises:
+        UnusableError: it cannot be used, for whatever reason.
+    """
+    with _LIMIT:
+        limit = Image.MAX_IMAGE_PIXELS
+        try:
+            _size(path, max_pixels)
+            Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow compares it with the header, before it decodes
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                with Image.open(path, formats=FORMATS) as image:
+                    if min(image.size) < SMALLEST:
+                        raise UnusableError(f"too small ({image.width}x{image.height} px)")
+                    if isinstance(image, JpegImageFile):
+                        _check_scans(image, path)
+                    yield image
+        except Exception as error:
+            raise UnusableError(reason(error, max_pixels)) from error
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
 def _check_scans(image: JpegImageFile, path: Path) -> None:
@@ -208,7 +234,7 @@ def _check_scans(image: JpegImageFile, path: Path) -> None:
         place = marker.end() + int.from_bytes(header[:2], "big")
 
 
-def _reason(error: Exception, max_pixels: int) -> str:
+def reason(error: Exception, max_pixels: int) -> str:
     """What to call an error while a photo is read: Pillow raises almost any kind of it for damaged files."""
     match error:
         case UnusableError():

@@ -242,5 +242,13 @@ def predict(
     Raises:
         StudyError: a damaged file.
     """
-    booster = xgboost.Booster({"nthread": threads}, model_file=bytearray(trees.weights()))
-    return booster.inplace_predict(select(features, photos))
+    return load(trees, threads).inplace_predict(select(features, photos))
+
+
+def load(trees: Bundle, threads: int) -> xgboost.Booster:
+    """The trees of a fitted fold: `inplace_predict` gives probabilities float32 [n, K] for features [n, D].
+
+    Raises:
+        StudyError: a damaged file.
+    """
+    return xgboost.Booster({"nthread": threads}, model_file=bytearray(trees.weights()))

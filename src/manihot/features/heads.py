@@ -177,7 +177,10 @@ def predict(
         StudyError: a damaged file.
     """
     torch.set_num_threads(threads)
-    layer = load(head.weights())
-    with torch.inference_mode():
-        logits = functional.linear(_tensor(features, photos, view), layer["weight"], layer["bias"])
-        return logits.softmax(dim=1).numpy()
+    return answers(load(head.weights()), select(features, photos, view))
+
+
+@torch.inference_mode()
+def answers(layer: Mapping[str, Tensor], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities of the classes, float32 [n, K], for features [n, D]; `layer` is what a head's file holds."""
+    return functional.linear(torch.from_numpy(rows), layer["weight"], layer["bias"]).softmax(dim=1).numpy()

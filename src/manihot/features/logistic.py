@@ -20,8 +20,9 @@ log = logging.getLogger(__name__)
 HISTORY = ["C", "inner_loss", "inner_accuracy", "iterations"]
 # Values of C, the inverse of the penalty, that are tried: from the strongest penalty on, half a decade apart.
 GRID = tuple(float(f"{10 ** (half / 2):.3g}") for half in range(-12, 5))
-# The search ends after so many values in a row that are worse than the best.
-PATIENCE = 2
+# The search ends after so many values in a row whose loss is above the best one's by this share of it. Under strong
+# penalties losses differ by chance alone, and by less.
+PATIENCE, WORSE = 2, 0.01
 INNER_FOLDS = 3
 # Of the gradient: the search takes the coarser one, which changes a loss in the fourth digit.
 COARSE, FINE = 1e-3, 1e-4
@@ -87,7 +88,7 @@ def fit(rows: Rows, inner: NDArray[np.intp], classes: int) -> Layer:
             history.append([tried, sums[0] / sums[1], sums[2] / sums[3], sums[4]])
             losses = [row[1] for row in history]
             best = int(np.argmin(losses))
-            if len(losses) - 1 - best >= PATIENCE:
+            if min(losses[best:][-PATIENCE:]) > (1 + WORSE) * losses[best]:
                 break
         chosen = history[best][0]
         if chosen in (GRID[0], GRID[-1]):

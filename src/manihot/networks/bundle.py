@@ -77,14 +77,39 @@ def read(path: str | PathLike[str]) -> Bundle:
         whole = whole and bool(labels) and {"file", "sha256"} <= set(record["weights"])
     except (OSError, ValueError, KeyError, TypeError):
         whole, version = False, None
+    _check(path, version, whole)
+    return Bundle(path, record)
+
+
+def read_whole(path: str | PathLike[str]) -> dict[str, Any]:
+    """The record of a whole model at `path`, as `whole` made it.
+
+    Raises:
+        StudyError: it is missing, damaged, or written by a later version.
+    """
+    path = Path(path)
+    try:
+        record = files.read_json(path)
+        version = record["schema_version"]
+        members = [{"record", "sha256"} <= set(member) for member in record["members"]]
+        labels = [entry["label"] for entry in record["classes"]]
+        intact = bool(members and labels) and all(members) and {"temperature", "shares"} <= set(record["calibration"])
+        intact = intact and set(labels) == set(record["calibration"]["shares"]) and bool(record["views"])
+    except (OSError, ValueError, KeyError, TypeError):
+        intact, version = False, None
+    _check(path, version, intact)
+    return record
+
+
+def _check(path: Path, version: Any, intact: bool) -> None:
+    """Raise what is wrong with a record, if anything."""
     if version not in {None, SCHEMA_VERSION}:
         raise StudyError(
             f"{path} has the schema version {version}, and this version of Manihot reads {SCHEMA_VERSION}: "
             f"take the version that wrote it, or {_mend(path)}"
         )
-    if not whole:
+    if not intact:
         raise StudyError(f"{path} is missing or damaged: {_mend(path)}")
-    return Bundle(path, record)
 
 
 def _mend(*paths: Path) -> str:

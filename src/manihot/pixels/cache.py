@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
 
-from manihot.catalog.inspect import UnusableError, open_photo, orientation
+from manihot.catalog.inspect import UnusableError, check, open_photo, orientation, reason
 from manihot.core import arrays, files
 from manihot.core.errors import StudyError
 from manihot.core.state import State
@@ -94,15 +94,33 @@ def square(photo: Mapping[str, str], root: Path, size: int, decode: str) -> NDAr
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != photo["sha256"]:
             raise UnusableError("its content changed")
-        pixels = _decode_jpeg(data, size if decode == "fast" else None)
-        if pixels is not None:
-            return _resize(pixels, size)
-        image = open_photo(path, int(photo["width"]) * int(photo["height"]))
+        return _squeezed(path, data, size, decode, int(photo["width"]) * int(photo["height"]))
     except (OSError, UnusableError) as error:
         raise StudyError(
             f"{path} is no longer the photo of the catalog ({error}): put it back, or run the same command "
             "again, which looks at it anew"
         ) from error
+
+
+def new_square(path: StrPath, size: int, decode: str, max_pixels: int) -> NDArray[np.uint8]:
+    """A photo that is in no catalog as uint8 [size, size, 3]: the pixels that `square` would give of it.
+
+    Raises:
+        UnusableError: it cannot be used; says why, in the words of the catalog.
+    """
+    try:
+        check(path, max_pixels)
+        return _squeezed(Path(path), Path(path).read_bytes(), size, decode, max_pixels)
+    except Exception as error:
+        raise UnusableError(reason(error, max_pixels)) from error
+
+
+def _squeezed(path: Path, data: bytes, size: int, decode: str, max_pixels: int) -> NDArray[np.uint8]:
+    """The pixels uint8 [size, size, 3] of the photo at `path`, whose content is `data`."""
+    pixels = _decode_jpeg(data, size if decode == "fast" else None)
+    if pixels is not None:
+        return _resize(pixels, size)
+    image = open_photo(path, max_pixels)
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 

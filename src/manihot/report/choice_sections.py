@@ -48,7 +48,7 @@ def headlines(results: Results, models: Sequence[Model], made: Mapping[str, Choi
             beside = "clearly above" if accuracy["low"] > baseline else "clearly below"
         said.append(
             {"split": split, "model": choice["chosen"], "chosen_how": _how(choice), "photos": score["n"], **accuracy}
-            | {"sure": _sure(choice), "corrected": _corrected(choice)}
+            | {"sure": _sure(choice), "corrected": _corrected(choice), "whole": _whole(choice["chosen"], models)}
             | {
                 "baseline": baseline,
                 "beside": beside,
@@ -120,6 +120,20 @@ def _corrected(choice: Choice) -> str:
     return (
         f"Corrected for the choice, balanced accuracy out of fold is {after['value']:.3f} "
         f"[{after['low']:.3f}–{after['high']:.3f}]: {looks}."
+    )
+
+
+def _whole(chosen: str, models: Sequence[Model]) -> str:
+    """Where the chosen model was fitted on one fold: which model is fitted like it on the whole pool."""
+    known = {model["name"]: model for model in models}
+    of = known[chosen]
+    fitted_as = of["experiment"] or chosen
+    refit = next((m["name"] for m in models if m["folds"] == [0] and m["based_on"] == fitted_as), None)
+    if len(of["folds"]) > 1 or refit is None:
+        return ""
+    return (
+        f"It was fitted on all folds but fold {of['folds'][0]}, by which it was chosen and calibrated. {refit} is "
+        "fitted in the same way on the whole pool: the model to use, which has no photo left to be chosen by."
     )
 
 

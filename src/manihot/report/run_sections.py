@@ -11,11 +11,12 @@ from manihot.report.results import Results, chart
 from manihot.report.tables import Table, absent, columns, count, number, seconds
 
 STAGES = (
-    "list_photos", "catalog_shard", "build_catalog", "find_copies", "cache_pixels", "split_photos", "sample_photos",
-    "check_overfit", "fetch_weights", "train_fold", "show_augmentation", "predict_fold", "extract_features",
-    "fit_head", "predict_head", "fit_booster", "predict_booster", "ensemble_folds",
-    "score_model", "summarise_scores", "choose_model", "compare_models", "compare_published", "weigh_conclusions",
-    "weigh_switches", "probe_facts", "probe_masked", "weigh_masked",
+    "measure_speeds", "list_photos", "catalog_shard", "build_catalog", "find_copies", "cache_pixels", "split_photos",
+    "sample_photos", "check_overfit", "fetch_weights", "train_fold", "show_augmentation", "predict_fold",
+    "extract_features", "store_activations", "fit_head", "predict_head", "fit_booster", "predict_booster",
+    "ensemble_folds", "score_model", "summarise_scores", "choose_model", "compare_models", "compare_published",
+    "weigh_conclusions", "weigh_switches", "probe_facts", "probe_masked", "weigh_masked", "fit_fewer_photos",
+    "weigh_more_photos",
 )  # fmt: skip
 # Groups in a test below which the percentile intervals of a bootstrap are plainly too narrow (docs/statistics.md).
 FEW_GROUPS = 20
@@ -114,6 +115,8 @@ def costs(results: Results) -> dict[str, Any]:
         "Jobs",
         "Reused",
         "Time, all jobs",
+        "Estimated",
+        "Time / estimated",
         "Longest job",
         "Photos",
         "Photos/s",
@@ -124,11 +127,14 @@ def costs(results: Results) -> dict[str, Any]:
     shown = Table(
         "costs", "Time and peak memory of each stage", columns(*titles, text=("Stage", "Device", "Precision"))
     )
+    known = estimated(results)
     for stage, rows in table.groupby("stage", sort=False):
+        beforehand = known.get(str(stage))
         total, photos = rows["seconds"].sum(), rows["photos"].sum(min_count=1)
         timed = rows.loc[rows["photos"].notna(), "seconds"].sum()
         shown.add(
             str(stage), count(len(rows)), count(rows["reused"].sum()), seconds(total),
+            seconds(beforehand), number(total / beforehand if beforehand else None, 2),
             seconds(rows["seconds"].max()), count(photos), number(photos / timed if timed else None, 1),
             count(rows["peak_memory_mb"].max()),
             _kinds(rows["device"]), _kinds(rows["precision"]),
@@ -137,9 +143,34 @@ def costs(results: Results) -> dict[str, Any]:
         "table": shown,
         "figure": chart(plots.costs(table)),
         "total": duration(float(table["seconds"].sum())),
+        "estimate": _beside(table, known),
         "memory": f"{table['peak_memory_mb'].max():,.0f} MB",
         "hosts": sorted(set(table["host"].dropna())),
     }
+
+
+def estimated(results: Results) -> dict[str, float]:
+    """The seconds of each stage's jobs that computed something, as they were reckoned when the run began."""
+    found = results.json("costs/estimate.json")
+    table = results.costs
+    computed = table[table["reused"] == 0].groupby("stage").size()
+    rows = found["stages"] if found else []
+    return {
+        row["stage"]: row["seconds"] * computed[row["stage"]] / row["jobs"] for row in rows if row["stage"] in computed
+    }
+
+
+def _beside(table: pd.DataFrame, known: Mapping[str, float]) -> str | None:
+    """What the jobs took beside what was reckoned for them, in a sentence; None where nothing was."""
+    if not known:
+        return None
+    took = float(table.loc[(table["reused"] == 0) & table["stage"].isin(known.keys()), "seconds"].sum())
+    reckoned = sum(known.values())
+    return (
+        f"{duration(reckoned)} were estimated for these jobs, from the speeds that the run measured as it began; they "
+        f"took {duration(took)}, {took / reckoned:.2f} times as long. Jobs that run side by side slow each other down, "
+        "and so does other work on the machine: the speeds are those of a job alone."
+    )
 
 
 def _kinds(values: pd.Series) -> str:

@@ -31,6 +31,8 @@ TEXTS = (
 # A line of a job's log that begins a message (core/job.py), and the message that only says how a job ended.
 MESSAGE = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ (?P<level>[A-Z]+) (?P<text>.*)$")
 ENDED = "failed: peak_memory_mb"
+# The rule after whose job the time of all others can be reckoned.
+MEASURES = "measure_speeds"
 # Seconds by which the clocks of a cluster's machines may differ.
 CLOCKS = 5.0
 
@@ -48,13 +50,21 @@ class Step:
 class Monitor(logging.Handler):
     """Follows the engine's events. `steps` gives the jobs of the run by the engine's ids, once they are known.
 
-    How long a job may take is what it took in an earlier run, or what others of its rule have taken in this one; how
-    many run side by side is what has been so far. Without a `terminal` it only keeps what failed.
+    How long a job may take is what it took in an earlier run; else what `likely` says, by the jobs' labels, times what
+    the jobs of its rule (or, before one has ended, all jobs) have taken more or less than that in this run; else what
+    others of its rule have taken. How many run side by side is what has been so far. Without a `terminal` it only keeps
+    what failed.
     """
 
-    def __init__(self, steps: Callable[[], Mapping[int, Step]], terminal: TextIO | None):
+    def __init__(
+        self,
+        steps: Callable[[], Mapping[int, Step]],
+        terminal: TextIO | None,
+        likely: Callable[[], Mapping[str, float]] = dict,
+    ):
         super().__init__(logging.INFO)
-        self.known, self.terminal = steps, terminal
+        self.known, self.terminal, self.likely = steps, terminal, likely
+        self.reckoned: dict[int, float] = {}
         self.steps: Mapping[int, Step] = {}
         self.expected: dict[int, float] = {}
         self.begun: dict[int, float] = {}
@@ -69,6 +79,7 @@ class Monitor(logging.Handler):
             if event == "run_info" and not self.steps:
                 self.steps = self.known()
                 self.expected = {id: seconds for id, step in self.steps.items() if (seconds := _cost(step.cost))}
+                self._reckon()
                 self.start = time.monotonic()
                 if self.steps:
                     self._say(f"{len(self.steps)} jobs to do")
@@ -86,9 +97,15 @@ class Monitor(logging.Handler):
         self.failed.pop(job, None)  # a second try may succeed
         self.took[job] = time.monotonic() - self.begun.get(job, self.start)
         if step is not None:
+            if step.rule == MEASURES:
+                self._reckon()
             left = self.left()
             when = "" if left is None else f", about {duration(left)} left"
             self._say(f"{step.label}: done in {duration(self.took[job])} ({len(self.took)} of {len(self.steps)}{when})")
+
+    def _reckon(self) -> None:
+        seconds = self.likely()
+        self.reckoned = {job: seconds[step.label] for job, step in self.steps.items() if seconds.get(step.label)}
 
     def _failed(self, job: int) -> None:
         step = self.steps.get(job)
@@ -107,14 +124,26 @@ class Monitor(logging.Handler):
         every = list(self.took.values()) + list(self.expected.values())
         if not rest or not self.took or self.failed:
             return None
-        work = 0.0
+        work, pace = 0.0, self._pace()
         for job in rest:
-            alike = by_rule.get(self.steps[job].rule)
-            likely = sum(alike) / len(alike) if alike else sum(every) / len(every)
-            work += max(0.0, self.expected.get(job, likely) - self._running(job))
+            rule = self.steps[job].rule
+            alike = by_rule.get(rule)
+            usual = sum(alike) / len(alike) if alike else sum(every) / len(every)
+            expected = self.expected.get(job) or self.reckoned.get(job, 0.0) * pace.get(rule, pace[""]) or usual
+            work += max(0.0, expected - self._running(job))
         elapsed = time.monotonic() - self.start
         side_by_side = (sum(self.took.values()) + sum(map(self._running, rest))) / elapsed if elapsed else 1.0
         return work / max(1.0, side_by_side)
+
+    def _pace(self) -> dict[str, float]:
+        """How many times as long as reckoned the jobs took that have ended, by rule; "" is of all rules together."""
+        sums: dict[str, list[float]] = {"": [0.0, 0.0]}
+        for job in self.took.keys() & self.reckoned.keys():
+            for rule in ("", self.steps[job].rule):
+                both = sums.setdefault(rule, [0.0, 0.0])
+                both[0] += self.took[job]
+                both[1] += self.reckoned[job]
+        return {rule: took / reckoned if reckoned else 1.0 for rule, (took, reckoned) in sums.items()}
 
     def _running(self, job: int) -> float:
         return time.monotonic() - self.begun[job] if job in self.begun and job not in self.took else 0.0
@@ -143,11 +172,16 @@ class Monitor(logging.Handler):
             self.terminal.flush()
 
 
-def follow(engine: logging.Logger, steps: Callable[[], Mapping[int, Step]], terminal: TextIO | None) -> None:
+def follow(
+    engine: logging.Logger,
+    steps: Callable[[], Mapping[int, Step]],
+    terminal: TextIO | None,
+    likely: Callable[[], Mapping[str, float]] = dict,
+) -> None:
     """Let a monitor follow the engine's events, once; what failed is the last that this process says."""
     if any(isinstance(handler, Monitor) for handler in engine.handlers):
         return
-    monitor = Monitor(steps, terminal)
+    monitor = Monitor(steps, terminal, likely)
     engine.addHandler(monitor)
     atexit.register(lambda: print(monitor.summary(), end="", file=sys.stderr))
     if terminal is not None:

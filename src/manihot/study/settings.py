@@ -116,19 +116,18 @@ def write_settings(plan: Plan, scripts: Path, results: Path = Path("results")) -
         path.unlink()
 
 
-def list_photos(plan: Plan, study_file: Path, results: Path = Path("results")) -> None:
-    """List the photos and labels of each data set that lies in a folder, and hold the study's counts against them.
+def read_listed(plan: Plan) -> dict[str, list[Label]]:
+    """The photos and labels of each data set that lies in a folder.
 
     Raises:
-        StudyError: a labels file or a folder that cannot be right, or counts that the labels cannot give.
+        StudyError: a labels file or a folder that cannot be right.
     """
-    known = {}
+    known: dict[str, list[Label]] = {}
     for name in plan.datasets:
         data = plan.study.data[name]
-        labels: list[Label]
         if isinstance(data, CsvData):
             class_names = plan.path(data.class_names) if data.class_names else None
-            labels = read_labels(
+            known[name] = read_labels(
                 plan.path(data.labels),
                 data.image_column,
                 data.label_column,
@@ -140,9 +139,19 @@ def list_photos(plan: Plan, study_file: Path, results: Path = Path("results")) -
             )
         elif isinstance(data, FolderData):
             class_names = plan.path(data.class_names) if data.class_names else None
-            labels = folder_labels(plan.path(data.photos), class_names, data.only, data.role_folders, data.patterns)
-        else:
-            continue
-        known[name] = labels
+            known[name] = folder_labels(
+                plan.path(data.photos), class_names, data.only, data.role_folders, data.patterns
+            )
+    return known
+
+
+def list_photos(plan: Plan, study_file: Path, results: Path = Path("results")) -> None:
+    """List the photos and labels of each data set that lies in a folder, and hold the study's counts against them.
+
+    Raises:
+        StudyError: a labels file or a folder that cannot be right, or counts that the labels cannot give.
+    """
+    known = read_listed(plan)
+    for name, labels in known.items():
         write_listing(results / "photos" / name, labels, Path(plan.photo_folder(name)), plan.study.photos.shards)
     check_labels(plan.study, study_file, known)

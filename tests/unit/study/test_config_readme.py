@@ -108,4 +108,4 @@ def test_the_recipes_are_as_they_are_set() -> None:
 def test_the_example_is_a_study() -> None:
     [example] = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
     built = build(yaml.safe_load(example), Path("example.yaml"))
-    assert list(built.experiments) == ["plain", "augmented"]
+    assert list(built.experiments) == ["lite0_finetuned", "small_cnn"]

@@ -22,11 +22,11 @@ REFUSED = "2026-11-28 10:00:00,000 INFO begins\n2026-11-28 10:00:01,000 ERROR ph
 class Run:
     """A monitor with a clock of its own, and what it said."""
 
-    def __init__(self, steps, monkeypatch):
+    def __init__(self, steps, monkeypatch, likely=dict):
         self.now = 0.0
         monkeypatch.setattr(monitor.time, "monotonic", lambda: self.now)
         self.said = io.StringIO()
-        self.monitor = Monitor(lambda: steps, self.said)
+        self.monitor = Monitor(lambda: steps, self.said, likely)
         self.tell("run_info")
 
     def tell(self, event, job=None, at=None):
@@ -72,6 +72,38 @@ def test_a_job_may_take_what_it_took_before_or_what_its_like_took(tmp_path, monk
     run.tell("job_finished", 1, at=20)
     # 40 s for job 2, and for job 3 the mean of what is known (20 and 40).
     assert run.lines()[-1] == "score_model a: done in 20.0 s (1 of 3, about 1.2 min left)"
+
+
+def test_jobs_that_never_ran_are_reckoned_once_the_speeds_are_known(monkeypatch):
+    steps = {
+        1: Step("measure_speeds", "measure_speeds", None, None),
+        2: Step("train_fold", "train_fold a 1", None, None),
+        3: Step("train_fold", "train_fold b 1", None, None),
+        4: Step("score_model", "score_model a", None, None),
+    }
+    known = {}
+    run = Run(steps, monkeypatch, lambda: known)
+    known |= {"measure_speeds": 10.0, "train_fold a 1": 100.0, "train_fold b 1": 300.0, "score_model a": 5.0}
+    run.tell("job_info", 1, at=0)
+    run.tell("job_finished", 1, at=20)
+    # It took twice as long as reckoned: so will the others.
+    assert run.lines()[-1].endswith(f"about {2 * 405 / 60:.1f} min left)")
+    run.tell("job_info", 2, at=20)
+    run.tell("job_finished", 2, at=120)
+    # A job of this rule took what was reckoned; all jobs together 120 s in place of 110.
+    assert run.lines()[-1].endswith(f"about {(300 + 5 * 120 / 110) / 60:.1f} min left)")
+
+
+def test_what_a_job_took_before_goes_before_what_is_reckoned(tmp_path, monkeypatch):
+    files.write_rows(tmp_path / "2.csv", ["seconds", "reused"], [(40, 0)])
+    steps = {
+        1: Step("train_fold", "train_fold a 1", None, None),
+        2: Step("train_fold", "train_fold b 1", str(tmp_path / "2.csv"), None),
+    }
+    run = Run(steps, monkeypatch, lambda: {"train_fold a 1": 10.0, "train_fold b 1": 1000.0})
+    run.tell("job_info", 1, at=0)
+    run.tell("job_finished", 1, at=10)
+    assert run.lines()[-1].endswith("about 40.0 s left)")
 
 
 def test_the_end_names_each_failed_job_with_its_error_and_its_log(steps, monkeypatch):

@@ -1,90 +1,109 @@
-"""`make study`: what it finds, and that what it writes is a study that can be run."""
+"""`make study`: the study that fits into the time, what is told of it, and what a mistake says."""
 
-import json
 from pathlib import Path
 
-import pandas as pd
 import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
+from photo_folders import classes, photo, table
 
 from manihot.core.errors import StudyError
-from manihot.photos.facts import Label
-from manihot.splits.folding import Folding
-from manihot.splits.roles import Corrected, Counts, split_photos
-from manihot.splits.sampling import sample_photos
+from manihot.networks import packages
 from manihot.study import onboard
-from manihot.study.checks import check_counts
-from manihot.study.load import build, load
+from manihot.study.load import load
+from manihot.study.rates import Speeds
+from manihot.study.tasks import Task
 
-SHARED = Path(__file__).parents[3].parent / "shared" / "data"
-
-
-def photo(path: Path, size: tuple[int, int] = (120, 90)) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size).save(path)
+# Seconds that a job takes to begin, and those of a photo in a training step of the upper part of a network.
+START, STEP = 1.0, 0.05
 
 
-def classes(folder: Path, **counts: int) -> None:
-    for label, count in counts.items():
-        for number in range(count):
-            photo(folder / label.replace("_", " ") / f"{number}.png")
+@pytest.fixture(autouse=True)
+def machine(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """A machine of known speed with one core, and a package index; what it was asked to measure."""
+    asked: list[dict[str, object]] = []
+
+    def measure(what: dict[str, object]) -> Speeds:
+        asked.append(what)
+        starts = dict.fromkeys(("tables", "probes", "torch", "heads", "networks", "boosting", "report"), START)
+        return Speeds(starts, {Task("upper", "any", 64): STEP}, {Task("row", "any", 64): 5e3}, {})
+
+    monkeypatch.setattr(onboard, "measure", measure)
+    monkeypatch.setattr(onboard, "cores", lambda: 1)
+    monkeypatch.setattr(packages, "out_of_reach", lambda _: "")
+    return asked
 
 
-def table(path: Path, header: str, rows: list[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join([header, *rows]) + "\n")
+def told(photos: Path, out: Path, *given: object) -> str:
+    lines: list[str] = []
+    onboard.write_study(photos, None, out, *given, say=lines.append)
+    return "\n".join(lines)
 
 
-def test_a_folder_a_class(tmp_path: Path) -> None:
-    folder = tmp_path / "Meine Blätter"
-    classes(folder, brown_rust=12, gesund=30, rare=3)
-    photo(folder / "loose.jpg")
-    (folder / "gesund" / "empty.png").touch()
-    (folder / "gesund" / "text.png").write_text("no picture")
-    told = onboard.write_study(folder, None, tmp_path / "mine.yaml")
+@pytest.fixture(scope="module")
+def leaves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("folder") / "Meine Blätter"
+    classes(folder, rust=60, healthy=60)
+    return folder
+
+
+def test_what_is_written_can_be_loaded_and_is_told(leaves: Path, tmp_path: Path, machine) -> None:
+    said = told(leaves, tmp_path / "mine.yaml")
     for words in (
-        "47 labelled photos", "120x90", "30 gesund", "12 brown rust", "3 rare (too few: left out)",
-        "1 empty, such as", "1 not readable as an image, such as 'gesund/text.png'",
-        "1 photos lie beside", "make report STUDY=",
+        "120 labelled photos of 2 classes", "tf_efficientnet_lite0, from the package index",
+        "The study: tuned heads on lite0's features", "train_fold", "the whole", "TIME=30m: it fits", "make report STUDY=",
     ):  # fmt: skip
-        assert words in told
+        assert words in said
     study = load(tmp_path / "mine.yaml")
-    data = study.data["Meine_Blatter"]
-    assert data.source == "folder"
-    assert sorted(data.only or []) == ["brown rust", "gesund"]
-    assert Path(data.photos) == folder
-    assert study.experiments["balanced"].size == 64
-    assert study.photos.max_set_aside >= 2 / 47
+    assert study.data["Meine_Blatter"].source == "folder" and Path(study.data["Meine_Blatter"].photos) == leaves
+    assert study.title == "A study of Meine_Blatter"
+    [asked] = machine
+    assert 64 <= len(asked["photos"]) <= 120 and all(Path(path).is_file() for path in asked["photos"])
 
 
-@pytest.mark.parametrize("given_labels", [False, True])
-def test_the_columns_of_a_labels_file_are_found(tmp_path: Path, given_labels: bool) -> None:
-    folder = tmp_path / "set"
-    rows = [f"{number};images/leaf {number}.png;{number % 7};{('oak', 'elm')[number % 2]}" for number in range(40)]
-    for number in range(39):
-        photo(folder / "pictures" / f"leaf {number}.png")
-    labels = (tmp_path / "elsewhere" if given_labels else folder) / "train.csv"
-    table(labels, "id;file;tree;Species", rows)
-    table(folder / "weather.csv", "day,rain", ["1,2"])
-    (labels.parent / "names.json").write_text(json.dumps({"oak": "Quercus robur", "elm": "Ulmus"}))
-    (labels.parent / "other.json").write_text("[]")
-    told = onboard.write_study(folder, labels if given_labels else None, tmp_path / "mine.yaml")
-    assert "image_column file, label_column Species" in told
-    assert "1 missing, such as 'leaf 39.png'" in told
-    assert "20 Quercus robur" in told
-    data = load(tmp_path / "mine.yaml").data["set"]
-    assert (data.image_column, data.label_column, data.prefix) == ("file", "Species", "images/")
-    assert (Path(data.photos), Path(data.labels)) == (folder / "pictures", labels)
+def test_the_richest_study_that_fits_into_the_time(leaves: Path, tmp_path: Path) -> None:
+    for time, folds, refit in (("10m", None, False), ("2m50s", [1], True)):
+        told(leaves, tmp_path / f"{time}.yaml", time)
+        tuned = load(tmp_path / f"{time}.yaml").experiments["lite0_finetuned"]
+        assert (tuned.run_folds, tuned.refit) == (folds, refit), time
+    told(leaves, tmp_path / "short.yaml", "35s")
+    assert not load(tmp_path / "short.yaml").experiments and load(tmp_path / "short.yaml").backbones["lite0"].head
+    said = told(leaves, tmp_path / "none.yaml", "1s")
+    assert "TIME=1s: no study of these photos is shorter here; this is the shortest" in said
+    assert not load(tmp_path / "none.yaml").experiments and not load(tmp_path / "none.yaml").boosting
 
 
-def test_paths_within_the_project_are_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    classes(tmp_path / "data" / "barley", a=10, b=10)
-    monkeypatch.chdir(tmp_path)
-    onboard.write_study(Path("data/barley"), None, Path("mine.yaml"))
-    assert load(Path("mine.yaml")).data["barley"].photos == "data/barley"
+def test_without_a_package_index_or_files_the_photos_have_to_do(
+    leaves: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packages, "out_of_reach", lambda _: "no answer within 60 s")
+    said = told(leaves, tmp_path / "mine.yaml")
+    [line] = [line for line in said.splitlines() if line.startswith("No published weights are in reach")]
+    assert "(no answer within 60 s)" in line and "as WEIGHTS, and run `make study` again" in line
+    assert {entry.network for entry in load(tmp_path / "mine.yaml").experiments.values()} == {"small_cnn"}
+
+
+def test_files_of_weights_are_taken(leaves: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "resnet18-f37072fd.pth"
+    file.touch()
+    monkeypatch.setattr("manihot.networks.weights.fetch", lambda *_, seed: None)
+    monkeypatch.setattr(packages, "out_of_reach", pytest.fail)
+    said = told(leaves, tmp_path / "mine.yaml", "1h", tmp_path)
+    assert f"Published weights: {file} for resnet18" in said
+    study = load(tmp_path / "mine.yaml")
+    assert {entry.weights for entry in study.backbones.values()} == {str(file)}
+    assert study.experiments["resnet18_finetuned"].train_from == "layer4"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30m", 1800), ("2h", 7200), ("90s", 90), ("1h30m", 5400), (" 1h2m3s ", 3723)]
+)
+def test_times(text: str, seconds: float) -> None:
+    assert onboard.seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "30", "m", "0s", "1.5h", "30 minutes", "5m1h", "-3m"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(StudyError, match="write it as 30m, 2h, 90s or 1h30m"):
+        onboard.seconds_of(text)
 
 
 def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,103 +125,13 @@ def test_what_cannot_be_used_is_said_in_one_line(tmp_path: Path, capsys: pytest.
         (["small", "--labels", str(tmp_path / "unlabelled.csv")], "no column has labels that repeat"),
         (["small", "--labels", str(tmp_path / "gone.csv")], "no such file"),
         (["small", "--out", str(tmp_path / "there.yaml")], "is there already"),
+        (["small", "--time", "soon"], "TIME=soon: is no time"),
+        (["small", "--weights", str(tmp_path / "gone")], "give the folder with the files of weights as WEIGHTS"),
     ]:
         folder, *more = arguments
         assert onboard.main([str(tmp_path / folder), *out, *more]) == 1
-        told = capsys.readouterr().err
-        assert told.startswith("error: ") and told.count("\n") == 1
-        assert words in told
+        said = capsys.readouterr().err
+        assert said.startswith("error: ") and said.count("\n") == 1
+        assert words in said
     assert (tmp_path / "there.yaml").read_text() == "precious"
     assert not (tmp_path / "mine.yaml").exists()
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(1, 900), min_size=2, max_size=6), st.integers(10, 900), st.integers(40, 4000))
-def test_what_is_written_can_be_split_and_sampled(counts: list[int], enough: int, side: int) -> None:
-    counts = [enough, enough, *counts]
-    found = onboard.Found({str(label): count for label, count in enumerate(counts)}, {}, side, "")
-    labels = [Label(f"{label}/{i}.jpg", str(label), "") for label, count in enumerate(counts) for i in range(count)]
-    source = onboard.Source({"source": "folder", "photos": 'a "quoted": \u00e9'}, Path("x"), labels)
-    study = build(yaml.safe_load(onboard.study_text("2020", source, found)), Path("mine.yaml"))
-    used = found.enough()
-    check_counts(study, Path("mine.yaml"), {"2020": used})
-    assert study.data["2020"].photos == 'a "quoted": \u00e9'
-
-    photos = pd.DataFrame([label for label in labels if label.label in used])
-    photos = photos.assign(dataset="2020", status="ok", group=range(len(photos)), copies=range(len(photos)))
-    split = study.splits["main"]
-    counts_of_split = Counts(split.test, split.test_as_found, split.per_class, split.keep_for_training)
-    folding = Folding(split.folds, split.fold_kind, grouped=True, seed=1)
-    table, _ = split_photos(photos, "2020", Corrected(counts_of_split, folding))
-    for experiment in study.experiments.values():
-        per_class = experiment.per_class or split.per_class
-        sample_photos(
-            table,
-            seed=1,
-            draw=experiment.draw,
-            per_class=per_class,
-            photos=experiment.train_photos,
-            leak=False,
-        )
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason=f"no sample photos at {SHARED}")
-def test_the_sample_photos(tmp_path: Path) -> None:
-    told = onboard.write_study(SHARED / "species", None, tmp_path / "species.yaml")
-    assert "103 pinus_flexilis" in told
-    told = onboard.write_study(SHARED / "cassava", None, tmp_path / "cassava.yaml")
-    assert "850 Cassava Mosaic Disease (CMD)" in told and "800x600" in told
-    assert load(tmp_path / "cassava.yaml").splits["main"].test == 120
-
-
-def test_a_benchmark_in_folders_of_roles(tmp_path: Path) -> None:
-    folder = tmp_path / "bench"
-    for role, count in (("train", 30), ("val", 12), ("test", 12)):
-        classes(folder / role, rust=count, smut=count)
-    told = onboard.write_study(folder, None, tmp_path / "mine.yaml")
-    assert "train, validation and test, each with a sub-folder a class" in told
-    assert "their own split: " in told and "24 validation" in told and "60 train" in told
-    study = load(tmp_path / "mine.yaml")
-    assert study.data["bench"].role_folders
-    split = study.splits["main"]
-    assert (split.test, split.test_as_found, split.folds, split.on_leak) == (None, 0, 1, "exclude")
-    for path in (folder / "test").glob("*/*"):
-        path.unlink()
-    (folder / "test" / "rust").rmdir()
-    (folder / "test" / "smut").rmdir()
-    (folder / "test").rmdir()
-    with pytest.raises(StudyError, match="sub-folders are train, validation, a split without train or test"):
-        onboard.write_study(folder, None, tmp_path / "more.yaml")
-
-
-def test_columns_that_say_more_than_the_label(tmp_path: Path) -> None:
-    rows = []
-    for number in range(120):
-        photo(tmp_path / "set" / f"{number}.png")
-        role = ("train", "train", "Test")[number // 4 % 3]
-        rows.append(f"{number}.png,{'ab'[number // 4 % 2]},p{number // 4},{number % 2},{role},{number % 4},x")
-    table(tmp_path / "set" / "train.csv", "image,label,Plant_ID,farm,split,fold,session", rows)
-    told = onboard.write_study(tmp_path / "set", None, tmp_path / "mine.yaml")
-    assert "30 groups of photos that stay together (Plant_ID)" in told
-    assert "their own split: 80 train, 40 test" in told
-    data = load(tmp_path / "mine.yaml").data["set"]
-    assert (data.group_column, data.site_column, data.role_column) == ("Plant_ID", "farm", "split")
-    assert data.fold_column is None
-    # Folds alone are taken; a column with empty cells, or of one value, tells nothing.
-    rows = [",".join([*row.split(",")[:4], "", row.split(",")[5], "x"]) for row in rows]
-    table(tmp_path / "set" / "train.csv", "image,label,Plant_ID,farm,split,fold,session", rows)
-    onboard.write_study(tmp_path / "set", None, tmp_path / "more.yaml")
-    study = load(tmp_path / "more.yaml")
-    assert (study.data["set"].fold_column, study.data["set"].role_column) == ("fold", None)
-    assert study.splits["main"].folds == 4 and study.splits["main"].test
-
-
-def test_no_more_photos_are_asked_for_than_a_given_test_leaves() -> None:
-    roles = ["train"] * 1500 + ["test"] * 10_500
-    labels = [Label(f"{n}.jpg", "ab"[n % 2], "", given_role=role) for n, role in enumerate(roles)]
-    found = onboard.Found({"a": 6000, "b": 6000}, {}, 128, "")
-    text = onboard.study_text("mine", onboard.Source({"source": "csv"}, Path("x"), labels), found)
-    assert "train_photos: null" in text and "test:" not in text and "on_leak: exclude" in text
-    drawn = [label._replace(given_role="") for label in labels]
-    text = onboard.study_text("mine", onboard.Source({"source": "csv"}, Path("x"), drawn), found)
-    assert "train_photos: 2000" in text and "test: 400" in text

@@ -1,0 +1,1 @@
+"""New photos, answered by a fitted model from its records alone."""
