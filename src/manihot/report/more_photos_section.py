@@ -11,8 +11,8 @@ from manihot.report.tables import number as plain
 METRICS = ("balanced_accuracy", "accuracy")
 WORDS = {2: "twice", 4: "four times"}
 ONE_FOLD = (
-    "There is one fold: nothing tells how far the curve would move with other training photos, and the intervals, of the "
-    "photos held out alone, are too narrow."
+    "There is one fold: nothing tells how far the curve would move with other training photos, and the intervals, of "
+    "the photos held out alone, are too narrow."
 )
 
 
