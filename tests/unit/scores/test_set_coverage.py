@@ -6,6 +6,7 @@ import pytest
 
 from manihot.applied import sets
 from manihot.core.errors import StudyError
+from manihot.core.tables import read_photos
 from manihot.predictions.calibration import shift
 from manihot.scores.coverage import held_sets, score_sets
 
@@ -41,6 +42,14 @@ def test_each_fold_is_corrected_for_its_own_prior_and_the_answer_is_in_the_set()
 def test_tables_of_other_photos_are_refused():
     with pytest.raises(StudyError, match="not of the same photos"):
         held_sets(RECORD, [FOLDS[0], FOLDS[1][::-1]], PRIORS, ANSWERS, 0.9)
+
+
+def test_a_part_without_photos_has_no_sets(tmp_path):
+    """As the tables of such a part are read from their files."""
+    FOLDS[0][:0].to_csv(tmp_path / "none.csv", index=False)
+    none = read_photos(tmp_path / "none.csv")
+    held = held_sets(RECORD, [none, none], PRIORS, none, 0.9)
+    assert held.shape == (0, 2) and score_sets(RECORD, held, none, CATALOG, CLASSES, 0.9) == {}
 
 
 def test_coverage_and_size_are_told_class_by_class():
