@@ -278,6 +278,7 @@ def jobs_of_the_plan(project):
     assert rules["cache_pixels"] == len(plan.shards) * sum(len(plan.sizes(d)) for d in plan.datasets)
     assert rules["check_overfit"] == len(plan.study.overfit)
     assert rules["show_augmentation"] == len(plan.augmented)
+    assert rules["draw_reference"] == len(plan.references)
     assert rules["build_report"] == 1
     return rules.total()
 
