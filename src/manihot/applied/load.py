@@ -28,7 +28,8 @@ def load_model(
     precision. (A network that was trained from a cut answered there from activations that are kept in 16 bits.)
 
     Args:
-        folder: that of the model, in the place that it has in the results of its study.
+        folder: that of the model, in the place that it has in the results of its study; `results/models/best` is that
+            of the model that the study chose.
         device: `auto` (a GPU where there is one), `cpu` or `cuda`.
         precision: `float32`, `bfloat16`, `auto` (what is fast here), or None: what the model was fitted in.
         batch_size: photos that a network takes at a time.
@@ -39,18 +40,15 @@ def load_model(
         StudyError: there is no such model, a file of it is missing or damaged, or a later version wrote it.
     """
     from manihot.applied import sets, unlike
-    from manihot.applied.members import Home, load_backbone, load_member
+    from manihot.applied.home import Home, find_model
+    from manihot.applied.members import load_backbone, load_member
     from manihot.applied.model import Model, Settings
     from manihot.core import files
     from manihot.core.errors import StudyError
     from manihot.core.names import RECORD
-    from manihot.core.text import did_you_mean
     from manihot.networks import bundle
 
-    folder = Path(folder)
-    if not (folder / RECORD).is_file():
-        others = [path.parent.name for path in sorted(folder.parent.glob(f"*/{RECORD}"))]
-        raise StudyError(f"{folder} holds no model ({RECORD}); {did_you_mean(folder.name, others)}")
+    folder = find_model(Path(folder))
     record = bundle.read_whole(folder / RECORD)
     home = Home(folder, record["name"])
     loaded: dict[str, Backbone] = {}
