@@ -70,7 +70,7 @@ bench: .venv/run ## Measure the study's own way against this one, in about two h
 lint: .venv/dev ## Check style, format and types
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) -m snakefmt --check Snakefile workflow/rules
+	$(PY) -m snakefmt --check Snakefile workflow/rules workflow/applied
 	$(PY) -m mypy
 	.venv/bin/hadolint Dockerfile
 

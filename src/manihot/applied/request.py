@@ -18,8 +18,8 @@ from manihot.core.text import shorten
 
 FILE, SCHEMA_VERSION = "request.json", 1
 SHARES = ("equal", "as_found")
-# What a model may have beside its record: files that its answers depend on, and the manifest of one.
-BESIDE = {"record": RECORD, "sets": "conformal.json", "unlike": "unlike.json"}
+# The record of a model's prediction sets, beside its own.
+SETS = "conformal.json"
 # Photos of a shard, how many times as many it may come to hold, and the most shards.
 PER_SHARD, GROWN, MOST_SHARDS = 1000, 4, 500
 
@@ -85,8 +85,22 @@ class Request:
         files.write_json_if_changed(out / FILE, {"schema_version": SCHEMA_VERSION, **asdict(self)})
 
     def files_of(self, out: Path) -> dict[str, Path]:
-        """The files of the model that its answers depend on, but for weights: their SHA-256 is in the records."""
-        return {name: path for name, file in BESIDE.items() if (path := out / self.model / file).is_file()}
+        """The files of the model that its answers depend on, but for weights, whose SHA-256 is in the records: its
+        `record`, and where there are such, that of its `sets` and the manifest of what photos are `unlike` to.
+
+        Raises:
+            StudyError: the model is not there any more.
+        """
+        folder = out / self.model
+        found = {"record": folder / RECORD, "sets": folder / SETS}
+        try:
+            record = files.read_json(found["record"])
+        except (OSError, ValueError):
+            raise StudyError(f"{found['record']} is missing or damaged: ask again with a model that is there") from None
+        if (reference := record.get("unlike")) is not None:
+            home = Home(folder, record["name"])
+            found["unlike"] = home.find(reference, "what photos of the study look like").with_suffix(".json")
+        return {name: path for name, path in found.items() if path.is_file()}
 
     def jobs(self, out: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Every job as (rule, name, settings), as `study.jobs.all_jobs` has those of a study."""
@@ -147,6 +161,8 @@ def check_model(folder: Path) -> Path:
         if fitted.record["weights"]["sha256"] != entry["sha256"]:
             raise StudyError(f"{fitted.path} is of another fit than {folder / RECORD}: take both from one study")
         frozen |= {one["weights"]["path"]: one["weights"]["sha256"] for one in fitted.record.get("backbones", [])}
+    if (reference := record.get("unlike")) is not None:
+        home.find(reference, f"what photos the model {home.name} knows")
     for path, digest in frozen.items():
         weights = home.find(path, f"a backbone of {folder}")
         if files.sha256(weights) != digest:
