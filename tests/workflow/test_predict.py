@@ -14,6 +14,8 @@ from manihot import load_model
 from manihot.core import files
 from manihot.core.tables import probability_columns
 
+ONCE = {"copies_new": 1, "join_new": 1, "show_new": 1}
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, finished):
@@ -44,14 +46,16 @@ def predict(finished, folder, out, *arguments):
     environment = os.environ | {"PYTHONPATH": str(finished.folder / "src")}
     done = subprocess.run(command, cwd=finished.folder, env=environment, capture_output=True, text=True)
     said = done.stdout + done.stderr
-    jobs = Counter(line.split()[0] for line in said.splitlines() if ": done in" in line and not line.startswith("all:"))
+    jobs = Counter(
+        line.split()[0].rstrip(":") for line in said.splitlines() if ": done in" in line and not line.startswith("all:")
+    )
     return done.returncode, jobs, said
 
 
 def test_a_folder_is_answered_as_the_model_does_and_only_what_changed_again(finished, folder, tmp_path):
     out = tmp_path / "out"
     code, jobs, said = predict(finished, folder, out, "--shards", "3", "--group-pattern", r"_0000(\d)\.jpg$")
-    assert code == 0 and jobs == {"predict_new": 3, "join_new": 1, "show_new": 1}, said
+    assert code == 0 and jobs == {"predict_new": 3, "catalog_new": 3, **ONCE}, said
 
     problems = pd.read_csv(out / "problems.csv")
     assert dict(zip(problems["image_id"], problems["problem"], strict=True)) == {
@@ -63,6 +67,8 @@ def test_a_folder_is_answered_as_the_model_does_and_only_what_changed_again(fini
     found = pd.read_csv(out / "predictions.csv", dtype={"image_id": "str", "answer": "str"})
     expected = model.predict([folder / name for name in found["image_id"]])
     assert len(found) == 18 and list(found["answer"]) == list(expected["answer"])
+    # All of them are the study's own.
+    assert list(found["copy_of"]) == [f"leaves/{name}" for name in found["image_id"]]
     columns = probability_columns(len(model.labels))
     np.testing.assert_allclose(found[columns], expected[columns], atol=1e-5)
     assert set(pd.read_csv(out / "groups.csv", dtype="str")["group"]) == set("0123456789")
@@ -71,7 +77,7 @@ def test_a_folder_is_answered_as_the_model_does_and_only_what_changed_again(fini
     assert predict(finished, folder, out, "--group-pattern", r"_0000(\d)\.jpg$")[:2] == (0, {})
     shutil.copy2(folder / "leaves_00001.jpg", folder / "added.jpg")
     code, jobs, said = predict(finished, folder, out, "--group-pattern", r"_0000(\d)\.jpg$")
-    assert code == 0 and jobs == {"predict_new": 1, "join_new": 1, "show_new": 1}, said
+    assert code == 0 and jobs == {"predict_new": 1, "catalog_new": 1, **ONCE}, said
     # Nothing of the study was touched by all this.
     assert not (finished.folder / "results" / "applied").exists()
 

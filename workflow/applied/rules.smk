@@ -21,6 +21,50 @@ rule predict_new:
         "scripts/predict_new.py"
 
 
+rule catalog_new:
+    """Look at every photo of a shard: what a copy of it is known by."""
+    input:
+        settings=written("settings/catalog_new/all.json"),
+        listing=written("listing/{shard}.csv"),
+    output:
+        table="catalog/{shard}.csv",
+        fingerprints="catalog/{shard}.npy",
+        cost="costs/catalog_new/{shard}.csv",
+    log:
+        "logs/catalog_new/{shard}.log",
+    conda:
+        "../../envs/catalog.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=120,
+    script:
+        "scripts/catalog_new.py"
+
+
+rule copies_new:
+    """Find the new photos that are copies of photos of the study."""
+    input:
+        settings=written("settings/copies_new/all.json"),
+        tables=expand("catalog/{shard}.csv", shard=range(REQUEST.shards)),
+        fingerprints=expand("catalog/{shard}.npy", shard=range(REQUEST.shards)),
+        # What it depends on of the study is in the settings, by content.
+        study=ancient([entry["catalog"] for entry in STUDY.values()]),
+    output:
+        copies="copies.csv",
+        cost="costs/copies_new/all.csv",
+    log:
+        "logs/copies_new/all.log",
+    conda:
+        "../../envs/catalog.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    script:
+        "scripts/copies_new.py"
+
+
 rule join_new:
     """Join the answers, and say which photos a person should look at first."""
     input:
@@ -28,6 +72,7 @@ rule join_new:
         others=written("listing/others.json"),
         answers=expand("shards/{shard}.csv", shard=range(REQUEST.shards)),
         model=ancient(MODEL_FILES[0]),
+        copies=["copies.csv"] if STUDY else [],
     output:
         predictions="predictions.csv",
         problems="problems.csv",

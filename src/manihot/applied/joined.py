@@ -36,6 +36,11 @@ def read_answers(path: str | PathLike[str]) -> pd.DataFrame:
     return table
 
 
+def read_copies(path: str | PathLike[str]) -> pd.DataFrame:
+    """A table of new photos that are copies of photos of the study: all of it is text."""
+    return pd.read_csv(path, dtype="str", keep_default_na=False)
+
+
 def join(
     shards: Sequence[pd.DataFrame],
     labels: Sequence[str],

@@ -20,6 +20,8 @@ FILE, SCHEMA_VERSION = "request.json", 1
 SHARES = ("equal", "as_found")
 # The record of a model's prediction sets, beside its own.
 SETS = "conformal.json"
+# A photo of more is not opened.
+MAX_PIXELS = 100_000_000
 # Photos of a shard, how many times as many it may come to hold, and the most shards.
 PER_SHARD, GROWN, MOST_SHARDS = 1000, 4, 500
 
@@ -102,11 +104,33 @@ class Request:
             found["unlike"] = home.find(reference, "what photos of the study look like").with_suffix(".json")
         return {name: path for name, path in found.items() if path.is_file()}
 
+    def study(self, out: Path) -> dict[str, dict[str, Any]]:
+        """The data sets of the model's study whose catalogs are there: of each its `catalog`, the `fingerprints` of its
+        shards and the `root` of its photos, as seen from the folder of the answers; and the catalog's `content`."""
+        run = (out / self.model).resolve().parents[2]
+        found = {}
+        for catalog in sorted((run / "results" / "catalog").glob("*.csv")):
+            prints = sorted(catalog.with_suffix("").glob("*.npy"), key=lambda path: (len(path.name), path.name))
+            settings = run / "results" / "settings" / "catalog_shard" / f"{catalog.stem}.json"
+            if prints and settings.is_file():
+                root = run / files.read_json(settings)["settings"]["root"]
+                found[catalog.stem] = {
+                    "catalog": os.path.relpath(catalog, out.resolve()),
+                    "fingerprints": [os.path.relpath(path, out.resolve()) for path in prints],
+                    "root": os.path.relpath(root, out.resolve()),
+                    "content": files.sha256(catalog),
+                }
+        return found
+
     def jobs(self, out: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Every job as (rule, name, settings), as `study.jobs.all_jobs` has those of a study."""
         contents = {name: files.sha256(path) for name, path in self.files_of(out).items()}
         how = {"shares": self.shares, "coverage": self.coverage}
         yield "predict_new", "all", {"model": self.model, "root": self.photos, "files": contents, **how}
+        study, seen = self.study(out), {"root": self.photos, "max_pixels": MAX_PIXELS}
+        if study:
+            yield "catalog_new", "all", seen
+            yield "copies_new", "all", {**seen, "study": study}
         told = {"none_above": self.none_above, "group_pattern": self.group_pattern}
         yield "join_new", "all", {**told, **how, "files": contents}
         yield "show_new", "all", {"root": self.photos}

@@ -13,6 +13,7 @@ with job(snakemake) as run:
         [entry["label"] for entry in model["classes"]],
         asked["none_above"],
         asked["group_pattern"],
+        joined.read_copies(given.copies[0]) if given.copies else None,
     )
     files.write_table(snakemake.output.predictions, found.predictions)
     files.write_table(snakemake.output.problems, found.problems)
