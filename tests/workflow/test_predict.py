@@ -23,7 +23,7 @@ def folder(tmp_path_factory, finished):
     folder = tmp_path_factory.mktemp("new") / "field"
     folder.mkdir()
     images = finished.folder / "results/photos/leaves/images"
-    for photo in sorted(images.iterdir())[:18]:
+    for photo in sorted(images.glob("*.jpg"))[:18]:
         shutil.copy2(photo, folder / photo.name)
     (folder / "empty.jpg").touch()
     (folder / "damaged.jpg").write_bytes((folder / "leaves_00000.jpg").read_bytes()[:900])
