@@ -33,7 +33,6 @@ from manihot.splits.folds import Fold
 FOLDS = 5
 METRICS = ("balanced_accuracy", "accuracy_of_equal_classes", "log_loss")
 PAGE = ROOT / "docs/accuracy.md"
-START, END = "<!-- tuning: benchmarks/tuning.py writes this -->", "<!-- end of tuning -->"
 BOTH = ["identity", "hflip"]
 GROWN = {"max_depth": 4, "learning_rate": 0.1, "seed": 42}
 SAMPLED = {"n_estimators": 1000, "early_stopping": 20, "subsample": 0.7}
@@ -150,13 +149,13 @@ def page(record: dict[str, Any]) -> str:
                 "|---|---|---|---|---|",
             ]
             for way in told["ways"]:
-                cells = [way["way"], *(_cell(way[metric]) for metric in METRICS), f"{way['seconds']:.1f}"]
+                cells = [way["way"], *(cell(way[metric]) for metric in METRICS), f"{way['seconds']:.1f}"]
                 lines.append(f"| {' | '.join(cells)} |")
             lines.append("")
     return "\n".join(lines)
 
 
-def _cell(measured: dict[str, float]) -> str:
+def cell(measured: dict[str, float]) -> str:
     """A mean, and its difference from the first way's with its interval."""
     if "low" not in measured:
         return f"{measured['mean']:.3f}"
@@ -165,11 +164,13 @@ def _cell(measured: dict[str, float]) -> str:
     return f"**{text}**" if low > 0 or high < 0 else text
 
 
-def write_page(record: dict[str, Any]) -> None:
-    """Put the tables between the marks of docs/accuracy.md."""
+def put(mark: str, content: str) -> None:
+    """Put tables between the marks of docs/accuracy.md: `<!-- MARK … -->` and `<!-- end of MARK -->`."""
     text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(START, 1)
-    files.write_bytes(PAGE, f"{before}{START}\n\n{page(record)}\n{END}{rest.split(END, 1)[1]}".encode())
+    before, rest = text.split(f"<!-- {mark}: ", 1)
+    said, rest = rest.split("-->", 1)
+    after = rest.split(f"<!-- end of {mark} -->", 1)[1]
+    files.write_bytes(PAGE, f"{before}<!-- {mark}: {said}-->\n\n{content}\n<!-- end of {mark} -->{after}".encode())
 
 
 def main() -> None:
@@ -197,7 +198,7 @@ def main() -> None:
                 told = {"photos": len(sample.photos), "seeds": seed + 1, "ways": compared(rows, family)}
                 record["sets"].setdefault(name, {})[family] = told
                 files.write_json(given.out, {"machine": machine(), **record})
-                write_page(record)
+                put("tuning", page(record))
                 print(name, family, *(f"\n  {entry}" for entry in told["ways"]), flush=True)
 
 

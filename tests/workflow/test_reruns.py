@@ -123,7 +123,7 @@ STUDY_EDITS = [
         "an experiment's family": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, family: others,"), chosen("frozen") | COMPARED),
     },
     {
-        "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED),
+        "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED | {"measure_speeds"}),
     },
     {
         "the resamples": (swap("resamples: 200", "resamples: 300"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | COMPARED
@@ -239,7 +239,7 @@ FOLLOWING = {
     "features/masking.py": ({"extract_features", "probe_masked", "weigh_masked"}, {"train_fold", "cache_pixels", "probe_facts"}),
     "predictions/masked.py": ({"probe_masked", "weigh_masked"}, {"extract_features", "fit_head", "predict_head", "probe_facts"}),
     "scores/probes.py": ({"probe_facts", "weigh_masked", "build_report"}, {"probe_masked", "score_model", "summarise_scores"}),
-    "scores/score.py": ({"score_model", "compare_models"}, {"ensemble_folds", "predict_fold", "train_fold"}),
+    "scores/score.py": ({"score_model", "choose_model", "summarise_scores"}, {"ensemble_folds", "predict_fold", "train_fold", "compare_models"}),
 }  # fmt: skip
 
 

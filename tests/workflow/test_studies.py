@@ -99,7 +99,8 @@ def test_every_artifact_is_a_tracked_file(finished):
         for path in folder.rglob("*")
         if path.is_file() and path.relative_to(folder).parts[0] not in own and path.name != ".snakemake_timestamp"
     }
-    assert found <= tracked
+    # The main process notes what it expected of the run, for the report; no job waits for it.
+    assert found - tracked == {"results/costs/estimate.json"}
 
 
 # A model of each kind, from photos to predictions.

@@ -10,6 +10,10 @@ from manihot.report.tables import number as plain
 
 METRICS = ("balanced_accuracy", "accuracy")
 WORDS = {2: "twice", 4: "four times"}
+ONE_FOLD = (
+    "There is one fold: nothing tells how far the curve would move with other training photos, and the intervals, of "
+    "the photos held out alone, are too narrow."
+)
 
 
 def more_photos(results: Results, splits: Sequence[str]) -> list[dict[str, Any]]:
@@ -22,9 +26,10 @@ def _split(results: Results, name: str) -> dict[str, Any]:
     if weighed is None:
         return {"name": name, "missing": f"what more photos may give in the split {name}"}
     law = weighed["laws"].get("balanced_accuracy")
+    once = " " + ONE_FOLD if len(weighed["folds"]) == 1 and law is not None else ""
     return {
         "name": name,
-        "headline": headline(weighed, law),
+        "headline": headline(weighed, law) + once,
         "figure": results.figure(f"more_photos/{name}.svg", figure.more_photos(weighed, name)),
         "table": _table(weighed, name),
     }

@@ -21,6 +21,9 @@ EXTRAS = [
     (True, False, None),
     (False, False, None),
 ]
+# How the network is fine-tuned: on all `folds`, or on `one` and once more on the whole pool, and for how many epochs.
+# Fewer epochs before fewer folds, and one fit of few epochs before none.
+FINETUNINGS = (("folds", 15), ("folds", 8), ("one", 15), ("one", 8), ("one", 4))
 # Sides of photos (pixels) that heads do with where the network's own takes too long.
 SMALLER = (160, 128, 96, 64)
 
@@ -111,13 +114,13 @@ def _from_published(of: _Networks, start: Pretrained) -> Iterator[tuple[str, str
     """The networks of each study that starts from published weights, and what is done with them."""
     size = of.side(start.size)
     # Where folds are not fitted often enough to be averaged, the model to use is fitted once more on all of them.
-    for tuned in ("folds", "one", "") if of.folds > 1 else ("one", ""):
+    for tuned in (*(each for each in FINETUNINGS if of.folds > 1 or each[0] == "one"), None):
         for further, trees, baseline in EXTRAS:
             sizes = [size, *([_further(of, size)] if further and _further(of, size) else [])]
             yield _study(of, start, sizes, tuned, trees, baseline)
     for smaller in SMALLER:
         if smaller < size:
-            yield _study(of, start, [smaller], "", False, None)
+            yield _study(of, start, [smaller], None, False, None)
 
 
 def _further(of: _Networks, size: int) -> int:
@@ -130,7 +133,7 @@ def _study(
     of: _Networks,
     start: Pretrained,
     sizes: Sequence[int],
-    tuned: str,
+    tuned: tuple[str, int] | None,
     trees: bool,
     baseline: tuple[int, int] | None,
 ) -> tuple[str, str]:
@@ -140,11 +143,12 @@ def _study(
         of: what the networks have in common.
         start: the network with published weights.
         sizes: sides of the photos for heads; fine-tuning and trees have the first.
-        tuned: how the network is fine-tuned: on all `folds`, on `one` and on all photos, or not ("").
+        tuned: how the network is fine-tuned, one of FINETUNINGS, or not.
         trees: whether trees are grown on its features.
         baseline: size and epochs of small_cnn.
     """
-    one = ["run_folds: [1]"] if tuned == "one" and of.folds > 1 else []
+    fitted, finetuned_for = tuned or ("folds", 0)
+    one = ["run_folds: [1]"] if fitted == "one" and of.folds > 1 else []
     network = [f"network: {start.network}", f"weights: {json.dumps(start.weights)}"]
     text = BACKBONES
     for size in sizes:
@@ -155,16 +159,17 @@ def _study(
     if tuned or baseline:
         text += "\nexperiments:\n"
     if tuned:
-        once = "refit: true" if tuned == "one" else f"head_from: {start.name}_head"
+        once = "refit: true" if fitted == "one" else f"head_from: {start.name}_head"
         lines = [
-            *network, f"size: {sizes[0]}", "recipe: finetune", f"batch_size: {of.batch_size}",
+            *network, f"size: {sizes[0]}", "recipe: finetune", f"epochs: {finetuned_for}",
+            f"batch_size: {of.batch_size}",
             f"train_from: {start.train_from}", "views: [identity, hflip, vflip, rot90]", *one, once,
             "tta: [identity, hflip, vflip, rot90]",
         ]  # fmt: skip
         text += FINETUNED + (HELD_OUT if one else "") + f"  {start.name}_finetuned:\n"
         text += "".join(f"    {line}\n" for line in lines)
-        fitted = f"on all {of.folds} folds" if tuned == "folds" else "on one fold and once more on the whole pool"
-        done.append(f"{start.name} fine-tuned from {start.train_from} {fitted}")
+        where = f"on all {of.folds} folds" if fitted == "folds" else "on one fold and once more on the whole pool"
+        done.append(f"{start.name} fine-tuned from {start.train_from} for {finetuned_for} epochs {where}")
     if trees:
         done.append("trees")
     if baseline:

@@ -70,3 +70,13 @@ def test_each_verdict_in_words(tmp_path, told, said):
 def test_a_curve_that_is_missing_is_named(tmp_path):
     [shown] = more_photos_section.more_photos(Results(tmp_path), ["main"])
     assert shown["missing"] == "what more photos may give in the split main"
+
+
+def test_of_one_fold_the_intervals_are_said_to_be_too_narrow(tmp_path):
+    told = ("gain", (0.021, 0.008, 0.04), (0.039, 0.01, 0.075))
+    headlines = []
+    for folds in ([1, 2], [1]):
+        files.write_json(tmp_path / "scores/more_photos/main/curve.json", weighed(*told) | {"folds": folds})
+        [shown] = more_photos_section.more_photos(Results(tmp_path), ["main"])
+        headlines.append(shown["headline"])
+    assert headlines[1] == f"{headlines[0]} {more_photos_section.ONE_FOLD}"

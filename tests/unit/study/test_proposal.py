@@ -18,7 +18,7 @@ from manihot.study.load import build
 from manihot.study.looking import Found, Source
 from manihot.study.plan import Plan
 from manihot.study.pretrained import KNOWN
-from manihot.study.proposal import proposals
+from manihot.study.proposal import FINETUNINGS, proposals
 from manihot.study.schema import Study
 from manihot.study.yaml_files import _StrictLoader
 
@@ -81,15 +81,17 @@ def test_the_richest_study_has_what_gives_most_first_and_all_folds() -> None:
 
 def test_from_rich_to_poor_all_folds_then_one_and_a_refit_then_heads_alone() -> None:
     found = Found({"a": 200, "b": 300}, {}, 600, "")
-    kinds = []
+    kinds, epochs = [], []
     for study in studies(found):
         tuned = study.experiments.get("lite0_finetuned")
         kinds.append("heads" if tuned is None else "one" if tuned.run_folds == [1] else "folds")
+        epochs.append((kinds[-1], tuned and tuned.epochs))
         # Only what was judged on the same photos can be chosen among.
         judged = {tuple(entry.run_folds or ()) for entry in (*study.experiments.values(), *study.backbones.values())}
         assert judged == {(1,)} if kinds[-1] == "one" else judged == {()}
         assert tuned is None or tuned.refit == (kinds[-1] == "one")
     assert list(dict.fromkeys(kinds)) == ["folds", "one", "heads"]
+    assert list(dict.fromkeys(epochs)) == [*FINETUNINGS, ("heads", None)]
     last = [(len(study.experiments), len(study.boosting), study.backbones["lite0"].size) for study in studies(found)]
     assert last[-4:] == [(0, 0, 160), (0, 0, 128), (0, 0, 96), (0, 0, 64)]
 
