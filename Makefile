@@ -26,7 +26,7 @@ ifneq ($(shell $(PY) -c "print(1)" 2> /dev/null) $(TORCH),1 $(ASKED))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help report partial-report study plan test test-full test-slurm bench lint lock prune clean
+.PHONY: help report partial-report study plan predict test test-full test-slurm bench lint lock prune clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,12 @@ study: .venv/run ## Look at a photo folder and write a study file for it (PHOTOS
 plan: .venv/run ## Say how long a study takes on this machine and what disk it fills (STUDY=…, DIR=…, CORES=4)
 	@$(PY) -m manihot.study.foresee "$(STUDY)" "$(DIR)" "$(CORES)"
 
+predict: .venv/run ## Answer the photos of a folder with a model of the study (PHOTOS=path, MODEL=name, OUT=path, DIR=…)
+	@test -n "$(PHOTOS)" || { echo "error: say which folder: make predict PHOTOS=path [MODEL=name] [OUT=path]" >&2; exit 1; }
+	@$(PY) -m manihot.study.predict "$(PHOTOS)" --dir "$(DIR)" --cores "$(CORES)" $(if $(MODEL),--model "$(MODEL)") \
+	  $(if $(OUT),--out "$(OUT)") $(if $(SHARES),--shares "$(SHARES)") $(if $(COVERAGE),--coverage "$(COVERAGE)") \
+	  $(if $(NONE_ABOVE),--none-above "$(NONE_ABOVE)") $(if $(GROUP_PATTERN),--group-pattern "$(GROUP_PATTERN)")
+
 test: .venv/dev ## Run the tests
 	@$(PY) -m pytest $(WORKERS)
 
@@ -64,7 +70,7 @@ bench: .venv/run ## Measure the study's own way against this one, in about two h
 lint: .venv/dev ## Check style, format and types
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) -m snakefmt --check Snakefile workflow/rules
+	$(PY) -m snakefmt --check Snakefile workflow/rules workflow/applied
 	$(PY) -m mypy
 	.venv/bin/hadolint Dockerfile
 

@@ -26,6 +26,7 @@ from manihot.core.errors import StudyError
 from manihot.core.names import PARTS
 from manihot.study import monitor, settings
 from manihot.study.estimate import ALLOCATOR, likely
+from manihot.study.jobs import all_jobs
 from manihot.study.load import build, load
 from manihot.study.paths import Paths, answers_of, each_part, fitted_files, record_of, reference_of, sets_of
 from manihot.study.plan import PUBLISHED, Plan
@@ -49,7 +50,7 @@ try:
     if workflow.is_main_process:
         if not LOOKS:
             settings.take_folder()
-        settings.write_settings(PLAN, PROJECT / "workflow" / "scripts", WRITTEN)
+        settings.write_settings(all_jobs(PLAN), PROJECT / "workflow" / "scripts", WRITTEN)
         settings.list_photos(PLAN, STUDY_FILE, WRITTEN)
         os.environ["MANIHOT_MAIN"] = f"{socket.gethostname()}:{os.getpid()}"
 except StudyError as error:

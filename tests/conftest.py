@@ -3,7 +3,15 @@
 import pytest
 
 # Of the tests of the workflow; the longest first. Files that are not named come last.
-ORDER = ["test_studies.py", "test_own_photos.py", "test_reruns.py", "test_runs.py", "test_faults.py", "test_manners.py"]
+ORDER = [
+    "test_studies.py",
+    "test_own_photos.py",
+    "test_reruns.py",
+    "test_runs.py",
+    "test_faults.py",
+    "test_manners.py",
+    "test_predict.py",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,7 +19,9 @@ ENVS = sorted((ROOT / "envs").glob("*.yaml"))
 # What a script starts in a process of its own, whose imports it needs too. What else that process can time, it leaves out
 # where a library is not there.
 STARTS = {"measure_speeds": "src/manihot/study/network_speeds.py"}
-RULE = re.compile(r'conda:\s*"[./]*(envs/\w+\.yaml)"(?:(?!\nrule ).)*?script:\s*"\.\./(scripts/\w+\.py)"', re.DOTALL)
+RULE = re.compile(
+    r'conda:\s*"[./]*(envs/\w+\.yaml)"(?:(?!\nrule ).)*?script:\s*"((?:\.\./)?scripts/\w+\.py)"', re.DOTALL
+)
 # Snakemake puts its own folder on a script's path, whatever the environment.
 GIVEN = {"snakemake"}
 
@@ -199,19 +201,19 @@ def test_an_environment_repeats_the_pins(path: Path) -> None:
 
 def test_each_rule_names_an_environment_that_serves_it_and_none_within_that_one_does() -> None:
     rules = {
-        script: ROOT / env
-        for path in sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+        (path.parent / script).resolve(): ROOT / env
+        for path in sorted((ROOT / "workflow").glob("*/*.smk"))
         for env, script in RULE.findall(path.read_text())
     }
     assert rules, "no rule names an environment and a script"
-    assert sorted(rules) == sorted(f"scripts/{path.name}" for path in (ROOT / "workflow" / "scripts").glob("*.py"))
+    assert sorted(rules) == sorted((ROOT / "workflow").resolve().rglob("scripts/*.py"))
     distributions = packages_distributions()
     held = {path: set(pins(environment(path))) for path in ENVS}
     for script, env in rules.items():
-        modules = imported(ROOT / "workflow" / script, set()) - GIVEN
-        if Path(script).stem in STARTS:
-            modules |= imported(ROOT / STARTS[Path(script).stem], set()) - GIVEN
+        modules = imported(script, set()) - GIVEN
+        if script.stem in STARTS:
+            modules |= imported(ROOT / STARTS[script.stem], set()) - GIVEN
         wanted = {canonical(distributions[module][0]) for module in modules}
-        assert wanted <= held[env], f"{script} imports {sorted(wanted - held[env])}, which {env.name} has not"
+        assert wanted <= held[env], f"{script.name} imports {sorted(wanted - held[env])}, which {env.name} has not"
         smaller = [path.name for path in ENVS if wanted <= held[path] < held[env]]
-        assert not smaller, f"{script} would be served by {smaller}, which {env.name} contains"
+        assert not smaller, f"{script.name} would be served by {smaller}, which {env.name} contains"

@@ -11,8 +11,8 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "manihot"
-SCRIPTS = sorted((ROOT / "workflow" / "scripts").glob("*.py"))
-RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+SCRIPTS = sorted((ROOT / "workflow").rglob("scripts/*.py"))
+RULES = sorted((ROOT / "workflow").glob("*/*.smk"))
 HEAVY = {"torch", "torchvision", "timm", "xgboost"}
 # These jobs train, or run, networks and boosters; every other one does without the libraries for it.
 COMPUTING = {
@@ -21,6 +21,7 @@ COMPUTING = {
     "show_augmentation": {"torch", "torchvision", "timm"}, "predict_fold": {"torch", "torchvision", "timm"}, "extract_features": {"torch", "torchvision", "timm"},
     "store_activations": {"torch", "torchvision", "timm"}, "draw_reference": {"torch", "torchvision", "timm"}, "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"}, "probe_masked": {"torch"},
     "fit_fewer_photos": {"torch"},
+    "predict_new": {"torch", "torchvision", "timm", "xgboost"},
     "fit_booster": {"xgboost"}, "predict_booster": {"xgboost"},
 }  # fmt: skip
 # What the main process imports: it starts in about a second.

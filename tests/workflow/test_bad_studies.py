@@ -10,6 +10,7 @@ from conftest import ROOT
 
 from manihot.core.errors import StudyError
 from manihot.study import settings
+from manihot.study.jobs import all_jobs
 from manihot.study.load import load
 from manihot.study.plan import Plan
 
@@ -70,7 +71,7 @@ def project(fresh):
 def look_at_study() -> None:
     """What the Snakefile does with the study of this folder before any job."""
     plan = Plan(load(Path("study.yaml")), Path.cwd())
-    settings.write_settings(plan, ROOT / "workflow" / "scripts")
+    settings.write_settings(all_jobs(plan), ROOT / "workflow" / "scripts")
     settings.list_photos(plan, Path("study.yaml"))
 
 

@@ -6,7 +6,8 @@ with job(snakemake) as run:
     from pathlib import Path
 
     from manihot.applied import strange, unlike
-    from manihot.applied.backbones import Home, load_backbone
+    from manihot.applied.backbones import load_backbone
+    from manihot.applied.home import Home
     from manihot.core import files
     from manihot.core.gpus import Compute
     from manihot.core.tables import locate, read_catalogs, read_photos

@@ -1,9 +1,7 @@
 """Frozen networks from their records, ready to run: what heads, trees and the reference photos see photos with."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from manihot.applied.home import Home
 from manihot.applied.photos import Seen
 from manihot.core import files
 from manihot.core.errors import StudyError
@@ -21,35 +20,6 @@ from manihot.networks.build import Input
 from manihot.pixels.store import INTERPOLATION
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Home:
-    """Where the files of a model lie: its `folder`, and its `name` there, `results/models/{name}` of a run's folder.
-
-    Paths in records are as seen from the folder of the run. What lies in the model's own folder may be moved with it.
-    """
-
-    folder: Path
-    name: str
-
-    def find(self, path: str, what: str) -> Path:
-        """The file that a record calls `path`.
-
-        Raises:
-            StudyError: it is not there, or leads out of the folder of the run; the message begins with `what`.
-        """
-        relative = Path(os.path.normpath(path))
-        if relative.is_absolute() or relative.parts[:1] == ("..",):
-            raise StudyError(f"{what} is {path}, outside the folder of the run: take the model from its study again")
-        own = Path("results", "models", self.name)
-        if relative.is_relative_to(own):
-            found = self.folder / relative.relative_to(own)
-        else:
-            found = self.folder.absolute().parent.parent.parent / relative
-        if not found.is_file():
-            raise StudyError(f"{what} is not there: copy it from {relative} of the study to {found}")
-        return found
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ def load_model(
     that are kept in 16 bits.)
 
     Args:
-        folder: that of the model, in the place that it has in the results of its study.
+        folder: that of the model, in the place that it has in the results of its study; `results/models/best` is that
+            of the model that the study chose.
         device: `auto` (a GPU where there is one), `cpu` or `cuda`.
         precision: `float32`, `bfloat16`, `auto` (what is fast here), or None: what the model was fitted in.
         batch_size: photos that a network takes at a time.
@@ -40,19 +41,16 @@ def load_model(
         StudyError: there is no such model, a file of it is missing or damaged, or a later version wrote it.
     """
     from manihot.applied import sets, unlike
-    from manihot.applied.backbones import Home, load_backbone
+    from manihot.applied.backbones import load_backbone
+    from manihot.applied.home import Home, find_model
     from manihot.applied.members import load_member
     from manihot.applied.model import Model, Settings
     from manihot.core import files
     from manihot.core.errors import StudyError
     from manihot.core.names import RECORD, SETS
-    from manihot.core.text import did_you_mean
     from manihot.networks import bundle
 
-    folder = Path(folder)
-    if not (folder / RECORD).is_file():
-        others = [path.parent.name for path in sorted(folder.parent.glob(f"*/{RECORD}"))]
-        raise StudyError(f"{folder} holds no model ({RECORD}); {did_you_mean(folder.name, others)}")
+    folder = find_model(Path(folder))
     record = bundle.read_whole(folder / RECORD)
     home = Home(folder, record["name"])
     loaded: dict[str, Backbone] = {}

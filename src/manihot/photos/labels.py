@@ -29,7 +29,7 @@ SEPARATORS = ",;\t"
 LONGEST_LABEL = 200  # characters, also of a class's name, a group and a site
 NONE: Mapping[str, str | None] = MappingProxyType({})
 # What Excel and LibreOffice run when they open a table with such a field.
-_FORMULA = re.compile(r"=|[+\-@].*[(|!]")
+FORMULA = re.compile(r"=|[+\-@].*[(|!]")
 # Control characters, backslashes, undecodable bytes; an absolute path; an empty, `.` or `..` part.
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\\ud800-\udfff]|^/|(?:^|/)\.{0,2}(?:/|$)")
 
@@ -218,9 +218,9 @@ def write_listing(target: Path, labels: Sequence[Label], root: Path, shards: int
     # A column of facts is there only where the study gives them.
     columns = [*Label._fields[:3], *(fact for fact in FACTS if any(getattr(label, fact) for label in labels))]
     rows = [[getattr(label, column) for column in columns] for label in labels]
-    files.if_changed(target / "labels.csv", _csv(columns, rows))
+    files.if_changed(target / "labels.csv", as_csv(columns, rows))
     for shard, table in enumerate(tables):
-        files.if_changed(target / f"{shard}.csv", _csv(("image_id", "bytes", "mtime_ns"), table))
+        files.if_changed(target / f"{shard}.csv", as_csv(("image_id", "bytes", "mtime_ns"), table))
 
 
 def shard_of(image_id: str, shards: int) -> int:
@@ -300,7 +300,7 @@ def _reader(text: str, separator: str, strict: bool = True) -> Any:
 def _select(labels: list[Label], names: dict[str, str], only: Collection[str] | None, path: Path) -> list[Label]:
     known = {label.label for label in labels}
     for text in (text for label in labels for text in label):
-        if _FORMULA.match(text):
+        if FORMULA.match(text):
             raise StudyError(f"{path}: {shorten(text)} begins as a spreadsheet's formula does: rename it")
     for text in {text for label in labels for text in label[1:]}:
         if len(text) > LONGEST_LABEL or CONTROL.search(text):
@@ -358,7 +358,8 @@ def _stay_inside(path: str, folder: str) -> None:
         raise StudyError(f"{path}: a link that leaves the photo folder, to {real}: put the photos there")
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+def as_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    """A table as the content of a CSV file."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

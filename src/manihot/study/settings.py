@@ -13,7 +13,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -23,8 +23,7 @@ from manihot.core.errors import StudyError
 from manihot.photos.facts import Label
 from manihot.photos.labels import folder_labels, read_labels, write_listing
 from manihot.study.checks import check_labels
-from manihot.study.jobs import all_jobs
-from manihot.study.plan import Plan
+from manihot.study.plan import Plan, Settings
 from manihot.study.sources import CsvData, FolderData
 
 # The open files whose locks say that a run is going on in their folders; the system frees them when the process ends.
@@ -97,14 +96,14 @@ def take_folder(results: Path = Path("results"), engine: Path = Path(".snakemake
         lock.unlink()
 
 
-def write_settings(plan: Plan, scripts: Path, results: Path = Path("results")) -> None:
+def write_settings(jobs: Iterable[tuple[str, str, Settings]], scripts: Path, results: Path = Path("results")) -> None:
     """Write each job's `settings/{rule}/{name}.json`: its settings, its script and the digest of its code.
 
-    Files of jobs that the study no longer has are removed: a settings file stands for a job of the study.
+    Files of jobs that are none of `jobs` are removed: a settings file stands for a job of the run.
     """
     codes: dict[str, str] = {}
     outdated = set((results / "settings").glob("*/*.json"))
-    for rule, name, settings in all_jobs(plan):
+    for rule, name, settings in jobs:
         script = f"{rule}.py"
         if rule not in codes:
             codes[rule] = code_digest(scripts / script)
