@@ -17,7 +17,7 @@ from manihot.core.gpus import Compute
 from manihot.core.tables import probability_columns
 from manihot.core.text import did_you_mean
 from manihot.networks import device as machine
-from manihot.predictions.calibration import shift
+from manihot.predictions.calibration import estimate_shares, shift
 
 Shares = Literal["equal", "as_found"] | Mapping[str, float]
 Floats = NDArray[np.float64]
@@ -61,7 +61,7 @@ class Model:
             photos: paths of image files.
             shares: the class shares of the photos, which the probabilities are for. `equal`, the default: all classes
                 are as common; a study's models are chosen by such answers. `as_found`: the shares of all photos of the
-                study. Or a share for each label; they are scaled to a sum of 1.
+                study. Or a share for each label, as `estimate_shares` gives them; they are scaled to a sum of 1.
             coverage: the share of photos whose `set` should hold the true class, for each class by itself
                 (`applied/sets.py` says what is guaranteed).
 
@@ -80,16 +80,44 @@ class Model:
     ) -> Iterator[pd.DataFrame]:
         """What `predict` gives, a table a batch, for more photos than memory holds: `photos` is read as it goes."""
         target = self.target(shares)
+        for batch, shown in self._shown(photos):
+            yield self._table(batch, self._answers(shown, target, coverage) if batch.usable.any() else {})
+
+    def estimate_shares(self, photos: Iterable[StrPath]) -> dict[str, float]:
+        """The share of each class among the photos at these paths, as the answers to all of them tell: for `shares`.
+
+        An estimate, by EM (`predictions/calibration.py`): it holds where the classes look as they did in the study and
+        no other class is among the photos, and is rough for few photos. Photos that cannot be used do not count.
+
+        Raises:
+            StudyError: no photo can be used, or the device is not there.
+        """
+        own = [self._own(shown) for batch, shown in self._shown(photos) if batch.usable.any()]
+        if not own:
+            raise StudyError("the class shares of no photo cannot be estimated: give photos that can be opened")
+        given = [np.concatenate(answers) for answers in zip(*own, strict=True)]
+        priors = [member.prior for member in self.members]
+        shares = estimate_shares(given, priors, [self.temperature] * len(priors))
+        return dict(zip(self.labels, shares.tolist(), strict=True))
+
+    @property
+    def temperature(self) -> float:
+        """What the answers are tempered with; 1 where none was fitted."""
+        return self.record["calibration"]["temperature"] or 1.0
+
+    def _shown(self, photos: Iterable[StrPath]) -> Iterator[tuple[Decoded, Shown]]:
+        """The photos in batches, each as what was decoded and as what members are shown of it."""
         seen = {way for member in self.members for way in member.seen}
         seen |= {self.reference[1].seen} if self.reference else set()
         chosen = self.settings
         with machine.choose(Compute(chosen.device)) as device:
             computing = Computing(device, chosen.batch_size, chosen.precision)
             for batch in decoded(photos, seen, chosen.batch_size, chosen.workers, chosen.max_pixels):
-                known = batch.usable.any()
-                yield self._table(
-                    batch, self._answers(Shown(batch.pixels, computing), target, coverage) if known else {}
-                )
+                yield batch, Shown(batch.pixels, computing)
+
+    def _own(self, shown: Shown) -> list[Floats]:
+        """The own answers of each member to the photos that can be used, float64 [n, K]."""
+        return [np.asarray(member.answers(shown), np.float64) for member in self.members]
 
     def target(self, shares: Shares = "equal") -> list[float]:
         """Class shares in the order of the classes, with a sum of 1.
@@ -113,10 +141,8 @@ class Model:
 
     def _answers(self, shown: Shown, target: Sequence[float], coverage: float) -> dict[str, Any]:
         """The columns of the photos that can be used."""
-        own = [np.asarray(member.answers(shown), np.float64) for member in self.members]
-        told = list(zip(own, [member.prior for member in self.members], strict=True))
-        temperature = self.record["calibration"]["temperature"] or 1.0
-        values: Floats = np.mean([shift(said, prior, target, temperature) for said, prior in told], axis=0)
+        told = list(zip(self._own(shown), [member.prior for member in self.members], strict=True))
+        values: Floats = np.mean([shift(said, prior, target, self.temperature) for said, prior in told], axis=0)
         best = values.argmax(axis=1)
         columns: dict[str, Any] = {
             "answer": [self.labels[index] for index in best],

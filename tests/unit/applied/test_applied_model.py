@@ -20,7 +20,7 @@ from manihot.core.errors import StudyError
 from manihot.core.names import SETS
 from manihot.core.tables import probability_columns, read_photos
 from manihot.features import table as feature_table
-from manihot.predictions.calibration import shift
+from manihot.predictions.calibration import estimate_shares, shift
 
 P = probability_columns(len(LABELS))
 EQUAL = {label: 1 / 3 for label in LABELS}
@@ -322,3 +322,21 @@ def test_a_model_that_is_not_there_and_those_that_are(study):
         StudyError, match=r"zzz holds no model \(model.json\); there are joined_head, net, net_refit, net_tta"
     ):
         load_model(folder / "zzz")
+
+
+def test_shares_are_estimated_from_the_own_answers_of_all_folds(study, tmp_path):
+    root, tables = study
+    model = model_of(study, "net", batch_size=4)
+    # Twice the photos of the first class: shares are those of what is asked, whatever its batches.
+    table = tables["net"]["raw"]["test"]
+    asked = pd.concat([table, table[table["label"] == LABELS[0]]])
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no photo")
+    found = model.estimate_shares([broken, *paths(root, asked)])
+    folds = [read_photos(root / f"results/predictions/net/fold{member.fold}/test.csv") for member in model.members]
+    given = [own.set_index("image_id").loc[asked["image_id"], P].to_numpy() for own in folds]
+    expected = estimate_shares(given, [m.prior for m in model.members], [model.temperature] * len(given))
+    assert list(found) == LABELS and list(found.values()) == pytest.approx(expected, abs=1e-5)
+    assert model.predict(paths(root, asked), found)["problem"].eq("").all()
+    with pytest.raises(StudyError, match="the class shares of no photo"):
+        model.estimate_shares([broken])
