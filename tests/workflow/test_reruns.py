@@ -126,7 +126,7 @@ STUDY_EDITS = [
         "an experiment's family": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, family: others,"), chosen("frozen") | COMPARED),
     },
     {
-        "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED | {"measure_speeds"}),
+        "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED | {"measure_speeds", "draw_reference main"}),
     },
     {
         "the resamples": (swap("resamples: 200", "resamples: 300"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | COMPARED

@@ -297,7 +297,9 @@ def test_a_dry_run_of_the_tuned_study_lists_its_jobs(fresh):
 
 def test_every_study_of_the_project_has_its_dry_run():
     tried = {"config", "cassava", "cassava-published", "ablations"}
-    assert {path.stem for path in ROOT.glob("config/*.yaml")} == tried | {"cassava-data"}, "the last is only extended"
+    # What `make study` writes is the user's own.
+    found = {path.stem for path in ROOT.glob("config/*.yaml")} - {"mine"}
+    assert found == tried | {"cassava-data"}, "the last is only extended"
 
 
 def stand_in(data: Path) -> None:
