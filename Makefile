@@ -9,6 +9,8 @@ DIR ?= .
 WORKERS ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 export PYTHONPATH := $(CURDIR)/src
+# Each job would compile its libraries anew: that takes as long as most jobs do.
+unexport PYTHONDONTWRITEBYTECODE
 PY := .venv/bin/python
 NEW_ENOUGH := "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
@@ -61,7 +63,7 @@ test: .venv/dev ## Run the tests
 test-full: .venv/dev ## Run the tests with the long ones
 	@$(PY) -m pytest $(WORKERS) -m "full or not full"
 
-test-slurm: .venv/dev ## Run the tiny study on a Slurm that the tests start (Debian: slurm-wlm munge)
+test-slurm: .venv/dev ## Run a small study on a Slurm that the tests start (Debian: slurm-wlm munge)
 	@$(PY) -m pytest tests/workflow/test_slurm.py -m full
 
 bench: .venv/run ## Measure the study's own way against this one, in about two hours on two cores

@@ -1,4 +1,4 @@
-"""The tiny study on a real Slurm: who gets which device, what is asked for, what a lost job costs."""
+"""A small study on a real Slurm: who gets which device, what is asked for, what a lost job costs."""
 
 import re
 import subprocess
@@ -18,11 +18,29 @@ from manihot.core.state import LABEL, read_label
 from manihot.training.trainer import CHECKPOINT
 
 REASON = slurm_cluster.missing()
-# Long enough for a fold to be lost in its midst, even where a job takes seconds to hear of it.
-STUDY = "extends: tiny.yaml\nexperiments: {new_class: {epochs: 200}}\n"
+# Every group of jobs and every rule with a device, in few jobs: each starts Python three times.
+STUDY = """
+threads: 1
+resamples: 200
+data:
+  leaves: {source: demo, photos: 120, kind: leaves, duplicates: 4, damaged: 2}
+  shards: 2
+splits:
+  main: {dataset: leaves, folds: 2, test: 15, test_as_found: 20, per_class: 12, keep_for_training: 3}
+defaults: {split: main, size: 32, batch_size: 16, epochs: 2, learning_rate: 1e-3}
+experiments:
+  balanced: {draw: balanced}
+  # Long enough for a fold to be lost in its midst, even where a job takes seconds to hear of it.
+  long: {based_on: balanced, epochs: 200}
+  frozen: {based_on: balanced, network: squeezenet1_1, weights: none, frozen: true, run_folds: [1]}
+backbones:
+  squeezenet: {network: squeezenet1_1, weights: none, size: 32, head: {kind: adam, epochs: 2, batch_size: 16}}
+boosting:
+  xgboost_1: {backbone: squeezenet, n_estimators: 4, max_depth: 2}
+"""
 # One job fails, and others have work to do.
 BROKEN = "extends: longer.yaml\nbackbones: {squeezenet: {weights: broken.pth}}\nexperiments: {frozen: {dropout: 0.2}}\n"
-LONG_FOLD, COMMENT = "train_fold new_class 1", "rule_train_fold_wildcards_new_class_1"
+LONG_FOLD, COMMENT = "train_fold long 1", "rule_train_fold_wildcards_long_1"
 pytestmark = [pytest.mark.full, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
 
 
@@ -141,9 +159,9 @@ def test_a_cancelled_fold_is_tried_again_with_more_memory_and_time(submission: S
 def test_a_cancelled_fold_goes_on_from_its_checkpoint(submission: Submission) -> None:
     folder = submission.project / "results"
     # The engine clears a job's log before it tries again.
-    again = (folder / "logs/train_fold/new_class/fold1.log").read_text()
+    again = (folder / "logs/train_fold/long/fold1.log").read_text()
     assert re.search(r"fold 1: going on after epoch [1-9]", again), again[-4000:]
-    assert len((folder / "models/new_class/fold1/history.csv").read_text().splitlines()) == 1 + 200
+    assert len((folder / "models/long/fold1/history.csv").read_text().splitlines()) == 1 + 200
 
 
 def test_what_a_job_says_is_in_the_log_of_its_rule(submission: Submission) -> None:
