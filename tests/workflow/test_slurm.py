@@ -24,7 +24,7 @@ threads: 1
 resamples: 200
 data:
   leaves: {source: demo, photos: 120, kind: leaves, duplicates: 4, damaged: 2}
-  shards: 2
+photos: {shards: 2}
 splits:
   main: {dataset: leaves, folds: 2, test: 15, test_as_found: 20, per_class: 12, keep_for_training: 3}
 defaults: {split: main, size: 32, batch_size: 16, epochs: 2, learning_rate: 1e-3}
@@ -49,7 +49,6 @@ class Submission:
     """A study that went through Slurm twice."""
 
     project: Path
-    first: subprocess.CompletedProcess[str]
     second: subprocess.CompletedProcess[str]
     broken: subprocess.CompletedProcess[str]
     jobs: list[dict[str, str]]
@@ -77,6 +76,7 @@ def submission(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submission]
         first = _submit(project)
         done.set()
         watcher.join()
+        assert first.returncode == 0, first.stdout + first.stderr
         jobs_of_first = len(slurm_cluster.jobs())
         second = _submit(project)
         jobs = slurm_cluster.jobs()
@@ -85,7 +85,6 @@ def submission(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submission]
         broken = _submit(project, "tests/studies/broken.yaml")
         yield Submission(
             project,
-            first,
             second,
             broken,
             jobs,
@@ -129,7 +128,6 @@ def _minutes(limit: str) -> int:
 
 
 def test_the_study_runs_whole_in_the_partition_of_the_profile(submission: Submission) -> None:
-    assert submission.first.returncode == 0, submission.first.stdout + submission.first.stderr
     assert (submission.project / "results" / "report.html").stat().st_size > 10_000
     assert {job["Partition"] for job in submission.jobs} == {"main"}
     ended = {job["JobId"]: job["JobState"] for job in submission.jobs}
