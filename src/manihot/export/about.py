@@ -1,20 +1,23 @@
 """What an exported model is: the record that lies beside its ONNX file (`about.json`)."""
 
 import math
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from manihot.applied import sets
 from manihot.applied.model import COVERAGE, Model
-from manihot.core import files
+from manihot.export.layout import REFERENCE, SCHEMA_VERSION
 
-FILE, SCHEMA_VERSION = "about.json", 1
-ONNX, INT8, REFERENCE = "model.onnx", "model-int8.onnx", "reference.npy"
 NONE_ABOVE = 99.0
+OUTPUTS = {
+    "probabilities": "float32 [n, classes], calibrated, for equally common classes",
+    "corrected": "float32 [n, members, classes], of each member, for equally common classes, without the temperature: "
+    "1 less one of these is the score of a prediction set",
+    "features": "float32 [n, D], of the frozen network that tells how unlike the study's photos a photo is",
+}
 
 
-def describe(model: Model, outputs: Mapping[str, str]) -> dict[str, Any]:
+def describe(model: Model, outputs: Sequence[str]) -> dict[str, Any]:
     """The record of an export, but for its files; plain content for JSON.
 
     `schema_version`; `name`, `kind`, `classes` (label and name, in the order of the probabilities); `input` (its name,
@@ -30,7 +33,7 @@ def describe(model: Model, outputs: Mapping[str, str]) -> dict[str, Any]:
         "classes": model.record["classes"],
         "views": list(model.record["views"]),
         "input": {"name": "photos", "decode": ways[0].decode, "sizes": sorted({way.size for way in ways})},
-        "outputs": dict(outputs),
+        "outputs": {name: OUTPUTS[name] for name in outputs},
         "calibration": {
             "temperature": model.temperature,
             "shares": model.record["calibration"]["shares"],
@@ -74,9 +77,3 @@ def _unlike(model: Model) -> dict[str, Any]:
         "own": reference.own.tolist(),
         "none_above": NONE_ABOVE,
     }
-
-
-def with_files(record: Mapping[str, Any], folder: Path, names: list[str]) -> dict[str, Any]:
-    """The record with the SHA-256 and the bytes of files in the folder of the export."""
-    told = {name: {"sha256": files.sha256(folder / name), "bytes": (folder / name).stat().st_size} for name in names}
-    return {**record, "files": told}
