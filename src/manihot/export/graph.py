@@ -11,6 +11,7 @@ from manihot.applied.backbones import Backbone
 from manihot.applied.members import Member
 from manihot.applied.model import Model
 from manihot.core.errors import StudyError
+from manihot.export.layout import CORRECTED, FEATURES, INPUT, PROBABILITIES
 from manihot.export.resize import Squeeze
 from manihot.export.trees import Trees
 from manihot.networks import build
@@ -18,7 +19,6 @@ from manihot.networks.augment import view
 from manihot.predictions.calibration import LEAST, log_ratio
 
 OPSET = 18
-INPUT, PROBABILITIES, CORRECTED, FEATURES = "photos", "probabilities", "corrected", "features"
 
 
 class Normalise(nn.Module):

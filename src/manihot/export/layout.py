@@ -9,6 +9,8 @@ from manihot.core import files
 SCHEMA_VERSION = 1
 ABOUT, ONNX, INT8, REFERENCE = "about.json", "model.onnx", "model-int8.onnx", "reference.npy"
 PREDICT, CARD, CHECKS, SPEED = "predict.py", "README.md", "checks.json", "speed.json"
+# What the graph takes and gives.
+INPUT, PROBABILITIES, CORRECTED, FEATURES = "photos", "probabilities", "corrected", "features"
 
 
 def with_files(record: Mapping[str, Any], paths: Mapping[str, Path]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manihot.core.errors import StudyError
-from manihot.export.graph import INPUT, PROBABILITIES
+from manihot.export.layout import INPUT, PROBABILITIES
 
 # Photos that show how large values get, and others that decide between the two ways.
 CALIBRATING, DECIDING = 96, 64

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from manihot import load_model
+from manihot.applied.load import load_model
 from manihot.core import files
 from manihot.export import checks, layout, standalone
 from manihot.export.checks import Progress

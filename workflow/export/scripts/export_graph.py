@@ -5,7 +5,7 @@ from manihot.core.job import job
 with job(snakemake) as run:
     import numpy as np
 
-    from manihot import load_model
+    from manihot.applied.load import load_model
     from manihot.core import files
     from manihot.export import about, graph
 
