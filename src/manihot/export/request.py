@@ -58,9 +58,10 @@ class Request:
         Raises:
             StudyError: the study is not there, or does not know the model.
         """
-        run = (work / self.model).resolve().parents[2]
+        # The folder may not be there yet, and no path leads through it.
+        model = Path(os.path.normpath(work.resolve() / self.model))
+        run, name = model.parents[2], files.read_json(model / RECORD)["name"]
         told = run / "results" / "settings" / "build_report" / "all.json"
-        name = files.read_json(work / self.model / RECORD)["name"]
         try:
             known = files.read_json(told)["settings"]
             (split,) = [model["split"] for model in known["models"] if model["name"] == name]
