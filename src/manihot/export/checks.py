@@ -136,9 +136,8 @@ def smaller(
     """The int8 file against the float32 one, of tables of `standalone` for `photos` (dataset, image_id, label).
 
     `accuracy` (of int8), `accuracy_float32`, their paired `difference` with its interval `low` and `high` (over groups;
-    these very models), `largest` and `mean` difference of probabilities, `changed` answers, `unlike` (mean difference
-    in points, where it is told) and `passed`: no more than MOST_LOST is lost. `drawn` has the labels of the `classes`,
-    `seed` and `resamples`.
+    these very models), `largest` and `mean` difference of probabilities, `changed` answers, and `passed`: no more than
+    MOST_LOST is lost. `drawn` has the labels of the `classes`, `seed` and `resamples`.
     """
     usable = ((found["problem"] == "") & (expected["problem"] == "")).to_numpy()
     classes = [{"label": label, "name": label} for label in drawn["classes"]]
@@ -150,7 +149,7 @@ def smaller(
     )
     accuracy = told["metrics"]["accuracy"]
     given = away(sides[0][columns].to_numpy(), sides[1][columns].to_numpy(), 1.0, "")
-    record = {
+    return {
         "n": told["n"],
         "accuracy": accuracy["model_value"],
         "accuracy_float32": accuracy["based_on_value"],
@@ -158,9 +157,6 @@ def smaller(
         **{key: given[key] for key in ("largest", "mean", "changed")},
         "passed": bool(round(accuracy["difference"], 9) >= -MOST_LOST),
     }
-    if "unlike" in found:
-        record["unlike"] = float((found["unlike"] - expected["unlike"])[usable].abs().mean())
-    return record
 
 
 def refuse(checks: Mapping[str, Any]) -> None:
