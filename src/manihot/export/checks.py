@@ -2,11 +2,10 @@
 
 import contextlib
 import csv
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from manihot.applied.model import Model
 from manihot.applied.photos import decoded
 from manihot.core.errors import StudyError
 from manihot.core.tables import probabilities, probability_columns
-from manihot.export.standalone import Predictor
+from manihot.export.standalone import ExportError, Predictor
 from manihot.scores.comparisons import compare
 
 SCHEMA_VERSION = 1
@@ -177,9 +176,16 @@ def refuse(checks: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def folder_of(files: Mapping[str, Path]) -> Any:
-    """A temporary folder that holds files by their names, as an export does."""
+def folder_of(files: Mapping[str, Path]) -> Iterator[Path]:
+    """A temporary folder that holds files by their names, as an export does.
+
+    Raises:
+        StudyError: an export in it cannot be run.
+    """
     with tempfile.TemporaryDirectory() as place:
         for name, path in files.items():
-            os.symlink(path.absolute(), Path(place, name))  # noqa: PTH211
-        yield Path(place)
+            Path(place, name).symlink_to(path.absolute())
+        try:
+            yield Path(place)
+        except ExportError as error:
+            raise StudyError(f"nothing is exported: {error}") from error

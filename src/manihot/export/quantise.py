@@ -60,18 +60,18 @@ def quantise(source: Path, target: Path, photos: Photos, progress: Any) -> dict[
     """
     first, others = photos[:CALIBRATING], photos[CALIBRATING : CALIBRATING + DECIDING]
     others = others or first
-    expected = _answers(source, others)
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for step, (name, per_channel) in enumerate({"layer": False, "channel": True}.items()):
-            made = Path(folder, f"{name}.onnx")
-            try:
+        try:
+            expected = _answers(source, others)
+            for step, (name, per_channel) in enumerate({"layer": False, "channel": True}.items()):
+                made = Path(folder, f"{name}.onnx")
                 _quantise(source, made, first, per_channel)
                 found[name] = float(np.abs(_answers(made, others) - expected).mean())
-            except Exception as error:
-                reason = " ".join(str(error).split())[:200]
-                raise StudyError(f"onnxruntime cannot quantise this model: {reason}") from error
-            progress(step + 1, 2, "ways of quantisation")
+                progress(step + 1, 2, "ways of quantisation")
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise StudyError(f"onnxruntime cannot quantise this model: {reason}") from error
         best = min(found, key=lambda name: found[name])
         target.write_bytes(Path(folder, f"{best}.onnx").read_bytes())
     told = {"per_channel": best == "channel", "away": found}
