@@ -23,6 +23,8 @@ from manihot.scores.comparisons import compare
 SCHEMA_VERSION = 1
 # How far probabilities may lie from the study's: of the same pixels, and of pixels that another library decoded.
 SAME, CLOSE = 1e-4, 0.02
+# The same where the study's own command computes in bfloat16, which keeps 8 bits of a number.
+ROUNDED = 0.05
 # Where the two best classes of a photo lie nearer than this, either may be its answer.
 TIE = 0.02
 # A feature on a tree's threshold falls to either side of it: the share of photos that may differ by more, of trees.
@@ -113,12 +115,14 @@ def _rows(path: Path) -> pd.DataFrame:
     return table if len(table.columns) else pd.DataFrame(columns=["image_id", "problem"], dtype="str")
 
 
-def from_files(found: pd.DataFrame, expected: pd.DataFrame, kind: str, classes: int) -> dict[str, Any]:
+def from_files(
+    found: pd.DataFrame, expected: pd.DataFrame, kind: str, classes: int, limit: float = CLOSE
+) -> dict[str, Any]:
     """The table of `standalone` against `Model.predict`'s, from the same files: `away`, and which photos have a problem
     on one side only (`problems`), another `set` (`sets`), and how far `unlike` lies, in points of its percent."""
     usable = (found["problem"] == "") & (expected["problem"] == "")
     given, wanted = (probabilities(table[usable], classes) for table in (found, expected))
-    told = away(given, wanted, CLOSE, kind)
+    told = away(given, wanted, limit, kind)
     told["problems"] = int(((found["problem"] == "") != (expected["problem"] == "")).sum())
     if "set" in expected:
         told["sets"] = int((found["set"] != expected["set"])[usable].sum())

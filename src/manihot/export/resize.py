@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Blocks of pixels in a row, at most; torch's weights, as whole numbers, lie below LARGEST at a precision of 22 bits.
-BLOCKS, LARGEST, PRECISION = 16, 2**15, 22
+# Blocks of pixels in a row, at most, and the fewest pixels that one is worth: each block is more of a graph to write.
+BLOCKS, PIXELS = 16, 14
+# torch's weights, as whole numbers, lie below LARGEST, at a precision of 22 bits at most.
+LARGEST, PRECISION = 2**15, 22
 
 
 class Squeeze(nn.Module):
@@ -27,7 +29,8 @@ class Squeeze(nn.Module):
     def __init__(self, size: int):
         super().__init__()
         self.size = size
-        self.blocks = max(count for count in range(1, BLOCKS + 1) if size % count == 0)
+        most = max(1, min(BLOCKS, size // PIXELS))
+        self.blocks = max(count for count in range(1, most + 1) if size % count == 0)
         centres = torch.arange(size, dtype=torch.float64) + 0.5
         self.register_buffer("centres", centres.view(self.blocks, 1, -1), persistent=False)
         self.register_buffer("firsts", torch.arange(self.blocks), persistent=False)
