@@ -85,12 +85,10 @@ def _quantise(source: Path, target: Path, photos: Photos, per_channel: bool) -> 
 
     prepared = target.with_suffix(".prepared.onnx")
     whole = onnx.load(source)
-    kept = [output for output in whole.graph.output if output.name != FEATURES]
-    del whole.graph.output[:]
-    whole.graph.output.extend(kept)
+    _without_features(whole.graph)
     answers = target.with_suffix(".answers.onnx")
     onnx.save(whole, answers)
-    # What nothing needs any more is left out, and batch norms go into the convolutions before them.
+    # Batch norms go into the convolutions before them.
     quant_pre_process(str(answers), str(prepared), skip_symbolic_shape=True)
     layers = _layers(onnx.load(prepared))
     if not layers:
@@ -109,6 +107,21 @@ def _quantise(source: Path, target: Path, photos: Photos, per_channel: bool) -> 
     made = onnx.load(target)
     made.ClearField("metadata_props")
     target.write_bytes(made.SerializeToString(deterministic=True))
+
+
+def _without_features(graph: Any) -> None:
+    """Take the output of features out of a graph, and all that nothing else needs."""
+    outputs = [output for output in graph.output if output.name != FEATURES]
+    needed, nodes = {output.name for output in outputs}, []
+    for node in reversed(graph.node):  # a node comes after those that it needs
+        if needed & set(node.output):
+            nodes.append(node)
+            needed |= set(node.input)
+    kept = {"output": outputs, "node": nodes[::-1]}
+    kept["initializer"] = [weights for weights in graph.initializer if weights.name in needed]
+    for name, parts in kept.items():
+        graph.ClearField(name)
+        getattr(graph, name).extend(parts)
 
 
 def _layers(model: Any) -> list[str]:
