@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
-from markupsafe import Markup
 
 from manihot.core import files
+from manihot.report.render import render
 from manihot.report.tables import Cell, Table, columns, count, number
 from manihot.report.thumbnails import thumbnail
 
-HERE = Path(__file__).parent
 TEXT = ("image_id", "answer", "set", "review", "copy_of", "group", "problem")
 MAX_PIXELS = 100_000_000
 # The most that the page shows, so that of any number of photos it is a file of a few MB.
@@ -24,16 +22,8 @@ def build(folder: Path, output: Path, photos: Path, max_pixels: int = MAX_PIXELS
     """Write the page of the answers in `folder` (predictions.csv, problems.csv, record.json and, where there is one,
     groups.csv); `photos` is the folder of the photos."""
     tables = {name: _read(folder / f"{name}.csv") for name in ("predictions", "problems", "groups")}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    page = environment.get_template("new_photos.html").render(
-        contents(files.read_json(folder / "record.json"), tables, photos, max_pixels),
-        folder=photos.resolve().name,
-        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "new_photos.js").read_text(encoding="utf-8")),
-    )
+    shown = contents(files.read_json(folder / "record.json"), tables, photos, max_pixels)
+    page = render("new_photos.html", "new_photos.js", {**shown, "folder": photos.resolve().name})
     files.write_text(output, page)
 
 
@@ -52,7 +42,7 @@ def contents(
     def show(row: Any) -> dict[str, Any]:
         captions = [f"{_title(names, row.answer)}, {row.probability:.2f}", *filter(None, [row.review])]
         source = thumbnail(photos, row.image_id, max_pixels)
-        return {"source": source, "name": row.image_id, "captions": captions}
+        return {"source": source, "name": row.image_id, "captions": captions, "tone": ""}
 
     return {
         "record": record,
