@@ -3,7 +3,7 @@ const form = document.querySelector("form.filter"), rows = all("#table-answers t
 const words = document.getElementById("filter"), chosen = document.getElementById("class");
 const look = document.getElementById("look"), matches = document.getElementById("matches");
 form.addEventListener("submit", (event) => event.preventDefault());
-form.addEventListener("input", () => {
+const narrow = () => {
   const wanted = words.value.toLowerCase().split(/\s+/);
   let left = 0;
   for (const row of rows) {
@@ -13,5 +13,7 @@ form.addEventListener("input", () => {
       && (!look.checked || row.classList.contains("look")));
     left += !row.hidden;
   }
-  matches.textContent = left < rows.length ? `${left} rows` : "";
-});
+  matches.textContent = left === rows.length ? "" : left === 1 ? "1 row" : `${left || "no"} rows`;
+};
+form.addEventListener("input", narrow);
+form.addEventListener("change", narrow);

@@ -26,6 +26,8 @@ const links = new Map(all("nav a").map((link) => [link.hash.slice(1), link]));
 const watch = new IntersectionObserver((entries) => entries.forEach((entry) => {
   if (!entry.isIntersecting) return;
   links.forEach((link) => link.removeAttribute("aria-current"));
-  links.get(entry.target.id).setAttribute("aria-current", "true");
+  const link = links.get(entry.target.id), nav = link.closest("nav");
+  link.setAttribute("aria-current", "true");
+  nav.scrollLeft = link.offsetLeft - nav.clientWidth / 3; // on a narrow screen they are one line
 }), { rootMargin: "-10% 0px -80% 0px" });
 all("main > section").forEach((section) => watch.observe(section));
