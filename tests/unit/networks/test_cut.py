@@ -95,6 +95,30 @@ def test_the_layers_of_torchvisions_transformers_can_be_cut_at(name, first):
     assert held >= {id(model.get_parameter(name)) for name in trained}
 
 
+def test_what_lies_around_a_stack_is_above_the_cut_where_it_comes_after_it():
+    class Tower(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers, self.scale = nn.Sequential(*(nn.Linear(4, 4) for _ in range(3))), nn.Parameter(torch.ones(4))
+
+        def forward(self, maps):
+            return self.layers(maps) * self.scale
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.tower, self.head = nn.Conv2d(3, 4, 16, 16), Tower(), nn.Linear(4, 5)
+
+        def forward(self, photos):
+            return self.head(self.tower(self.first(photos).mean((2, 3))))
+
+    model = Network()
+    _, upper = cut.split(model, "tower.layers.1", 64)
+    # A step of the upper part is one of the network's own.
+    assert upper.network.tower.scale is model.tower.scale and model.tower.scale.requires_grad
+    assert not model.tower.layers[0].weight.requires_grad
+
+
 def test_layers_side_by_side_are_one():
     class Branches(nn.Module):
         def __init__(self):
