@@ -32,6 +32,10 @@ WHAT = {
     "tuned_head": "a tuned head, 1,200 photos, 1,280 drawn features, against scikit-learn's `LogisticRegressionCV` "
     "on the same values of C and inner folds",
     "trees": "boosted trees as `boosting` sets them now, on these features, against a plain 100 rounds of all of them",
+    "predict": "new photos of 224 to 400 px from their files, five heads on a frozen EfficientNet-Lite0 with sets and "
+    "`unlike`, against its pixels and its forward pass alone",
+    "predict/job": "the same as a job of `make predict`, its start included",
+    "predict/memory": "peak of such a job, 20,000 photos",
     "job_start": "what a job takes before its first photo: Python, torch and the package",
     "dry_run": "dry run of `config/cassava.yaml`, 21,397 photos",
     "nothing_to_do": "a finished study of the same jobs, run again",
