@@ -20,8 +20,9 @@ FILE, SCHEMA_VERSION = "request.json", 1
 SHARES = ("equal", "as_found")
 # A photo of more is not opened.
 MAX_PIXELS = 100_000_000
-# Photos of a shard, how many times as many it may come to hold, and the most shards.
-PER_SHARD, GROWN, MOST_SHARDS = 1000, 4, 500
+# Photos of a shard (fewer, and its job's start is much of its time), how many times as many it may come to hold, and
+# the most shards.
+PER_SHARD, GROWN, MOST_SHARDS = 4000, 4, 500
 
 
 @dataclass(frozen=True)
