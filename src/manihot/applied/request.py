@@ -20,8 +20,9 @@ FILE, SCHEMA_VERSION = "request.json", 1
 SHARES = ("equal", "as_found")
 # A photo of more is not opened.
 MAX_PIXELS = 100_000_000
-# Photos of a shard, how many times as many it may come to hold, and the most shards.
-PER_SHARD, GROWN, MOST_SHARDS = 1000, 4, 500
+# Photos of a shard (fewer, and its job's start is much of its time), how many times as many it may come to hold, and
+# the most shards.
+PER_SHARD, GROWN, MOST_SHARDS = 4000, 4, 500
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Request:
         yield "predict_new", "all", {"model": self.model, "root": self.photos, "files": contents, **how}
         study, seen = self.study(out), {"root": self.photos, "max_pixels": MAX_PIXELS}
         if study:
-            yield "catalog_new", "all", seen
+            yield "catalog_shard", "all", seen
             yield "copies_new", "all", {**seen, "study": study}
         told = {"none_above": self.none_above, "group_pattern": self.group_pattern}
         yield "join_new", "all", {**told, **how, "files": contents}

@@ -167,8 +167,15 @@ class Paths:
 
     def sets_of_folds(self, model: str) -> list[str]:
         """The prediction sets of the folds that a refit is a refit of; none for a model that has folds."""
+        return [sets_of(name) for name in self._refit_of(model)]
+
+    def record_of_folds(self, model: str) -> list[str]:
+        """The record of the folds that a refit is a refit of; none for a model that has folds."""
+        return [record_of(name) for name in self._refit_of(model)]
+
+    def _refit_of(self, model: str) -> list[str]:
         entry = self.plan.models[model]
-        return [sets_of(entry.based_on)] if entry.folds == (0,) and entry.based_on in self.plan.models else []
+        return [entry.based_on] if entry.folds == (0,) and entry.based_on in self.plan.models else []
 
     def reference_features(self, split: str) -> dict[str, list[str]]:
         """The features that a split's reference photos are drawn from: `features` and `manifests`, one a data set."""

@@ -82,9 +82,9 @@ def test_answers_go_into_a_folder_of_their_own(tmp_path):
 
 
 def test_photos_stay_in_their_shards_until_these_have_grown_much(tmp_path):
-    assert [request.shards_for(count, tmp_path) for count in (1, 1000, 1001, 10**7)] == [1, 1, 2, 500]
+    assert [request.shards_for(count, tmp_path) for count in (1, 4000, 4001, 10**7)] == [1, 1, 2, 500]
     Request("photos", "model", shards=2).write(tmp_path / "out")
-    assert [request.shards_for(count, tmp_path / "out") for count in (10, 8000, 8001)] == [2, 2, 9]
+    assert [request.shards_for(count, tmp_path / "out") for count in (10, 32_000, 32_001)] == [2, 2, 9]
 
 
 def test_a_model_that_is_not_whole_is_refused_before_any_photo_is_answered(study):
