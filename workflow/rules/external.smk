@@ -41,7 +41,8 @@ rule predict_external:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 120 * attempt,
-        gpu=GPUS,
+        # What reads stored features runs no network.
+        gpu=lambda wildcards: GPUS if PLAN.models[wildcards.model].experiment else 0,
     script:
         "../scripts/predict_external.py"
 

@@ -19,10 +19,10 @@ HINTS = {
 }
 # What no number of the section shows.
 UNSEEN = (
-    "These photos are one more sample of places, cameras and seasons. How a model does on the next one they do not show.",
-    "Their labels are other people's: where these call something else by a class's name, a right model counts as wrong.",
-    "Nothing was fitted, tuned or chosen on them. So the chosen model's row is an estimate; the best row of many is too "
-    "high.",
+    "These photos are one more sample of places, cameras and seasons. How a model does on the next one is not in them.",
+    "Their labels are other people's: where these mean something else by a class, a right model counts as wrong.",
+    "Nothing was fitted, tuned or chosen on them. So the chosen model's row is an estimate. The best row of many is "
+    "too high.",
     "Accuracy goes with the class shares of the photos, and these differ from those of the own test. Balanced accuracy "
     "does not: compare by it.",
     "What is guaranteed of sets is guaranteed of photos that come as those of the pool did, and not of these.",
