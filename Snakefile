@@ -59,7 +59,7 @@ try:
     if workflow.is_main_process:
         if not LOOKS:
             settings.take_folder()
-        settings.write_settings(all_jobs(PLAN), PROJECT / "workflow" / "scripts", WRITTEN)
+        settings.write_settings(all_jobs(PLAN), [PROJECT / "workflow" / "scripts"], WRITTEN)
         settings.list_photos(PLAN, STUDY_FILE, WRITTEN)
         os.environ["MANIHOT_MAIN"] = f"{socket.gethostname()}:{os.getpid()}"
 except StudyError as error:

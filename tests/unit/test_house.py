@@ -27,7 +27,7 @@ COMPUTING = {
 }  # fmt: skip
 # What the main process imports: it starts in about a second.
 MAIN = {
-    "core/digest", "core/errors", "core/files", "core/gpus", "core/names", "core/text", "networks/packages",
+    "core/command", "core/digest", "core/errors", "core/files", "core/gpus", "core/names", "core/text", "networks/packages",
     "photos/labels", "published/paper",
     *(f"study/{name}" for name in (
         "amounts", "checks", "cost_jobs", "estimate", "explain", "jobs", "load", "monitor", "paths", "plan", "protocols", "rates", "recipes", "schema",

@@ -55,7 +55,7 @@ def predict(finished, folder, out, *arguments):
 def test_a_folder_is_answered_as_the_model_does_and_only_what_changed_again(finished, folder, tmp_path):
     out = tmp_path / "out"
     code, jobs, said = predict(finished, folder, out, "--shards", "2", "--group-pattern", r"_0000(\d)\.jpg$")
-    assert code == 0 and jobs == {"predict_new": 2, "catalog_new": 2, **ONCE}, said
+    assert code == 0 and jobs == {"predict_new": 2, "catalog_shard": 2, **ONCE}, said
 
     problems = pd.read_csv(out / "problems.csv")
     assert dict(zip(problems["image_id"], problems["problem"], strict=True)) == {
@@ -77,7 +77,7 @@ def test_a_folder_is_answered_as_the_model_does_and_only_what_changed_again(fini
     assert predict(finished, folder, out, "--group-pattern", r"_0000(\d)\.jpg$")[:2] == (0, {})
     shutil.copy2(folder / "leaves_00001.jpg", folder / "added.jpg")
     code, jobs, said = predict(finished, folder, out, "--group-pattern", r"_0000(\d)\.jpg$")
-    assert code == 0 and jobs == {"predict_new": 1, "catalog_new": 1, **ONCE}, said
+    assert code == 0 and jobs == {"predict_new": 1, "catalog_shard": 1, **ONCE}, said
     # Nothing of the study was touched by all this.
     assert not (finished.folder / "results" / "applied").exists()
 

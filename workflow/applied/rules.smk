@@ -21,17 +21,17 @@ rule predict_new:
         "scripts/predict_new.py"
 
 
-rule catalog_new:
+rule catalog_shard:
     """Look at every photo of a shard: what a copy of it is known by."""
     input:
-        settings=written("settings/catalog_new/all.json"),
+        settings=written("settings/catalog_shard/all.json"),
         listing=written("listing/{shard}.csv"),
     output:
         table="catalog/{shard}.csv",
         fingerprints="catalog/{shard}.npy",
-        cost="costs/catalog_new/{shard}.csv",
+        cost="costs/catalog_shard/{shard}.csv",
     log:
-        "logs/catalog_new/{shard}.log",
+        "logs/catalog_shard/{shard}.log",
     conda:
         "../../envs/catalog.yaml"
     threads: 1
@@ -39,7 +39,7 @@ rule catalog_new:
         mem_mb=1500,
         runtime=120,
     script:
-        "scripts/catalog_new.py"
+        "../scripts/catalog_shard.py"
 
 
 rule copies_new:

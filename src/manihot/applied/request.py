@@ -127,7 +127,7 @@ class Request:
         yield "predict_new", "all", {"model": self.model, "root": self.photos, "files": contents, **how}
         study, seen = self.study(out), {"root": self.photos, "max_pixels": MAX_PIXELS}
         if study:
-            yield "catalog_new", "all", seen
+            yield "catalog_shard", "all", seen
             yield "copies_new", "all", {**seen, "study": study}
         told = {"none_above": self.none_above, "group_pattern": self.group_pattern}
         yield "join_new", "all", {**told, **how, "files": contents}

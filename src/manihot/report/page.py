@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import yaml
-from markupsafe import Markup
 
 from manihot.core import files
 from manihot.report import (
@@ -21,10 +19,9 @@ from manihot.report import (
     run_sections,
     sets_section,
 )
+from manihot.report.render import render
 from manihot.report.results import Results
 from manihot.report.thumbnails import Photos
-
-HERE = Path(__file__).parent
 
 
 def build(
@@ -44,19 +41,9 @@ def build(
     state of the sources as the reader sees them.
     Charts of results are also written as SVG files below `figures`, where it is given.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     found = Results(results)
-    page = environment.get_template("template.html").render(
-        contents(found, settings),
-        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "script.js").read_text(encoding="utf-8")),
-        made=made,
-        commit=commit,
-        versions=versions,
-    )
+    shown = {**contents(found, settings), "made": made, "commit": commit, "versions": versions}
+    page = render("template.html", "script.js", shown)
     if figures is not None:
         for path, text in found.figures.items():
             files.write_text(figures / path, text)

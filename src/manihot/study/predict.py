@@ -14,7 +14,7 @@ from manihot.applied.home import BEST
 from manihot.applied.listing import find_photos
 from manihot.applied.request import SHARES, Request, check_model, shards_for
 from manihot.core import gpus
-from manihot.core.errors import StudyError
+from manihot.core.command import ends_in_one_line
 from manihot.study.workflows import WORKFLOWS
 
 
@@ -42,6 +42,7 @@ def prepare(given: argparse.Namespace) -> Path:
     return out
 
 
+@ends_in_one_line
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0, or what the workflow ended with, or 1 after an error of one line."""
     parser = argparse.ArgumentParser(prog="manihot predict", description="Answer the photos of a folder with a model.")
@@ -57,11 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cores", default="all", help="processor cores")
     parser.add_argument("engine", nargs="*", help="after --, arguments for snakemake")
     given = parser.parse_args(arguments)
-    try:
-        out = prepare(given)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    out = prepare(given)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(WORKFLOWS / "workflow/applied/Snakefile")]
     command += ["--directory", str(out), "--cores", given.cores, "--resources", f"gpu={gpus.count()}"]
     if not any(word.startswith(("--workflow-profile", "--profile")) for word in given.engine):
