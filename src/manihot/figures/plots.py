@@ -119,7 +119,8 @@ def confusion(scores: Mapping[str, Mapping[str, Any]], model: str, names: Mappin
                 f"{name}, row shares",
             )
             panels[0].set_ylabel("true class")
-            recalls = ", ".join(f"{title} {share:.2f}" for title, share in zip(titles, np.diag(shares), strict=True))
+            told = zip(titles, np.diag(shares), counts.sum(axis=1), strict=True)
+            recalls = ", ".join(f"{title} {share:.2f}" for title, share, photos in told if photos)
             right = int(np.trace(counts))
             findings.append(f"{name.capitalize()}: {right:,} of {record['n']:,} photos right; recall {recalls}.")
         for axes in grid[-1]:

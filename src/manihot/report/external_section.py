@@ -1,6 +1,6 @@
 """The section on other people's photos: how models do there, beside their own test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from manihot.core.classes import class_title
@@ -10,6 +10,8 @@ from manihot.report.results import Results
 from manihot.report.tables import ABSENT, Cell, Column, Table, count, interval, metric, number, signed
 
 Found = Mapping[str, Any]
+# The template of what `section` gives, which pages include.
+BODY = "external.html"
 HINTS = {
     "difference": "here minus its own test, with the interval of both",
     "error": "expected calibration error; beside it what a perfectly calibrated model would have on these photos",
@@ -41,11 +43,29 @@ def _one(results: Results, name: str, models: Sequence[str], badges: Mapping[str
     scored = {model: found for model, found in scores.items() if found is not None}
     if record is None or not scored:
         return {"name": name, "missing": f"what models make of the photos of {name}"}
+    return section(
+        name, record, scored, badges, lambda model, text: results.figure(f"external/{name}/{model}.svg", text)
+    )
+
+
+def section(
+    name: str,
+    record: Mapping[str, Any],
+    scored: Mapping[str, Found],
+    badges: Mapping[str, str],
+    draw: Callable[[str, str], dict[str, Any]],
+) -> dict[str, Any]:
+    """What there is to show of models on other people's photos.
+
+    Args:
+        name: what the photos are called.
+        record: which they are, as `splits.external.external_photos` tells.
+        scored: the scores of each model (`scores.external.score_external`).
+        badges: of the models that have one; the chosen one is shown class by class, else the first.
+        draw: makes a chart of a page of a model's SVG text.
+    """
     shown = next((model for model in scored if badges.get(model) == "chosen"), next(iter(scored)))
-    figures = {
-        model: results.figure(f"external/{name}/{model}.svg", _confusion(found, name, model))
-        for model, found in scored.items()
-    }
+    figures = {model: draw(model, _confusion(found, name, model)) for model, found in scored.items()}
     return {
         "name": name,
         "photos": photos_said(record),
@@ -63,24 +83,26 @@ def _one(results: Results, name: str, models: Sequence[str], badges: Mapping[str
 
 def photos_said(record: Mapping[str, Any]) -> str:
     """Which photos there are, and which were left out, in words."""
-    total = sum(record["photos"].values())
-    named = ", ".join(
-        f"{label} as {target}" for label, target in record["classes"].items() if target not in {None, label}
-    )
+    total, given = sum(record["photos"].values()), record["classes"].items()
+    named = ", ".join(f"{label} as {target}" for label, target in given if target not in {None, label})
     left = [f"{number:,} of {label}" for label, number in record["left_out"].items()]
-    said = [f"{total:,} of {record['listed']:,} labelled photos of the data set {record['dataset']}."]
+    of = "" if "unlabelled" in record else f" of the data set {record['dataset']}"
+    said = [f"{total:,} of {record['listed']:,} labelled photos{of}."]
+    if record.get("unlabelled"):
+        said.append(f"{record['unlabelled']:,} photos of the folder have no label.")
     if named:
         said.append(f"Labels are taken as classes of the study: {named}.")
     if left:
-        said.append(f"Left out because the study file asks for it: {', '.join(left)}.")
+        said.append(f"Left out, as the map of labels says: {', '.join(left)}.")
     if record["set_aside"]:
         said.append(f"{record['set_aside']:,} could not be used.")
     copied = record["copied"]
-    said.append(
-        f"{copied:,} show{'s' if copied == 1 else ''} a picture that the study has too: left out."
-        if copied
-        else "None of them shows a picture that the study has too."
-    )
+    if not record.get("compared", True):
+        said.append("Whether they show pictures that the study has too was not looked for: its catalogs are not here.")
+    elif copied:
+        said.append(f"{copied:,} show{'s' if copied == 1 else ''} a picture that the study has too: left out.")
+    else:
+        said.append("None of them shows a picture that the study has too.")
     return " ".join(said)
 
 
@@ -140,15 +162,16 @@ def models_table(name: str, scored: Mapping[str, Found], badges: Mapping[str, st
     ]
     for model, found in scored.items():
         tried, own = found["tried"], found["own"]
-        cells = [Cell(model, link=f"model-{model}", badge=badges.get(model))]
+        # Only a report, which knows the chosen one, has a place for each model.
+        cells = [Cell(model, link=f"model-{model}" if badges else None, badge=badges.get(model))]
         for measure in ("balanced_accuracy", "accuracy", "log_loss"):
             cells += [metric(tried["metrics"], measure), metric(own["metrics"], measure) if own else Cell(ABSENT)]
             cells.append(_difference(found["difference"][measure]) if own else Cell(ABSENT))
             cells += [] if measure == "log_loss" else [metric(found["estimated"]["metrics"], measure)]
         cells += [_error(tried), _error(own) if own else Cell(ABSENT)]
         cells.append(number(found["unlike"]["far"]) if found["unlike"] else Cell(ABSENT))
-        cells += [metric(tried["sets"], "covered"), metric(own["sets"], "covered") if own else Cell(ABSENT)]
-        shown.add(*cells, number(tried["sets"]["size"], 2))
+        cells += [metric(part["sets"], "covered") if part and part["sets"] else Cell(ABSENT) for part in (tried, own)]
+        shown.add(*cells, number(tried["sets"]["size"] if tried["sets"] else None, 2))
     return shown
 
 
@@ -163,7 +186,7 @@ def _classes(name: str, model: str, found: Found) -> Table:
         Column("Sets hold it [95\u00a0%]", hint=HINTS["sets"]),
     ]
     own = found["own"]["per_class"] if found["own"] else [None] * len(found["tried"]["per_class"])
-    held = found["tried"]["sets"]["classes"]
+    held = found["tried"]["sets"]["classes"] if found["tried"]["sets"] else [None] * len(own)
     for here, there, sets in zip(found["tried"]["per_class"], own, held, strict=True):
         shown.add(
             class_title(here["label"], here["name"]),
@@ -171,7 +194,7 @@ def _classes(name: str, model: str, found: Found) -> Table:
             _recall(here),
             _recall(there) if there else Cell(ABSENT),
             interval(here["answered"], here["answered_low"], here["answered_high"]),
-            metric(sets, "covered"),
+            metric(sets, "covered") if sets else Cell(ABSENT),
         )
     return shown
 

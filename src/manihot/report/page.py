@@ -89,6 +89,7 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
         "sets": sets_section.sets(results, models, badges),
         "unlike": sets_section.unlike(results, settings["references"], models),
         "external": external_section.external(results, settings["trials"], badges),
+        "external_body": external_section.BODY,
         "published": published_sections.published(results) if study["published"] else None,
         "conclusions": published_sections.conclusions(results, study) if study["published"] else None,
         "switches": published_sections.switches(results, study),

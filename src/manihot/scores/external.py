@@ -76,7 +76,7 @@ class Asked:
 def score_external(
     tried: Answered,
     own: Answered | None,
-    sets: Mapping[str, Any],
+    sets: Mapping[str, Any] | None,
     catalogs: pd.DataFrame,
     classes: Classes,
     unlike: NDArray[np.float64] | None,
@@ -87,7 +87,7 @@ def score_external(
     Args:
         tried: what its folds said of these photos.
         own: the same of its own test; None where it has none.
-        sets: the record of its prediction sets.
+        sets: the record of its prediction sets; None where it has none, and then its scores have none.
         catalogs: the group and the site of every photo.
         classes: label and name in the order of p0..pK.
         unlike: how unlike those of the study the photos are, float64 [n]; None where the model does not tell.
@@ -143,19 +143,22 @@ def _part(
     answered: Answered,
     answers: pd.DataFrame,
     scored: Outcomes,
-    sets: Mapping[str, Any],
+    sets: Mapping[str, Any] | None,
     catalogs: pd.DataFrame,
     classes: Classes,
     asked: Asked,
 ) -> dict[str, Any]:
-    held = held_sets(sets, answered.folds, answered.priors, answers, asked.coverage)
+    judged = None
+    if sets is not None:
+        held = held_sets(sets, answered.folds, answered.priors, answers, asked.coverage)
+        judged = score_sets(sets, held, answers, catalogs, classes, asked.coverage)
     return {
         "n": len(answers),
         "groups": int(scored.groups.max()) + 1,
         **_measured(scored, asked),
         "per_class": per_class(scored, classes),
         "confusion": confusion(scored.true, scored.predicted, scored.classes),
-        "sets": score_sets(sets, held, answers, catalogs, classes, asked.coverage),
+        "sets": judged,
     }
 
 

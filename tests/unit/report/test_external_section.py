@@ -78,7 +78,7 @@ def test_what_was_left_out_and_what_is_not_there_is_said(results):
     [uganda] = external_section.external(results, TRIALS[:2], {})
     assert uganda["photos"] == (
         "20 of 30 labelled photos of the data set needles. Labels are taken as classes of the study: streak as 1. Left "
-        "out because the study file asks for it: 7 of brown spot. 1 could not be used. 2 show a picture that the study "
+        "out, as the map of labels says: 7 of brown spot. 1 could not be used. 2 show a picture that the study "
         "has too: left out."
     )
     assert "show 2 of the 4 classes; none shows" in uganda["absent"] and "CBB" in uganda["absent"]
