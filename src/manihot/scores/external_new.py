@@ -1,6 +1,6 @@
 """A model on labelled photos in a folder: what `external` says of a data set that the study file names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,12 +42,17 @@ class Labelled:
         known = table["given_group"].where(table["given_group"] != "", alone)
         return table.assign(copies=range(len(table)), group=pd.factorize(known)[0])
 
-    def pairs(self) -> dict[str, pd.DataFrame]:
-        """The copies of photos of each data set of the study, as `external_photos` takes them."""
+    def pairs(self, datasets: Collection[str]) -> dict[str, pd.DataFrame]:
+        """The copies of photos of each of these data sets of the study, as `external_photos` takes them; of all data
+        sets where none is named."""
         if self.copies is None:
             return {}
-        named = self.copies.assign(of=self.copies["copy_of"].str.partition("/")[0])
-        return {str(of): part.rename(columns={"image_id": "image_id_b"}) for of, part in named.groupby("of")}
+        named = self.copies.assign(of=self.copies["copy_of"].str.split("/").str[0])
+        return {
+            str(of): part.rename(columns={"image_id": "image_id_b"})
+            for of, part in named.groupby("of")
+            if not datasets or of in datasets
+        }
 
     def said(self, photos: pd.DataFrame) -> list[pd.DataFrame]:
         """What each member says of `photos` (dataset, image_id, label), a table a member."""
@@ -87,7 +92,9 @@ def evaluate(
         StudyError: labels that are no classes; no photo is left.
     """
     catalog = new.catalog()
-    photos, record = external_photos(catalog, new.classes, [model["classes"]], new.pairs(), PLACE)
+    # A copy of a photo that the study only tries models on, or has in another split, is new to this model.
+    datasets = {dataset for tables in own.values() for dataset in tables[0]["dataset"]}
+    photos, record = external_photos(catalog, new.classes, [model["classes"]], new.pairs(datasets), PLACE)
     unlabelled = ~new.told["image_id"].isin(new.labels["image_id"])
     record |= {"unlabelled": int(unlabelled.sum()), "compared": new.copies is not None}
     part = next((part for part in ("test", "test_as_found") if part in own and len(own[part][0])), None)

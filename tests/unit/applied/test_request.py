@@ -2,13 +2,14 @@
 
 import contextlib
 import shutil
+from pathlib import Path
 
 import pytest
 import small_study
 
 from manihot import load_model
 from manihot.applied import request
-from manihot.applied.home import chosen, find_model
+from manihot.applied.home import Home, chosen, find_model
 from manihot.applied.request import Request
 from manihot.core import files
 from manihot.core.errors import StudyError
@@ -44,6 +45,15 @@ def test_best_is_the_model_that_the_study_chose(study):
     shutil.rmtree(study / "results/scores/choice")
     with pytest.raises(StudyError, match="no choice"):
         find_model(models / "best")
+
+
+def test_a_model_is_found_from_the_folder_of_its_answers(study, monkeypatch):
+    """`make predict` writes into the results of the study: from there the model is ../../models/net."""
+    (study / "results/applied/field").mkdir(parents=True)
+    monkeypatch.chdir(study / "results/applied/field")
+    home = Home(Path("../../models/net"), "net")
+    assert home.find("results/scores/choice/main.json", "it").samefile(study / "results/scores/choice/main.json")
+    assert find_model(Path("../../models/best")) == Path("../../models/net")
 
 
 @pytest.mark.parametrize(
