@@ -33,10 +33,14 @@ def labels_of(photos: Path, labels: Path | None) -> list[Label]:
     Raises:
         StudyError: it is not clear what labels the photos.
     """
-    header = read_csv(labels)[0] if labels is not None else []
+    header, rows = read_csv(labels) if labels is not None else ([], [])
     if labels is not None and {"image_id", "label"} <= set(header):
-        told = ("given_group", "site")
-        facts = {fact: next((name for name in header if name.lower() in FACT_COLUMNS[fact]), None) for fact in told}
+        # What is not said of every photo is not known.
+        whole = [name for place, name in enumerate(header) if all(fields[place] for _, fields in rows)]
+        facts = {
+            fact: next((name for name in whole if name.lower() in FACT_COLUMNS[fact]), None)
+            for fact in ("given_group", "site")
+        }
         return read_labels(labels, facts=facts)
     source = find_source(photos, labels)
     below = source.root.resolve().relative_to(photos.resolve())
@@ -49,11 +53,18 @@ def read_map(path: Path) -> dict[str, str | None]:
     Raises:
         StudyError: the file is missing or says something else.
     """
-    raw = {str(label): target for label, target in read_file(path).items()}
+    if not path.is_file():
+        raise StudyError(f"{path}: no such file: give a map of labels as CLASSES")
+    try:
+        raw = {str(label): target for label, target in read_file(path).items()}
+    except StudyError as error:
+        # Another file of YAML than this is meant for: its words are about studies.
+        said = str(error).partition(": is no study file")
+        raise StudyError(f"{path}: must hold lines such as `mosaic: class`" if said[1] else said[0]) from None
     try:
         return TypeAdapter(dict[LabelText, LabelText | None]).validate_python(raw, strict=True)
     except ValidationError as error:
-        place = ".".join(map(str, error.errors()[0]["loc"]))
+        place = error.errors()[0]["loc"][0]
         raise StudyError(f"{path}: {place}: must be the label of a class, or null, which leaves photos out") from None
 
 
