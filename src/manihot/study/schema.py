@@ -131,6 +131,7 @@ class Learning(Section):
     warm_up: Annotated[Real, Field(gt=0, lt=1)] = 0.3
     batch_norm: Literal["update", "keep"] = "update"
     dropout: Annotated[Real, Field(ge=0, lt=1)] = 0.3
+    drop_path: Annotated[Real, Field(ge=0, lt=1)] | None = None
     loss: Literal["cross_entropy", "logit_adjusted"] = "cross_entropy"
     label_smoothing: Annotated[Real, Field(ge=0, lt=1)] = 0.0
     class_weights: Literal["none", "balanced"] = "none"
