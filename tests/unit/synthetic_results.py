@@ -79,6 +79,7 @@ def settings(results: Path) -> dict[str, Any]:
         "models": described(),
         "more_photos": ["main"],
         "references": ["main"],
+        "trials": [],
         "datasets": {
             name: {"root": str(results / f"photos/{name}/images"), "source": "demo"} for name in DATASETS
         },

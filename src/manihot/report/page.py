@@ -10,6 +10,7 @@ from manihot.core import files
 from manihot.report import (
     choice_sections,
     data_sections,
+    external_section,
     model_pages,
     model_sections,
     more_photos_section,
@@ -35,10 +36,9 @@ def build(
 ) -> None:
     """Write the report of what lies below `results`; a result that is missing is named in its place.
 
-    `settings` are title, description, protocol, seed, the plan's models, the splits of `more_photos` and of
-    `references`, data sets (with
-    `root` and `source`) and the resolved study; `made` is the time and `commit` the state of the sources as the reader
-    sees them.
+    `settings` are title, description, protocol, seed, the plan's models and `trials`, the splits of `more_photos` and
+    of `references`, data sets (with `root` and `source`) and the resolved study; `made` is the time and `commit` the
+    state of the sources as the reader sees them.
     Charts of results are also written as SVG files below `figures`, where it is given.
     """
     found = Results(results)
@@ -88,6 +88,8 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
         "new_class": model_pages.new_class(results, models),
         "sets": sets_section.sets(results, models, badges),
         "unlike": sets_section.unlike(results, settings["references"], models),
+        "external": external_section.external(results, settings["trials"], badges),
+        "external_body": external_section.BODY,
         "published": published_sections.published(results) if study["published"] else None,
         "conclusions": published_sections.conclusions(results, study) if study["published"] else None,
         "switches": published_sections.switches(results, study),

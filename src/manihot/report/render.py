@@ -12,14 +12,17 @@ HERE = Path(__file__).parent
 MACROS, STYLE, SCRIPTS = "macros.html", "style.css", ("shared.js", "tables.js")
 
 
-def render(template: str, script: str, shown: Mapping[str, Any]) -> str:
+def render(template: str, script: str | None, shown: Mapping[str, Any]) -> str:
     """The page as HTML that holds all it needs: the file `template` beside this module with what is `shown`, and the
-    file `script`. The caller names both in plain strings."""
+    file `script`, if it has one. The caller names both in plain strings."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    own = {"style": _read(STYLE), "script": Markup("\n").join(_read(name) for name in (*SCRIPTS, script))}
+    own = {
+        "style": _read(STYLE),
+        "script": Markup("\n").join(_read(name) for name in (*SCRIPTS, *([script] if script else []))),
+    }
     return environment.get_template(template).render({"macros": MACROS, **own, **shown})
 
 

@@ -39,7 +39,7 @@ def counts_of(plan: Plan) -> tuple[Counts, list[str]]:
         counts[name] = dict(Counter(label.label for label in labels))
         paths = (Path(plan.photo_folder(name)) / label.image_id for label in labels[:: max(1, len(labels) // SHOWN)])
         photos += [str(path) for path in paths if path.is_file()]
-    for name in plan.datasets:
+    for name in plan.catalogued:
         data = plan.study.data[name]
         if name not in counts and isinstance(data, DemoData):
             from manihot.photos.demo import KINDS

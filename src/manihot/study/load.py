@@ -24,7 +24,7 @@ from manihot.study.yaml_files import merge, read_file
 
 NOT_INHERITED = {"sweep", "seeds", "repeat", "run_folds", "tta", "refit"}
 EXTRA_KEYS = {"sweep", "seeds"}
-NAMED = ("defaults", "data", "splits", "experiments", "overfit", "backbones", "boosting")
+NAMED = ("defaults", "data", "splits", "experiments", "overfit", "backbones", "boosting", "external")
 MOST_COMBINATIONS = 1000  # of a sweep; more take minutes to draw up
 
 

@@ -126,7 +126,7 @@ def read_listed(plan: Plan) -> dict[str, list[Label]]:
         StudyError: a labels file or a folder that cannot be right.
     """
     known: dict[str, list[Label]] = {}
-    for name in plan.datasets:
+    for name in plan.catalogued:
         data = plan.study.data[name]
         if isinstance(data, CsvData):
             class_names = plan.path(data.class_names) if data.class_names else None
