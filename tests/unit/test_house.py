@@ -23,6 +23,8 @@ COMPUTING = {
     "fit_fewer_photos": {"torch"},
     "predict_new": {"torch", "torchvision", "timm", "xgboost"},
     "predict_external": {"torch", "torchvision", "timm", "xgboost"},
+    "export_graph": {"torch", "torchvision", "timm", "xgboost"}, "quantise_graph": {"torch"},
+    "check_export": {"torch", "torchvision", "timm", "xgboost"},
     "fit_booster": {"xgboost"}, "predict_booster": {"xgboost"},
 }  # fmt: skip
 # What the main process imports: it starts in about a second.
@@ -37,7 +39,7 @@ MOST_ARGUMENTS = 8
 # The wings in their order: none imports a later one. `study` stands above all.
 WINGS = (
     "core", "photos", "catalog", "pixels", "splits", "networks", "features", "training", "predictions", "applied", "scores",
-    "published", "figures", "report", "study",
+    "published", "export", "figures", "report", "study",
 )  # fmt: skip
 
 
