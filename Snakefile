@@ -28,7 +28,16 @@ from manihot.study import monitor, settings
 from manihot.study.estimate import ALLOCATOR, likely
 from manihot.study.jobs import all_jobs
 from manihot.study.load import build, load
-from manihot.study.paths import Paths, answers_of, each_part, fitted_files, record_of, reference_of, sets_of
+from manihot.study.paths import (
+    Paths,
+    answers_of,
+    each_part,
+    fitted_files,
+    grad_cam_of,
+    record_of,
+    reference_of,
+    sets_of,
+)
 from manihot.study.plan import PUBLISHED, Plan
 
 # Jobs run these very sources, whether local, in a conda environment or on a cluster.

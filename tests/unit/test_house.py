@@ -20,7 +20,7 @@ COMPUTING = {
     "train_fold": {"torch", "torchvision", "timm"}, "check_overfit": {"torch", "torchvision", "timm"},
     "show_augmentation": {"torch", "torchvision", "timm"}, "predict_fold": {"torch", "torchvision", "timm"}, "extract_features": {"torch", "torchvision", "timm"},
     "store_activations": {"torch", "torchvision", "timm"}, "draw_reference": {"torch", "torchvision", "timm"}, "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"}, "probe_masked": {"torch"},
-    "fit_fewer_photos": {"torch"},
+    "fit_fewer_photos": {"torch"}, "draw_grad_cams": {"torch", "torchvision", "timm"},
     "predict_new": {"torch", "torchvision", "timm", "xgboost"},
     "fit_booster": {"xgboost"}, "predict_booster": {"xgboost"},
 }  # fmt: skip

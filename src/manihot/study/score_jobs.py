@@ -128,6 +128,7 @@ def build_report(plan: Plan) -> Jobs:
             "models": _described(plan),
             "more_photos": list(plan.more_photos),
             "references": list(plan.references),
+            "looked": list(plan.looked),
             "datasets": datasets,
             "study": study.plain(),
         },
