@@ -367,7 +367,7 @@ def _grad_cams(results: Path, rng: np.random.Generator) -> None:
                 sheet.save(buffer, "JPEG")
                 picture = base64.b64encode(buffer.getvalue()).decode()
                 photos.append({**row, "fold": int(row["fold"]), "kind": group, "silent": False, "picture": picture})
-        drawn = {"layer": "2", "grid": [6, 6], "photos": photos}
+        drawn = {"network": "small_cnn", "layer": "2", "grid": [6, 6], "photos": photos}
         none = {"none": "its network has no last maps that a Grad-CAM could take"}
         files.write_json(results / f"predictions/{name}/grad_cam.json", none if name == "imbalanced" else drawn)
 

@@ -319,7 +319,7 @@ def shown(results: Path, text: str) -> Page:
     predicted = split.drop(columns=["group", "role"]).assign(p0=0.4, p1=0.3, p2=0.2, p3=0.1)
     files.write_table(results / "predictions/first/test.csv", predicted)
     looked = {"kind": "wrong", "image_id": names[0], "label": names[1], "predicted": names[0], "confidence": 0.4}
-    drawn = {"layer": text, "grid": [2, 2], "photos": [looked | {"silent": True, "picture": "AAAA"}]}
+    drawn = {"network": text, "layer": text, "grid": [2, 2], "photos": [looked | {"silent": True, "picture": "AAAA"}]}
     files.write_json(results / "predictions/first/grad_cam.json", drawn)
     entry = {
         "split": "main",

@@ -28,8 +28,8 @@ from manihot.predictions.telling import ranked
 
 # Photos of each kind that are shown, and the pixels a side of each of the two pictures of a photo.
 SHOWN, SIDE, GAP, QUALITY = 4, 144, 2, 80
-# How bright what did not speak for the answer is left, of 1.
-DIM = 0.3
+# What did not speak for the answer keeps this share of its brightness, below a veil: a blue that leaves seldom have.
+DIM, VEIL = 0.4, (20, 24, 84)
 NO_MAPS = "its network has no last maps that a Grad-CAM could take"
 ONE_PLACE = "the last maps of its network have a single place, at so few pixels"
 Bytes = NDArray[np.uint8]
@@ -75,10 +75,10 @@ def draw(
 ) -> dict[str, Any]:
     """Where the folds of a model looked on the telling photos of its `predictions` out of fold.
 
-    `none` (why there is nothing, in words), or `layer` and `grid` (rows and columns of its maps), and `photos`, each
-    with its `kind` (right, wrong, least), `dataset`, `image_id`, `label`, `predicted` (the label whose Grad-CAM it is),
-    `confidence`, `fold`, `silent` (nothing in the maps spoke for the answer) and `picture`: a JPEG in Base64, the photo
-    as the network sees it on the left, and on the right lit where something speaks for the answer.
+    `none` (why there is nothing, in words), or `network`, `layer` and `grid` (rows and columns of its maps), and
+    `photos`, each with its `kind` (right, wrong, least), `dataset`, `image_id`, `label`, `predicted` (the label whose
+    Grad-CAM it is), `confidence`, `fold`, `silent` (nothing in the maps spoke for the answer) and `picture`: a JPEG in
+    Base64, the photo as the network sees it on the left, and on the right lit where something speaks for the answer.
 
     Args:
         predictions: the table of the part `validation`; its column `fold` says whose answer each is.
@@ -98,7 +98,7 @@ def draw(
         maps = looking.look(pixels, np.array([labels.index(label) for label in rows["predicted"]], np.int64))
         if maps[0].size == 1:
             return {"none": ONE_PLACE}
-        about = {"layer": looking.seen["cam_layer"], "grid": list(maps.shape[1:])}
+        about = {"network": looking.seen["network"], "layer": looking.seen["cam_layer"], "grid": list(maps.shape[1:])}
         for place, photo, told in zip(rows.index, pixels, maps, strict=True):
             found[place] = {"silent": not told.any(), "picture": base64.b64encode(pair(photo, told)).decode()}
     if not about:
@@ -109,14 +109,14 @@ def draw(
 
 
 def pair(photo: Bytes, told: NDArray[np.float32]) -> bytes:
-    """A photo uint8 [size, size, 3] beside itself lit by `told` [h, w]: a JPEG. What does not speak for the answer is
-    grey and dark; the strongest place of each photo has its full colours."""
+    """A photo uint8 [size, size, 3] beside itself lit by `told` [h, w]: a JPEG. The strongest place of each photo has
+    its own colours; what does not speak for the answer has none, and lies below a veil."""
     plain = Image.fromarray(photo).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     scaled = told / told.max() if told.any() else told
     light = Image.fromarray(scaled.astype(np.float32)).resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     share = np.clip(np.asarray(light), 0, 1)[:, :, None]
-    grey = DIM * np.asarray(plain.convert("L"), np.float32)[:, :, None]
-    lit = share * np.asarray(plain, np.float32) + (1 - share) * grey
+    veiled = DIM * np.asarray(plain.convert("L"), np.float32)[:, :, None] + np.array(VEIL, np.float32)
+    lit = share * np.asarray(plain, np.float32) + (1 - share) * veiled
     sheet = Image.new("RGB", (2 * SIDE + GAP, SIDE), "white")
     sheet.paste(plain, (0, 0))
     sheet.paste(Image.fromarray(lit.round().astype(np.uint8)), (SIDE + GAP, 0))

@@ -42,8 +42,8 @@ def _model(results: Results, model: Model, badges: Mapping[str, str]) -> dict[st
         photos = [_photo(photo, titles) for photo in drawn["photos"] if photo["kind"] == kind]
         groups += [{"title": title, "photos": photos}] if photos else []
     rows, columns = drawn["grid"]
-    grid = f"Its last maps have {rows} × {columns} places"
-    return {**about, "grid": f"{grid}: it tells nothing finer.", "groups": groups}
+    grid = f"The last maps of {drawn['network']} have {rows} × {columns} places here: the pictures tell nothing finer."
+    return {**about, "grid": grid, "groups": groups}
 
 
 def _photo(photo: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, Any]:
