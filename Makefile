@@ -16,7 +16,7 @@ NEW_ENOUGH := "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
   $$python -c $(NEW_ENOUGH) 2> /dev/null && echo $$python && break; done)
 
-# .venv/run and .venv/dev say that the environment holds what the lock files name, .venv/run also which TORCH was asked
+# .venv/run, .venv/export and .venv/dev say that the environment holds what the lock files name, .venv/run also which TORCH was asked
 # for. An environment without them, whose Python is gone or that another TORCH is asked for is made anew.
 ASKED := $(shell cat .venv/run 2> /dev/null)
 TORCH ?= $(ASKED)
@@ -28,7 +28,7 @@ ifneq ($(shell $(PY) -c "print(1)" 2> /dev/null) $(TORCH),1 $(ASKED))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help report partial-report study plan predict test test-full test-slurm bench lint lock prune clean
+.PHONY: help report partial-report study plan predict export test test-full test-slurm bench lint lock prune clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ predict: .venv/run ## Answer the photos of a folder with a model of the study (P
 	  $(if $(OUT),--out "$(OUT)") $(if $(SHARES),--shares "$(SHARES)") $(if $(COVERAGE),--coverage "$(COVERAGE)") \
 	  $(if $(NONE_ABOVE),--none-above "$(NONE_ABOVE)") $(if $(GROUP_PATTERN),--group-pattern "$(GROUP_PATTERN)")
 
+export: .venv/export ## Make a model of the study a folder that works without it, checked (MODEL=name, OUT=path, DIR=…)
+	@$(PY) -m manihot.study.export $(MODEL) --dir "$(DIR)" --cores "$(CORES)" $(if $(OUT),--out "$(OUT)")
+
 test: .venv/dev ## Run the tests
 	@$(PY) -m pytest $(WORKERS)
 
@@ -72,7 +75,7 @@ bench: .venv/run ## Measure the study's own way against this one, in about two h
 lint: .venv/dev ## Check style, format and types
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
-	$(PY) -m snakefmt --check Snakefile workflow/rules workflow/applied
+	$(PY) -m snakefmt --check Snakefile workflow/rules workflow/applied workflow/export
 	$(PY) -m mypy
 	.venv/bin/hadolint Dockerfile
 
@@ -90,13 +93,18 @@ clean: ## Remove results/, finished work included (DIR=…; .venv stays)
 	@test -n "$(PYTHON)" && $(PYTHON) -c $(NEW_ENOUGH) 2> /dev/null || { \
 	  echo "error: needs Python 3.11 or newer with venv (Debian: apt install python3-venv);" \
 	  "name one with make PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(if $(ANEW),rm -f $@ .venv/dev)
+	@$(if $(ANEW),rm -f $@ .venv/dev .venv/export)
 	@test -f $@ || { echo "Making .venv with $(PYTHON)"; $(PYTHON) -m venv --clear .venv; }
 	@rm -f $@
 	@TORCH=$(TORCH) $(PY) envs/install.py run
 	@echo "$(TORCH)" > $@
 
-.venv/dev: envs/requirements-dev.txt envs/requirements-slurm.txt .venv/run
+.venv/export: envs/requirements-export.txt .venv/run
+	@rm -f $@
+	@TORCH=$(TORCH) $(PY) envs/install.py export
+	@touch $@
+
+.venv/dev: envs/requirements-dev.txt envs/requirements-slurm.txt envs/requirements-export.txt .venv/run
 	@rm -f $@
 	@TORCH=$(TORCH) $(PY) envs/install.py dev
-	@touch .venv/run $@
+	@touch .venv/run .venv/export $@

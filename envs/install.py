@@ -1,6 +1,6 @@
 """Install the locked packages into the Python that runs this (`make` calls it): uv does it, or pip where uv cannot.
 
-    python envs/install.py [run|dev]
+    python envs/install.py [run|export|dev]
 
 TORCH chooses PyTorch's build on Linux: `cuda` is the one of the ordinary index, with 4 GB of CUDA libraries; `cpu` is
 PyTorch's own build without them, which the locks have no hashes of. Unset, it is `cpu` where there is no NVIDIA device.
@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).parent
-DEV = ["requirements-slurm", "requirements-dev"]
+EXPORT = ["requirements-export"]
+DEV = ["requirements-slurm", *EXPORT, "requirements-dev"]
 UV = Path(sysconfig.get_path("scripts")) / "uv"
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
 LOCKED = ["--no-deps", "--require-hashes"]
@@ -115,6 +116,9 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["run"] | []:
             say(f"Installed {BUILDS[install_run()]}.")
+        case ["export"]:
+            say("Installing what an export needs beside it.")
+            install_locked(EXPORT)
         case ["dev"]:
             say("Installing what the tests need beside it.")
             install_locked(DEV)

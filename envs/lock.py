@@ -2,7 +2,7 @@
 
 All are resolved at once, for all platforms and Pythons from 3.11, from the ordinary package index; what is locked
 already keeps its version. requirements.txt holds what the workflow runs with, but for PyTorch with its CUDA libraries,
-which requirements-torch.txt holds; the others hold what Slurm, and the tests, need beside these.
+which requirements-torch.txt holds; the others hold what Slurm, an export, and the tests, need beside these.
 """
 
 import re
@@ -21,7 +21,8 @@ TITLES = {
     "requirements": "What the workflow runs with, but for PyTorch (requirements-torch.txt).",
     "requirements-torch": "PyTorch, and the CUDA libraries that its Linux builds and XGBoost's ask for.",
     "requirements-slurm": "What running on Slurm needs beside requirements.txt (docs/cluster.md).",
-    "requirements-dev": "What the tests and `make lint` need beside requirements.txt and requirements-slurm.txt.",
+    "requirements-export": "What `make export` needs beside requirements.txt.",
+    "requirements-dev": "What the tests and `make lint` need beside all of these.",
     "uv": "The installer.",
 }
 
@@ -47,18 +48,23 @@ def resolve(uv: str, inputs: list[str], locked: str) -> dict[str, str]:
 
 def main(uv: str) -> None:
     """Write all locks with the program `uv`."""
-    inputs = ["requirements.in", "requirements-slurm.in", "requirements-dev.in"]
+    inputs = ["requirements.in", "requirements-slurm.in", "requirements-export.in", "requirements-dev.in"]
     locked = "\n".join(path.read_text() for path in sorted(HERE.glob("requirements*.txt")))
     whole = resolve(uv, inputs, locked)
-    run, slurm = (resolve(uv, inputs[:count], locked) for count in (1, 2))
+    run = resolve(uv, inputs[:1], locked)
+    slurm, export = (resolve(uv, [inputs[0], beside], locked) for beside in inputs[1:3])
+    if both := set(slurm) & set(export) - set(run):
+        sys.exit(f"error: both Slurm and an export need {', '.join(sorted(both))}: name it in requirements.in")
     parts: dict[str, list[str]] = {name: [] for name in TITLES}
     for name, entry in whole.items():
         if TORCH.match(entry):
             parts["requirements-torch"].append(entry)
         elif name in run:
             parts["requirements"].append(entry)
+        elif name in slurm:
+            parts["requirements-slurm"].append(entry)
         else:
-            parts["requirements-slurm" if name in slurm else "requirements-dev"].append(entry)
+            parts["requirements-export" if name in export else "requirements-dev"].append(entry)
     parts["uv"] = list(resolve(uv, ["uv.in"], "").values())
     for name, entries in parts.items():
         text = f"# {TITLES[name]} Written by `make lock`.\n" + "\n".join(entries) + "\n"

@@ -26,8 +26,10 @@ RULE = re.compile(
 GIVEN = {"snakemake"}
 
 
-LOCKS = ("requirements", "requirements-torch", "requirements-slurm", "requirements-dev", "uv")
-RUN = LOCKS[:2]
+LOCKS = (
+    "requirements", "requirements-torch", "requirements-slurm", "requirements-export", "requirements-dev", "uv",
+)  # fmt: skip
+RUN, EXPORT, DEV = LOCKS[:2], (*LOCKS[:2], "requirements-export"), LOCKS[:5]
 # What a build of PyTorch without CUDA leaves out.
 CUDA = re.compile(r"(nvidia|cuda)-|triton$")
 sys.path.append(str(ROOT / "envs"))
@@ -108,7 +110,7 @@ def test_what_is_named_is_locked_in_its_version() -> None:
         assert named and set(named) <= set(lines(*LOCKS)), file.name
 
 
-@pytest.mark.parametrize("names", [RUN, LOCKS[:4]], ids=["run", "dev"])
+@pytest.mark.parametrize("names", [RUN, EXPORT, DEV], ids=["run", "export", "dev"])
 def test_locks_are_complete_and_installed(names: tuple[str, ...]) -> None:
     pinned = pins(lines(*names))
     assert needed(pinned) - set(pinned) == set(), "brought along, but not pinned"
@@ -118,7 +120,7 @@ def test_locks_are_complete_and_installed(names: tuple[str, ...]) -> None:
 
 
 def test_no_cuda_library_stands_outside_its_lock() -> None:
-    assert not [pin for pin in lines("requirements", "requirements-slurm", "requirements-dev") if CUDA.match(pin)]
+    assert not [pin for pin in lines(*(name for name in DEV if name != "requirements-torch")) if CUDA.match(pin)]
     assert {pin.split("==")[0] for pin in install.torch_pins()} == {"torch", "torchvision"}
     assert set(install.torch_pins()) <= set(lines("requirements-torch"))
 
@@ -195,7 +197,8 @@ def test_what_cannot_be_installed_is_one_line(monkeypatch) -> None:
 @pytest.mark.parametrize("path", ENVS, ids=lambda path: path.stem)
 def test_an_environment_repeats_the_pins(path: Path) -> None:
     entries = environment(path)
-    assert [entry for entry in entries if entry not in lines(*RUN)] == []
+    known = lines(*(EXPORT if path.stem == "export" else RUN))
+    assert [entry for entry in entries if entry not in known] == []
     assert needed(pins(entries)) - set(pins(entries)) == set(), "brought along, but not pinned"
 
 

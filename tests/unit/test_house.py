@@ -22,6 +22,8 @@ COMPUTING = {
     "store_activations": {"torch", "torchvision", "timm"}, "draw_reference": {"torch", "torchvision", "timm"}, "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"}, "probe_masked": {"torch"},
     "fit_fewer_photos": {"torch"}, "draw_grad_cams": {"torch", "torchvision", "timm"},
     "predict_new": {"torch", "torchvision", "timm", "xgboost"},
+    "export_graph": {"torch", "torchvision", "timm", "xgboost"}, "quantise_graph": {"torch"},
+    "check_export": {"torch", "torchvision", "timm", "xgboost"},
     "fit_booster": {"xgboost"}, "predict_booster": {"xgboost"},
 }  # fmt: skip
 # What the main process imports: it starts in about a second.
@@ -36,7 +38,7 @@ MOST_ARGUMENTS = 8
 # The wings in their order: none imports a later one. `study` stands above all.
 WINGS = (
     "core", "photos", "catalog", "pixels", "splits", "networks", "features", "training", "predictions", "applied", "scores",
-    "published", "figures", "report", "study",
+    "published", "export", "figures", "report", "study",
 )  # fmt: skip
 
 

@@ -37,7 +37,8 @@ class Home:
         if relative.is_relative_to(own):
             found = self.folder / relative.relative_to(own)
         else:
-            found = self.folder.absolute().parent.parent.parent / relative
+            # A folder may be known as ../../models/NAME, whose parents are others than they look.
+            found = Path(os.path.abspath(self.folder)).parents[2] / relative  # noqa: PTH100
         if not found.is_file():
             raise StudyError(f"{what} is not there: copy it from {relative} of the study to {found}")
         return found

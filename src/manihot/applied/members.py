@@ -35,8 +35,13 @@ class Shown:
 
 @dataclass(frozen=True)
 class Member:
-    """A fitted fold: its own answers to photos, and the class shares (`prior`) that these take for granted."""
+    """A fitted fold: its own answers to photos, and the class shares (`prior`) that these take for granted.
 
+    `fitted` are its record and weights, `frozen` the backbones whose features, side by side, a head or trees take.
+    """
+
+    fitted: Bundle
+    frozen: Sequence[Backbone]
     fold: int
     prior: Sequence[float]
     seen: Sequence[Seen]
@@ -53,7 +58,7 @@ def load_member(fitted: Bundle, views: Sequence[str], backbones: Callable[[Mappi
     """
     record, kind = fitted.record, fitted.record["kind"]
     if kind == "network":
-        return Member(record["fold"], record["prior"], [seen_of(record)], _network(fitted, views))
+        return Member(fitted, [], record["fold"], record["prior"], [seen_of(record)], _network(fitted, views))
     if kind not in {"head", "boosting"}:
         raise StudyError(f"{fitted.path}: this version of Manihot knows no kind of model called {kind}")
     if list(views) != ["identity"]:
@@ -65,7 +70,7 @@ def load_member(fitted: Bundle, views: Sequence[str], backbones: Callable[[Mappi
         # The features of joined backbones stand side by side, in their order.
         return last(np.hstack([shown.features(backbone) for backbone in frozen]))
 
-    return Member(record["fold"], record["prior"], [backbone.seen for backbone in frozen], answers)
+    return Member(fitted, frozen, record["fold"], record["prior"], [backbone.seen for backbone in frozen], answers)
 
 
 def _network(fitted: Bundle, views: Sequence[str]) -> Callable[[Shown], Floats]:

@@ -32,7 +32,7 @@ def shift(given: Array, prior: Sequence[float], target: Sequence[float], tempera
     They are softmax(log p / T + log target - log prior). A class that the model was not fitted on (prior 0) keeps its
     place: nothing is known to shift it by.
     """
-    logs = np.log(np.clip(given, LEAST, 1)) / temperature + _offsets(prior, target)
+    logs = np.log(np.clip(given, LEAST, 1)) / temperature + log_ratio(prior, target)
     weights = np.exp(logs - logs.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)
 
@@ -49,7 +49,7 @@ def fit_temperature(
     logs, offsets, classes = [], [], []
     for table, prior in zip(tables, priors, strict=True):
         logs.append(np.log(np.clip(probabilities(table, len(labels)), LEAST, 1)))
-        offsets.append(np.tile(_offsets(prior, target), (len(table), 1)))
+        offsets.append(np.tile(log_ratio(prior, target), (len(table), 1)))
         classes.append(pd.Index(labels).get_indexer(table["label"]))
     log, offset, true = np.concatenate(logs), np.concatenate(offsets), np.concatenate(classes)
     if not len(true):
@@ -160,7 +160,9 @@ def answer(
     return answers, temperature
 
 
-def _offsets(prior: Sequence[float], target: Sequence[float]) -> Array:
+def log_ratio(prior: Sequence[float], target: Sequence[float]) -> Array:
+    """What `shift` adds to the logarithm of each class's probability: log target - log prior, float64 [K]; 0 where
+    the prior is 0."""
     known = np.asarray(prior, dtype=np.float64) > 0
     ratio = np.divide(target, prior, out=np.ones(len(known)), where=known)
     offsets: Array = np.log(np.maximum(ratio, LEAST))

@@ -1,0 +1,1 @@
+"""A model of a study as files that work without this project."""
