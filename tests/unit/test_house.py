@@ -38,7 +38,7 @@ MOST_ARGUMENTS = 8
 # The wings in their order: none imports a later one. `study` stands above all.
 WINGS = (
     "core", "photos", "catalog", "pixels", "splits", "networks", "features", "training", "predictions", "applied", "scores",
-    "published", "export", "figures", "report", "study",
+    "published", "export", "app", "figures", "report", "study",
 )  # fmt: skip
 
 
