@@ -28,7 +28,7 @@ ifneq ($(shell $(PY) -c "print(1)" 2> /dev/null) $(TORCH),1 $(ASKED))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help report partial-report study plan predict evaluate export test test-full test-slurm bench lint lock prune clean
+.PHONY: help report partial-report study plan predict evaluate export app test test-full test-slurm bench lint lock prune clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ evaluate: .venv/run ## Hold a model against labelled photos of others (PHOTOS=pa
 
 export: .venv/export ## Make a model of the study a folder that works without it, checked (MODEL=name, OUT=path, DIR=…)
 	@$(PY) -m manihot.study.export $(MODEL) --dir "$(DIR)" --cores "$(CORES)" $(if $(OUT),--out "$(OUT)")
+
+app: .venv/export ## Make a page that runs a model of the study in a browser, offline (MODEL=name, INT8=1, DIR=…); needs npm
+	@$(PY) -m manihot.study.app $(MODEL) --dir "$(DIR)" --cores "$(CORES)" $(if $(INT8),--int8)
 
 test: .venv/dev ## Run the tests
 	@$(PY) -m pytest $(WORKERS)

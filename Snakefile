@@ -34,6 +34,7 @@ from manihot.study.paths import (
     each_part,
     external_of,
     fitted_files,
+    grad_cam_of,
     record_of,
     reference_of,
     sets_of,

@@ -20,7 +20,7 @@ COMPUTING = {
     "train_fold": {"torch", "torchvision", "timm"}, "check_overfit": {"torch", "torchvision", "timm"},
     "show_augmentation": {"torch", "torchvision", "timm"}, "predict_fold": {"torch", "torchvision", "timm"}, "extract_features": {"torch", "torchvision", "timm"},
     "store_activations": {"torch", "torchvision", "timm"}, "draw_reference": {"torch", "torchvision", "timm"}, "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"}, "probe_masked": {"torch"},
-    "fit_fewer_photos": {"torch"},
+    "fit_fewer_photos": {"torch"}, "draw_grad_cams": {"torch", "torchvision", "timm"},
     "predict_new": {"torch", "torchvision", "timm", "xgboost"},
     "predict_external": {"torch", "torchvision", "timm", "xgboost"},
     "export_graph": {"torch", "torchvision", "timm", "xgboost"}, "quantise_graph": {"torch"},
@@ -39,7 +39,7 @@ MOST_ARGUMENTS = 8
 # The wings in their order: none imports a later one. `study` stands above all.
 WINGS = (
     "core", "photos", "catalog", "pixels", "splits", "networks", "features", "training", "predictions", "applied", "scores",
-    "published", "export", "figures", "report", "study",
+    "published", "export", "app", "figures", "report", "study",
 )  # fmt: skip
 
 

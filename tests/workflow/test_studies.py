@@ -321,6 +321,7 @@ def jobs_of_the_plan(project):
     assert rules["check_overfit"] == len(plan.study.overfit)
     assert rules["show_augmentation"] == len(plan.augmented)
     assert rules["draw_reference"] == len(plan.references)
+    assert rules["draw_grad_cams"] == bool(plan.looked)
     assert rules["build_report"] == 1
     return rules.total()
 

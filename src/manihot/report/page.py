@@ -11,6 +11,7 @@ from manihot.report import (
     choice_sections,
     data_sections,
     external_section,
+    looked_section,
     model_pages,
     model_sections,
     more_photos_section,
@@ -37,8 +38,8 @@ def build(
     """Write the report of what lies below `results`; a result that is missing is named in its place.
 
     `settings` are title, description, protocol, seed, the plan's models and `trials`, the splits of `more_photos` and
-    of `references`, data sets (with `root` and `source`) and the resolved study; `made` is the time and `commit` the
-    state of the sources as the reader sees them.
+    of `references`, the models that were `looked` into, data sets (with `root` and `source`) and the resolved study;
+    `made` is the time and `commit` the state of the sources as the reader sees them.
     Charts of results are also written as SVG files below `figures`, where it is given.
     """
     found = Results(results)
@@ -82,6 +83,7 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
         "more_photos": more_photos_section.more_photos(results, settings["more_photos"]),
         "augmented": model_sections.augmented(results, scores, models),
         "pages": [model_pages.page(results, photos, scores, model, badges, study["experiments"]) for model in models],
+        "looked": looked_section.looked(results, settings["looked"], models, badges),
         "overfit": model_pages.overfit(results, study.get("overfit", {})),
         "backbones": model_sections.backbones(results, scores, models, study),
         "boosters": model_sections.boosters(results, scores, models, study),

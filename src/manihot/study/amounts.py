@@ -11,9 +11,9 @@ from manihot.core.errors import StudyError
 from manihot.study import external_jobs, model_jobs, photo_jobs, score_jobs
 from manihot.study.paths import Paths
 from manihot.study.plan import Model, Plan
-from manihot.study.schema import AdamHead, Booster, Learning, Sampling
+from manihot.study.schema import AdamHead, Backbone, Booster, Learning, Sampling
 from manihot.study.sources import DemoData
-from manihot.study.tasks import MOST_SECONDS, SECONDS_A_PHOTO, Amount, Amounts, Start, Task
+from manihot.study.tasks import MOST_SECONDS, SECONDS_A_PHOTO, Amount, Amounts, Task
 
 # The photos of each label of each data set.
 Counts = Mapping[str, Mapping[str, int]]
@@ -25,8 +25,8 @@ ROW, PROBABILITY, CATALOGUED = 45, 11, 1266
 # The photos that a head is fitted on again, all shares of them together (`SHARES` of predictions/fewer_photos.py).
 FEWER = sum(8 ** (place / 4 - 1) for place in range(4))
 
-# The strange pictures that how unlike a photo is is tried on (`applied/strange.py`), and the most reference photos.
-STRANGE, REFERENCE = 500, 2000
+# Strange pictures to try `unlike` on (`applied/strange.py`), the most reference photos, a network's photos of Grad-CAM.
+STRANGE, REFERENCE, LOOKED = 500, 2000, 12
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,8 @@ def amounts(plan: Plan, counts: Counts) -> Iterator[Amount]:
             entries = {**plan.study.experiments, **plan.study.backbones}
             yield Amount(rule, f"{rule} {entries[name].split} {name}")
         else:
-            starts: dict[str, Start] = {"probe_facts": "probes"}
-            yield Amount(
-                rule, rule if name == "all" else f"{rule} {name.replace('@', ' ')}", starts.get(rule, "tables")
-            )
+            label = rule if name == "all" else f"{rule} {name.replace('@', ' ')}"
+            yield Amount(rule, label, "probes" if rule == "probe_facts" else "tables")
 
 
 def _named(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -195,8 +193,7 @@ def _extract_features(known: _Counting) -> Iterator[Amount]:
         heads = [user.head for user_name, user in plan.study.backbones.items() if name in plan.joined(user_name)]
         seen = {view for head in heads if head for view in head.views}
         views = {"identity", *seen, *(["masked"] if name in masked else [])}
-        network = (backbone.network, backbone.size)
-        task = Task("features", *network, batch_size=backbone.batch_size)
+        network, task = (backbone.network, backbone.size), _features(backbone)
         for dataset in plan.datasets_of(backbone.split):
             photos = known.photos[dataset]
             for view in sorted(views):
@@ -210,8 +207,7 @@ def _draw_reference(known: _Counting) -> Iterator[Amount]:
     plan = known.plan
     for split, name in plan.references.items():
         entry = plan.frozen[name]
-        task = Task("features", entry.network, entry.size, batch_size=entry.batch_size)
-        work = ((Task("build", entry.network, entry.size), 1), (task, STRANGE))
+        work = ((_build(entry), 1), (_features(entry), STRANGE))
         kept = ((Task("width", entry.network, entry.size), min(REFERENCE, sum(known.splits[split].pool.values()))),)
         yield Amount("draw_reference", f"draw_reference {split}", "networks", work, plan.study.threads, disk=kept)
 
@@ -307,8 +303,12 @@ def _predict_fold(known: _Counting) -> Iterator[Amount]:
         yield Amount("predict_fold", label, "networks", work, plan.study.threads, known.tables(model))
 
 
-def _build(entry: Learning) -> Task:
+def _build(entry: Learning | Backbone) -> Task:
     return Task("build", entry.network, entry.size)
+
+
+def _features(entry: Backbone) -> Task:
+    return Task("features", entry.network, entry.size, batch_size=entry.batch_size)
 
 
 def _passes(entry: Learning, train_from: str | None = None) -> tuple[Task, Task]:
@@ -350,6 +350,13 @@ def _score_model(known: _Counting) -> Iterator[Amount]:
         yield Amount("score_model", f"score_model {name}", work=work)
 
 
+def _draw_grad_cams(known: _Counting) -> Iterator[Amount]:
+    entries = known.plan.looked.values()
+    pairs = [(e, _passes(e)[1] if isinstance(e, Learning) else _features(e)) for e in entries]
+    work = tuple(part for entry, forward in pairs for part in ((_build(entry), 1), (forward, LOOKED)))
+    yield Amount("draw_grad_cams", "draw_grad_cams", "networks", work, known.plan.study.threads)
+
+
 def _probe_masked(known: _Counting) -> Iterator[Amount]:
     for split, head in known.plan.masked.items():
         folds = known.plan.models[head].folds
@@ -387,6 +394,7 @@ WORK: dict[str, Callable[[_Counting], Iterator[Amount]]] = {
     "predict_booster": _predict_booster,
     "ensemble_folds": _ensemble_folds,
     "score_model": _score_model,
+    "draw_grad_cams": _draw_grad_cams,
     "probe_masked": _probe_masked,
     "fit_fewer_photos": _fit_fewer_photos,
     "predict_external": lambda known: external_jobs.predicting(known.plan, known.photos),

@@ -122,6 +122,13 @@ def ensemble_folds(plan: Plan) -> Jobs:
         yield name, {**about, "seed": plan.study.seed, "unlike": unlike}
 
 
+def draw_grad_cams(plan: Plan) -> Jobs:
+    """One job, where there is a network: the names of the models, and the folds of each."""
+    if plan.looked:
+        folds = [list(plan.models[name].folds) for name in plan.looked]
+        yield "all", {"names": list(plan.looked), "folds": folds, "threads": plan.study.threads}
+
+
 def compute(plan: Plan) -> Settings:
     """On what a study computes, and how."""
     return {key: getattr(plan.study, key) for key in ("device", "precision", "threads", "gpu_slots")}
@@ -159,4 +166,5 @@ RULES = (
     predict_head,
     predict_booster,
     ensemble_folds,
+    draw_grad_cams,
 )

@@ -46,6 +46,11 @@ def external_of(external: str, name: str) -> str:
     return f"results/external/{external}/{name}"
 
 
+def grad_cam_of(model: str) -> str:
+    """Where a model looked on its telling photos."""
+    return f"results/predictions/{model}/grad_cam.json"
+
+
 def each_part(pattern: str) -> dict[str, str]:
     """One path a part of the predictions, under the part's name; `pattern` holds `{part}`."""
     return {part: pattern.replace("{part}", part) for part in PARTS}
@@ -212,6 +217,20 @@ class Paths:
             f"results/scores/probes/{split}/masked.json" for split in self.plan.masked
         ]
 
+    def looked(self) -> dict[str, list[str]]:
+        """What is read to draw where networks looked: `predictions` out of fold and `members`, model by model, and
+        their pixels, as in `pixels`."""
+        names = self.plan.looked
+        shown = [self.pixels(self.plan.models[name].split, entry.size) for name, entry in names.items()]
+        kinds = ("catalogs", "manifests", "arrays")
+        pixels = {kind: list(dict.fromkeys(path for paths in shown for path in paths[kind])) for kind in kinds}
+        predictions = [f"results/predictions/{name}/validation.csv" for name in names]
+        return {
+            "predictions": predictions,
+            "members": [path for name in names for path in self.members(name)],
+            **pixels,
+        }
+
     # Other people's photos
 
     def external_copies(self, external: str) -> list[str]:
@@ -265,6 +284,7 @@ class Paths:
             "models": [path for model in plan.models for path in (record_of(model), sets_of(model))],
             "histories": self.histories(*plan.of_kind("network", "head", "boosting")),
             "augmented": [f"results/training/augmented/{name}.jpg" for name in plan.augmented],
+            "looked": [grad_cam_of(model) for model in plan.looked],
             "overfit": [f"results/training/overfit/{check}/result.json" for check in plan.study.overfit],
             "external": [
                 *(external_of(name, "photos.json") for name in plan.study.external),

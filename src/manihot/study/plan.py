@@ -313,6 +313,21 @@ class Plan:
         return found
 
     @property
+    def looked(self) -> dict[str, Experiment | Backbone]:
+        """The models of which it is shown where they looked, and the entries of their networks: those of a single
+        network with photos out of fold, but no repeats with another seed."""
+        found: dict[str, Experiment | Backbone] = {}
+        for name in self.of_kind("network", "head"):
+            model = self.models[name]
+            if model.folds == (0,) or model.repeat_of:
+                continue
+            if model.backbone is None:
+                found[name] = self.experiment(name)
+            elif model.backbone in self.frozen:
+                found[name] = self.frozen[model.backbone]
+        return found
+
+    @property
     def references(self) -> dict[str, str]:
         """For each split whose models tell how unlike a photo is, the backbone whose features tell it: its first one
         that no experiment trained. What is fine-tuned keeps only what tells its classes apart."""

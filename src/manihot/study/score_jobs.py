@@ -129,6 +129,7 @@ def build_report(plan: Plan) -> Jobs:
             "more_photos": list(plan.more_photos),
             "references": list(plan.references),
             "trials": [list(pair) for pair in plan.trials],
+            "looked": list(plan.looked),
             "datasets": datasets,
             "study": study.plain(),
         },
