@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from manihot.core.errors import StudyError
 from manihot.study import external_jobs, model_jobs, photo_jobs, score_jobs
 from manihot.study.paths import Paths
-from manihot.study.plan import Model, Plan
+from manihot.study.plan import Kind, Model, Plan
 from manihot.study.schema import AdamHead, Backbone, Booster, Learning, Sampling
 from manihot.study.sources import DemoData
-from manihot.study.tasks import MOST_SECONDS, SECONDS_A_PHOTO, Amount, Amounts, Task
+from manihot.study.tasks import MOST_SECONDS, SECONDS_A_PHOTO, Amount, Amounts, Start, Task
 
 # The photos of each label of each data set.
 Counts = Mapping[str, Mapping[str, int]]
@@ -324,16 +324,9 @@ def _show_augmentation(known: _Counting) -> Iterator[Amount]:
         yield Amount("show_augmentation", f"show_augmentation {name}", "networks")
 
 
-def _predict_head(known: _Counting) -> Iterator[Amount]:
-    for name, fold in known.plan.fitted("head"):
-        model = known.plan.models[name]
-        yield Amount("predict_head", f"predict_head {name} {fold}", "heads", bytes=known.tables(model))
-
-
-def _predict_booster(known: _Counting) -> Iterator[Amount]:
-    for name, fold in known.plan.fitted("boosting"):
-        model = known.plan.models[name]
-        yield Amount("predict_booster", f"predict_booster {name} {fold}", "boosting", bytes=known.tables(model))
+def _answers(known: _Counting, rule: str, kind: Kind, start: Start) -> Iterator[Amount]:
+    for name, fold in known.plan.fitted(kind):
+        yield Amount(rule, f"{rule} {name} {fold}", start, bytes=known.tables(known.plan.models[name]))
 
 
 def _ensemble_folds(known: _Counting) -> Iterator[Amount]:
@@ -390,8 +383,8 @@ WORK: dict[str, Callable[[_Counting], Iterator[Amount]]] = {
     "check_overfit": _check_overfit,
     "show_augmentation": _show_augmentation,
     "predict_fold": _predict_fold,
-    "predict_head": _predict_head,
-    "predict_booster": _predict_booster,
+    "predict_head": lambda known: _answers(known, "predict_head", "head", "heads"),
+    "predict_booster": lambda known: _answers(known, "predict_booster", "boosting", "boosting"),
     "ensemble_folds": _ensemble_folds,
     "score_model": _score_model,
     "draw_grad_cams": _draw_grad_cams,
