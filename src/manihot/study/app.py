@@ -10,11 +10,12 @@ from manihot.app import page, runtime
 from manihot.applied.home import BEST
 from manihot.applied.request import check_model
 from manihot.core import files
-from manihot.core.errors import StudyError
+from manihot.core.command import ends_in_one_line
 from manihot.core.names import RECORD
 from manihot.study import export
 
 
+@ends_in_one_line
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0, or what making the export ended with, or 1 after an error of one line."""
     parser = argparse.ArgumentParser(
@@ -28,17 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     results = Path(given.dir) / "results"
-    try:
-        model = check_model(results / "models" / given.model)
-        # First what may fail at once.
-        fetched = runtime.fetch(results / "exporting")
-        if code := export.main([given.model, "--dir", given.dir, "--cores", given.cores]):
-            return code
-        folder = results / "export" / files.read_json(model / RECORD)["name"]
-        size = page.build(folder, fetched, _title(results), given.int8)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    model = check_model(results / "models" / given.model)
+    # First what may fail at once.
+    fetched = runtime.fetch(results / "exporting")
+    if code := export.main([given.model, "--dir", given.dir, "--cores", given.cores]):
+        return code
+    folder = results / "export" / files.read_json(model / RECORD)["name"]
+    size = page.build(folder, fetched, _title(results), given.int8)
     print(f"The page: {(folder / page.PAGE).resolve()} ({size / 1e6:.1f} MB)")
     if size > page.LARGE:
         print("  That is much for a phone: a refit (MODEL=…_refit) carries one network in place of one a fold.")
