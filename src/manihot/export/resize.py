@@ -11,9 +11,10 @@ lies in, or nearly all weights would be zeros.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 # Blocks of pixels in a row, at most; torch's weights, as whole numbers, lie below LARGEST at a precision of 22 bits.
-BLOCKS, LARGEST, PRECISION = 8, 2**15, 22
+BLOCKS, LARGEST, PRECISION = 16, 2**15, 22
 
 
 class Squeeze(nn.Module):
@@ -35,21 +36,39 @@ class Squeeze(nn.Module):
     def forward(self, photos: Tensor) -> Tensor:
         """The pixels."""
         count, height, width = photos.shape[:3]
-        blocks, size, step = self.blocks, self.size, self.size // self.blocks
-        weights, places = self.weights(width)
-        rows = photos.index_select(2, places.flatten()).view(count, height, blocks, -1, 3)
-        rows = rows.permute(0, 2, 1, 4, 3).reshape(count, blocks, height * 3, -1).float()
-        made = rounded(torch.matmul(rows, weights)).view(count, blocks, height, 3, step)
-        made = made.permute(0, 2, 3, 1, 4).reshape(count, height, 3 * size)
+        made = self._along_rows(photos.reshape(count, height, width * 3), width)
         weights, places = self.weights(height)
-        columns = made.index_select(1, places.flatten()).view(count, blocks, -1, 3 * size)
-        made = rounded(torch.matmul(weights.transpose(1, 2), columns)).view(count, size, 3, size)
-        return made.permute(0, 2, 1, 3)
+        columns = made.index_select(1, places.clamp(0, height - 1).flatten())
+        columns = columns.view(count, self.blocks, -1, 3 * self.size)
+        made = rounded(torch.matmul(weights.transpose(1, 2), columns)).view(count, self.size, self.size, 3)
+        return made.permute(0, 3, 1, 2)
+
+    def _along_rows(self, rows: Tensor, width: int) -> Tensor:
+        """Rows [n, height, width * 3], pixel by pixel, as [n, height, size * 3], whole numbers in float32.
+
+        A pixel's three bytes stay together: a transposition of a large photo would take longer than the products with
+        weights that are zero between unlike colours.
+        """
+        weights, _ = self.weights(width)
+        length, step = weights.shape[1:]
+        colours = torch.eye(3)[None, None, :, None, :] * weights[:, :, None, :, None]
+        colours = colours.reshape(self.blocks, length * 3, step * 3)
+        reach = self._reach(width)
+        padded = functional.pad(rows, (3 * reach, 3 * reach + 6))
+        parts = [
+            torch.matmul(padded.narrow(2, 3 * (block * width // self.blocks), 3 * length).float(), colours[block])
+            for block in range(self.blocks)
+        ]
+        return rounded(torch.cat(parts, dim=2))
+
+    def _reach(self, pixels: int) -> int:
+        """How many pixels beside its own part of a row a block may need."""
+        return (pixels + self.size - 1) // self.size + 1
 
     def weights(self, pixels: int) -> tuple[Tensor, Tensor]:
         """The weights float32 [blocks, L, size / blocks] of the L pixels of a row of `pixels` that each block may need,
-        and the places int64 [blocks, L] of these pixels."""
-        reach = (pixels + self.size - 1) // self.size + 1
+        and the places int64 [blocks, L] of these pixels, some of them outside the row, with weights of 0."""
+        reach = self._reach(pixels)
         length = pixels // self.blocks + 2 * reach + 2
         firsts = torch.div(self.firsts * pixels, self.blocks, rounding_mode="floor") - reach
         places = firsts[:, None] + torch.arange(length, device=firsts.device)
@@ -60,7 +79,7 @@ class Squeeze(nn.Module):
         weights = weights / weights.sum(dim=1, keepdim=True)
         unit = torch.where(0.5 + weights.max() * self.powers < LARGEST, self.powers, 1.0).max()
         whole = torch.floor(weights * unit + 0.5) / unit
-        return whole.float(), places.clamp(0, pixels - 1)
+        return whole.float(), places
 
 
 def rounded(means: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -264,23 +263,3 @@ def test_photos_are_resized_to_the_bytes_of_the_study(size, height, width):
 def test_photos_of_the_networks_size_stay_as_they_are():
     photos = torch.randint(0, 256, (1, 37, 37, 3), dtype=torch.uint8)
     assert (Squeeze(37)(photos) == photos.permute(0, 3, 1, 2)).all()
-
-
-def test_an_export_that_lost_a_file_is_written_anew(tmp_path):
-    from manihot.export.request import check_whole
-
-    check_whole(tmp_path / "none")
-    (tmp_path / "model.onnx").write_bytes(b"whole")
-    with pytest.raises(checks.StudyError, match="holds something else than an export"):
-        check_whole(tmp_path)
-    told = layout.with_files({"schema_version": 1}, {"model.onnx": tmp_path / "model.onnx"})
-    files.write_json(tmp_path / layout.ABOUT, told)
-    check_whole(tmp_path)
-    assert (tmp_path / layout.ABOUT).is_file()
-    (tmp_path / "model.onnx").write_bytes(b"other")
-    check_whole(tmp_path)
-    assert not (tmp_path / layout.ABOUT).exists()
-    files.write_json(tmp_path / layout.ABOUT, told | {"schema_version": 2})
-    with pytest.raises(checks.StudyError, match="has the schema version 2, and this version of Manihot writes 1"):
-        check_whole(tmp_path)
-    assert Path(tmp_path / layout.ABOUT).is_file()
