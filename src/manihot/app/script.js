@@ -3,8 +3,8 @@
 const $ = id => document.getElementById(id);
 const read = id => JSON.parse($(id).textContent);
 const ABOUT = read("about"), TEXTS = read("texts");
-const LABELS = ABOUT.classes.map(entry => entry.label), NAMES = ABOUT.classes.map(entry => entry.name || entry.label);
-const SMALLEST = 8, MOST_PIXELS = 16.7e6, KEY = `manihot ${ABOUT.model}`, SHOWN = 3;
+const LABELS = ABOUT.classes.map(entry => entry.label), NAMES = ABOUT.classes.map(entry => (entry.name || entry.label).replaceAll("_", " "));
+const SMALLEST = 8, MOST_PIXELS = 16.7e6, THUMBNAIL = 300, KEY = `manihot ${ABOUT.model}`, SHOWN = 3;
 const COLUMNS = ["time", "image_id", "answer", "probability", "set", "unlike", "review", ...LABELS.map((_, k) => `p${k}`)];
 let language = "en", status = ["loading", {}], session = null, ort = null, references = null, keeps = true, busy = Promise.resolve();
 let plant = null;
@@ -99,6 +99,8 @@ async function pixels(file) {
   pen.fillRect(0, 0, width, height);
   pen.drawImage(image, 0, 0, width, height);
   image.close();
+  const scale = Math.min(1, THUMBNAIL / height), small = node("canvas", {width: Math.ceil(scale * width), height: Math.ceil(scale * height)});
+  small.getContext("2d").drawImage(canvas, 0, 0, small.width, small.height);
   const seen = pen.getImageData(0, 0, width, height).data, bytes = new Uint8Array(3 * width * height);
   for (let from = 0, to = 0; to < bytes.length; from += 4) {
     bytes[to++] = seen[from];
@@ -106,11 +108,11 @@ async function pixels(file) {
     bytes[to++] = seen[from + 2];
   }
   canvas.width = canvas.height = 0;
-  return {bytes, shape: [1, height, width, 3]};
+  return {bytes, shape: [1, height, width, 3], picture: small.toDataURL("image/jpeg", 0.8)};
 }
 
 async function look(file) {
-  const start = performance.now(), {bytes, shape} = await pixels(file);
+  const start = performance.now(), {bytes, shape, picture} = await pixels(file);
   let found;
   try {
     found = await session.run({[ABOUT.input.name]: new ort.Tensor("uint8", bytes, shape)});
@@ -120,7 +122,7 @@ async function look(file) {
   if (ABOUT.sets) told.set = plausible(found.corrected.data, told.best);
   if (ABOUT.unlike) told.unlike = unlike(found.features.data);
   for (const tensor of Object.values(found)) tensor.dispose();
-  return told;
+  return {name: file.name, picture, told};
 }
 
 const best = values => values.indexOf(Math.max(...values));
@@ -176,7 +178,7 @@ function joined(photos) {
 
 function drawCard(card) {
   const told = joined(card.photos), p = told.probabilities, others = told.set ? NAMES.filter((_, k) => told.set[k] && k !== told.best) : [];
-  const parts = [node("div", {className: "photos"}, ...card.photos.map(photo => node("img", {src: photo.url, alt: photo.name})))];
+  const parts = [node("div", {className: "photos"}, ...card.photos.map(photo => node("img", {src: photo.picture, alt: photo.name})))];
   if (told.strange) {
     const some = told.n > 1 ? text("unlike_some", {n: told.strange, all: told.n}) : text("unlike");
     parts.push(node("p", {className: "warning"}, some));
@@ -223,9 +225,9 @@ async function answer(chosen) {
     say("looking", {n: place + 1, all: chosen.length});
     await painted();
     try {
-      const told = await look(file), card = together && plant ? plant : newCard();
+      const photo = await look(file), card = together && plant ? plant : newCard();
       if (together) plant = card;
-      card.photos.push({name: file.name, url: URL.createObjectURL(file), told});
+      card.photos.push(photo);
       card.redraw();
       remember(card);
       answered++;
