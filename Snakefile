@@ -32,6 +32,7 @@ from manihot.study.paths import (
     Paths,
     answers_of,
     each_part,
+    external_of,
     fitted_files,
     grad_cam_of,
     record_of,
@@ -59,7 +60,7 @@ try:
     if workflow.is_main_process:
         if not LOOKS:
             settings.take_folder()
-        settings.write_settings(all_jobs(PLAN), PROJECT / "workflow" / "scripts", WRITTEN)
+        settings.write_settings(all_jobs(PLAN), [PROJECT / "workflow" / "scripts"], WRITTEN)
         settings.list_photos(PLAN, STUDY_FILE, WRITTEN)
         os.environ["MANIHOT_MAIN"] = f"{socket.gethostname()}:{os.getpid()}"
 except StudyError as error:
@@ -76,7 +77,7 @@ if PLAN.study.container:
 
 
 wildcard_constraints:
-    dataset="|".join(PLAN.datasets),
+    dataset="|".join(PLAN.catalogued),
     split="|".join(PLAN.splits),
     experiment="|".join(PLAN.of_kind("network")) or "none",
     check="|".join(PLAN.study.overfit) or "none",
@@ -84,6 +85,7 @@ wildcard_constraints:
     model="|".join(PLAN.models),
     weights="|".join(PLAN.weights) or "none",
     cut="|".join(PLAN.cuts) or "none",
+    external="|".join(PLAN.study.external) or "none",
     fold=r"\d+",
     shard=r"\d+",
     size=r"\d+",
@@ -110,6 +112,7 @@ include: "workflow/rules/predictions.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/more_photos.smk"
+include: "workflow/rules/external.smk"
 include: "workflow/rules/published.smk"
 include: "workflow/rules/report.smk"
 

@@ -75,6 +75,8 @@ TABLES: dict[str, list[Row]] = {
         Row("answers averaged over the views", "corn_cut_tta", "from a cut"),
         Row("the same, against its own head", "corn_cut_tta", "four views"),
         Row("the same, against the best head", "corn_cut_tta", "tuned head"),
+        Row("epochs: 15", "corn_cut_15_epochs_tta", "answers averaged over the views"),
+        Row("the same, against the best head", "corn_cut_15_epochs_tta", "tuned head"),
     ],
     "cassava": [
         Row("MobileNetV2, head by Adam", "mobilenet_adam_head"),
@@ -85,6 +87,8 @@ TABLES: dict[str, list[Row]] = {
         Row("EfficientNet-Lite2", "lite2_views_head", "two views"),
         Row("from a cut", "cut", "two views"),
         Row("answers averaged over the views", "cut_tta", "from a cut"),
+        Row("the same, against its own head", "cut_tta", "two views"),
+        Row("the same, against the best head", "cut_tta", "EfficientNet-Lite2"),
         Row("loss: logit_adjusted", "cut_logit_adjusted", "from a cut"),
         Row("mixup: 0.2", "cut_mixup", "from a cut"),
     ],

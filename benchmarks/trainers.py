@@ -43,6 +43,7 @@ def recipe(
         weights="none", frozen=False, frozen_mode="eval", train_from=None, views=["identity"], cache_size=size,
         batch_size=BATCH, epochs=epochs, learning_rate=RATE, optimizer="adam", weight_decay=0.0, decay_norms=True,
         layer_decay=1.0, clip_norm=0.0, ema=0.0, schedule="constant", warm_up=0.3, batch_norm="update", dropout=dropout,
+        drop_path=None,
         loss="cross_entropy", label_smoothing=0.0, class_weights="none", augment={}, flips_at_validation=False,
         seed=0, repeat=0,
     )  # fmt: skip

@@ -11,6 +11,7 @@ ORDER = [
     "test_faults.py",
     "test_manners.py",
     "test_predict.py",
+    "test_export.py",
 ]
 
 

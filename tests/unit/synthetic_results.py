@@ -82,6 +82,7 @@ def settings(results: Path) -> dict[str, Any]:
         "models": described(),
         "more_photos": ["main"],
         "references": ["main"],
+        "trials": [],
         "looked": [name for name, entry in MODELS.items() if entry[0] in {"network", "head"}],
         "datasets": {
             name: {"root": str(results / f"photos/{name}/images"), "source": "demo"} for name in DATASETS
@@ -282,12 +283,15 @@ def _model(results: Path, model: dict[str, Any], rng: np.random.Generator) -> No
         part: [read_photos(results / f"predictions/{model['name']}/fold{fold}/{part}.csv") for fold in model["folds"]]
         for part in PARTS
     }
-    answers, temperature = calibration.answer(folds, [shares] * len(model["folds"]), record)
+    source = model["based_on"] if list(model["folds"]) == [0] else model["name"]
+    known = files.read_json(results / f"models/{source}/model.json") if source != model["name"] else None
+    of_folds = known and known["calibration"]["temperature"]
+    answers, temperature = calibration.answer(folds, [shares] * len(model["folds"]), record, of_folds)
     for kind, tables in answers.items():
         for part, table in tables.items():
             files.write_table(results / f"predictions/{model['name']}/{kind}/{part}.csv", table)
-    whole = {"calibration": {"temperature": temperature, "shares": record["shares"]}}
-    files.write_json(results / f"models/{model['name']}/model.json", whole)
+    whole = {"temperature": temperature, "temperature_from": source, "shares": record["shares"]}
+    files.write_json(results / f"models/{model['name']}/model.json", {"calibration": whole})
     if model["kind"] != "tta":
         counts = {"parameters": PARAMETERS[model["kind"]], "trainable": PARAMETERS[model["kind"]]}
         counts |= {"trainable": 5125} if model["kind"] == "head" else {}

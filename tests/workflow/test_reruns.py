@@ -124,6 +124,11 @@ STUDY_EDITS = [
         "the coverage of sets": (swap("resamples: 200", "resamples: 200\ncoverage: 0.8"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | chosen("balanced", "new_class") | END),
     },
     {
+        "other people's photos to try models on": (swap("boosting:\n", "external:\n  others: {dataset: needles, classes: {needle: '1', round leaf: null, lobed leaf: null}, models: [balanced_tta, xgboost_1_refit]}\nboosting:\n"), {
+            "map_external others", "extract_features squeezenet needles 32 identity", "predict_external others xgboost_1_refit 0",
+            *(f"predict_external others balanced_tta {f}" for f in FOLDS), *(f"score_external others {m}" for m in ("balanced_tta", "xgboost_1_refit"))}),
+    },
+    {
         "an experiment's family": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, family: others,"), chosen("frozen") | COMPARED),
     },
     {
@@ -199,7 +204,10 @@ MODULES = {
     "applied/unlike.py": ({"draw_reference"}, {"ensemble_folds", "score_model", "extract_features"}),
     "applied/looked.py": ({"draw_grad_cams"}, {"predict_fold", "score_model"}),
     "applied/members.py": (set(), {"draw_reference", "ensemble_folds", "score_model"}),
-    "scores/coverage.py": ({"score_model"}, {"ensemble_folds", "draw_reference"}),
+    "scores/coverage.py": ({"score_model", "score_external"}, {"ensemble_folds", "draw_reference"}),
+    "scores/external.py": ({"score_external"}, {"score_model", "map_external", "predict_external"}),
+    "splits/external.py": ({"map_external"}, {"split_photos", "predict_external", "score_external"}),
+    "predictions/external.py": ({"predict_external"}, {"predict_fold", "score_external"}),
 }  # fmt: skip
 # The rules that have this code and no other.
 ONE_RULE = {

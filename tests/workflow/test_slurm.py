@@ -23,7 +23,7 @@ STUDY = """
 threads: 1
 resamples: 200
 data:
-  leaves: {source: demo, photos: 120, kind: leaves, duplicates: 4, damaged: 2}
+  leaves: {source: demo, photos: 160, kind: leaves, duplicates: 4, damaged: 2}
 photos: {shards: 2}
 splits:
   main: {dataset: leaves, folds: 2, test: 15, test_as_found: 20, per_class: 12, keep_for_training: 3}
@@ -40,6 +40,13 @@ boosting:
 """
 # One job fails, and others have work to do.
 BROKEN = "extends: longer.yaml\nbackbones: {squeezenet: {weights: broken.pth}}\nexperiments: {frozen: {dropout: 0.2}}\n"
+# Snakemake that asks Slurm each second: its plugin waits ten seconds longer each time that no job has ended.
+IMPATIENT = """
+from snakemake.cli import main
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+RemoteExecutor.next_seconds_between_status_checks = property(lambda _: 1, lambda _, wanted: None)
+main()
+"""
 LONG_FOLD, COMMENT = "train_fold long 1", "rule_train_fold_wildcards_long_1"
 pytestmark = [pytest.mark.full, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
 
@@ -96,8 +103,8 @@ def submission(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Submission]
 
 def _submit(project: Path, study: str = "tests/studies/longer.yaml") -> subprocess.CompletedProcess[str]:
     command = [
-        *(sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm"),
-        *("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10", "--retries", "1"),
+        *(sys.executable, "-c", IMPATIENT, "--workflow-profile", "profiles/slurm"),
+        *("--latency-wait", "10", "--retries", "1"),
         *("--configfile", study, "--config", "device=auto", "--", "results/report.html"),
     ]
     return subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=1200, stdin=subprocess.DEVNULL)

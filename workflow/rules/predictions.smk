@@ -80,6 +80,7 @@ rule ensemble_folds:
         **{part: fold_tables(part) for part in PARTS},
         members=lambda wildcards: PATHS.members(wildcards.model),
         sets=lambda wildcards: PATHS.sets_of_folds(wildcards.model),
+        whole=lambda wildcards: PATHS.record_of_folds(wildcards.model),
         record=lambda wildcards: PATHS.sampled(wildcards.model)["record"],
         catalogs=lambda wildcards: PATHS.catalogs(PLAN.models[wildcards.model].split),
         settings=settings_of("ensemble_folds", "{model}"),

@@ -133,6 +133,8 @@ def _checks(checks: Mapping[str, Any]) -> str:
             f"{100 * small['low']:+.1f} to {100 * small['high']:+.1f}), {small['changed']} of {small['n']} answers "
             "differ."
         )
+    if small["passed"] and checks["predict"].get("unlike"):
+        lines.append(f"- `{layout.INT8}` does not tell how unlike a photo is: its features cannot be compared.")
     if not small["passed"]:
         lines.append(f"- `{layout.INT8}` is not here: {small['reason']}.")
     return "\n".join(lines) + "\n"

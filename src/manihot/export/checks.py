@@ -2,11 +2,10 @@
 
 import contextlib
 import csv
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from manihot.applied.model import Model
 from manihot.applied.photos import decoded
 from manihot.core.errors import StudyError
 from manihot.core.tables import probabilities, probability_columns
-from manihot.export.standalone import Predictor
+from manihot.export.standalone import ExportError, Predictor
 from manihot.scores.comparisons import compare
 
 SCHEMA_VERSION = 1
@@ -136,9 +135,8 @@ def smaller(
     """The int8 file against the float32 one, of tables of `standalone` for `photos` (dataset, image_id, label).
 
     `accuracy` (of int8), `accuracy_float32`, their paired `difference` with its interval `low` and `high` (over groups;
-    these very models), `largest` and `mean` difference of probabilities, `changed` answers, `unlike` (mean difference
-    in points, where it is told) and `passed`: no more than MOST_LOST is lost. `drawn` has the labels of the `classes`,
-    `seed` and `resamples`.
+    these very models), `largest` and `mean` difference of probabilities, `changed` answers, and `passed`: no more than
+    MOST_LOST is lost. `drawn` has the labels of the `classes`, `seed` and `resamples`.
     """
     usable = ((found["problem"] == "") & (expected["problem"] == "")).to_numpy()
     classes = [{"label": label, "name": label} for label in drawn["classes"]]
@@ -150,7 +148,7 @@ def smaller(
     )
     accuracy = told["metrics"]["accuracy"]
     given = away(sides[0][columns].to_numpy(), sides[1][columns].to_numpy(), 1.0, "")
-    record = {
+    return {
         "n": told["n"],
         "accuracy": accuracy["model_value"],
         "accuracy_float32": accuracy["based_on_value"],
@@ -158,9 +156,6 @@ def smaller(
         **{key: given[key] for key in ("largest", "mean", "changed")},
         "passed": bool(round(accuracy["difference"], 9) >= -MOST_LOST),
     }
-    if "unlike" in found:
-        record["unlike"] = float((found["unlike"] - expected["unlike"])[usable].abs().mean())
-    return record
 
 
 def refuse(checks: Mapping[str, Any]) -> None:
@@ -181,9 +176,16 @@ def refuse(checks: Mapping[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def folder_of(files: Mapping[str, Path]) -> Any:
-    """A temporary folder that holds files by their names, as an export does."""
+def folder_of(files: Mapping[str, Path]) -> Iterator[Path]:
+    """A temporary folder that holds files by their names, as an export does.
+
+    Raises:
+        StudyError: an export in it cannot be run.
+    """
     with tempfile.TemporaryDirectory() as place:
         for name, path in files.items():
-            os.symlink(path.absolute(), Path(place, name))  # noqa: PTH211
-        yield Path(place)
+            Path(place, name).symlink_to(path.absolute())
+        try:
+            yield Path(place)
+        except ExportError as error:
+            raise StudyError(f"nothing is exported: {error}") from error

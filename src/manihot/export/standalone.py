@@ -5,8 +5,9 @@
 
 PHOTOS are files, or folders with those below them. Without -o the table goes to the terminal. Its columns: image_id,
 answer, probability, set (classes that may be right, joined by ;), unlike (percent of the model's own photos that lie
-nearer to the others), review (why a person should look at the photo), p0, p1 … of all classes. Photos that cannot be
-used are named on the terminal, and with -o in problems.csv beside the table. README.md says what all this is worth.
+nearer to the others; not with --int8), review (why a person should look at the photo), p0, p1 … of all classes. Photos
+that cannot be used are named on the terminal, and with -o in problems.csv beside the table. README.md says what all
+this is worth.
 
 In Python: Predictor(folder).answers([Path("a.jpg"), …]) gives a dictionary a photo.
 """
@@ -82,7 +83,9 @@ class Predictor:
         self.priors = np.array(self.about["calibration"]["priors"])
         equal = np.full(len(self.labels), 1 / len(self.labels))
         self.to_equal = np.stack([log_ratio(prior, equal) for prior in self.priors])
-        self.sets, self.unlike = self.about["sets"], self.about["unlike"]
+        self.sets = self.about["sets"]
+        # The smaller file has no features that could be compared.
+        self.unlike = self.about["unlike"] if "features" in self.outputs else None
         if self.unlike is not None:
             self._whole(self.unlike["file"])
             self.rows, self.own = np.load(self.folder / self.unlike["file"]), np.array(self.unlike["own"])
@@ -124,7 +127,7 @@ class Predictor:
         told: dict[str, Any] = {"answer": self.labels[best], "probability": float(values[best])}
         reasons = []
         if self.unlike is not None:
-            unlike = self._unlike(found["features"])
+            unlike = self._unlike(found["features"], self.unlike)
             if unlike > none_above:
                 reasons.append("none of these")
         if self.sets is not None:
@@ -164,12 +167,12 @@ class Predictor:
             found[place] = below < round(coverage * (1 + sum(map(len, parts))), 9)
         return found
 
-    def _unlike(self, features: Array) -> float:
+    def _unlike(self, features: Array, known: dict[str, Any]) -> float:
         row = features[0].astype(np.float64)
         length = np.linalg.norm(row)
         row = (row / (length or 1)).astype(np.float32)
         squares = 2 - 2 * (self.rows @ row).astype(np.float64)
-        nearest = np.partition(squares, self.unlike["neighbour"] - 1)[self.unlike["neighbour"] - 1]
+        nearest = np.partition(squares, known["neighbour"] - 1)[known["neighbour"] - 1]
         return float(100 * np.searchsorted(self.own, np.sqrt(max(nearest, 0.0))) / len(self.own))
 
 

@@ -67,16 +67,31 @@ def known_networks() -> list[str]:
     return [*OWN, *(n for n in models.list_models(module=models) if n not in several_heads)]
 
 
-def torchvision_network(name: str) -> nn.Module:
+def torchvision_network(name: str, drop_path: float | None = None) -> nn.Module:
     """torchvision's network of this name with its 1,000 classes, initialised from torch's random state.
 
+    `drop_path` is as `assemble` takes it.
+
     Raises:
-        StudyError: there is none of this name.
+        StudyError: there is none of this name, or it has no blocks to leave out.
     """
     from torchvision.models import get_model
+    from torchvision.ops import StochasticDepth
 
     check_name(name)
-    return cast(nn.Module, get_model(name, weights=None))
+    model = cast(nn.Module, get_model(name, weights=None))
+    if drop_path is not None:
+        blocks = [module for module in model.modules() if isinstance(module, StochasticDepth)]
+        if not blocks:
+            raise StudyError(no_blocks_to_drop(name))
+        for number, block in enumerate(blocks, 1):
+            block.p = drop_path * number / len(blocks)
+    return model
+
+
+def no_blocks_to_drop(network: str) -> str:
+    """What is wrong where a network without droppable blocks gets a rate for them."""
+    return f"network {network} has no blocks that `drop_path` could leave out: take the key out"
 
 
 def check_name(name: str) -> None:
@@ -91,33 +106,51 @@ def check_name(name: str) -> None:
         raise StudyError(f"network {name}: there is none of this name; {hint}")
 
 
-def published_network(name: str, dropout: float = 0.0) -> nn.Module:
+def published_network(name: str, dropout: float = 0.0, drop_path: float | None = None) -> nn.Module:
     """torchvision's or timm's network with the classes of its published weights, drawn from torch's random state.
 
-    `dropout` is the rate before the last layer of timm's.
+    `dropout` is the rate before the last layer of timm's, `drop_path` is as `assemble` takes it.
 
     Raises:
         StudyError: there is none of this name.
     """
-    return of_timm.create(name, dropout) if of_timm.is_one(name) else torchvision_network(name)
+    if of_timm.is_one(name):
+        return of_timm.create(name, dropout, drop_path)
+    return torchvision_network(name, drop_path)
 
 
 def classifier(
-    network: str, classes: int, size: int, dropout: float, weights: Path | None, frozen: bool, seed: int
+    network: str,
+    classes: int,
+    size: int,
+    dropout: float,
+    weights: Path | None,
+    frozen: bool,
+    seed: int,
+    drop_path: float | None = None,
 ) -> nn.Module:
     """A network that turns float photos [n, 3, size, size] into logits [n, classes], float32, channels_last.
 
-    Published networks get a new last layer. `dropout` is the rate of the classifier's dropout layers;
-    where there is none, one comes before the last layer. `weights` is a safetensors file that `weights.fetch`
-    wrote; without one the initial weights are drawn from `seed`. Where `frozen`, only the last layer can
-    be trained.
+    Published networks get a new last layer.
+
+    Args:
+        network: its name in the study.
+        classes: how many there are.
+        size: pixels a side.
+        dropout: the rate of the classifier's dropout layers; where there is none, one comes before the last layer.
+        weights: a safetensors file that `weights.fetch` wrote; without one the initial weights are drawn.
+        frozen: whether only the last layer can be trained.
+        seed: what initial weights are drawn from.
+        drop_path: the rate at which training leaves out whole residual blocks (stochastic depth, Huang et al. 2016),
+            of the last block; those before it have less, in a line. None takes the network's own.
 
     Raises:
-        StudyError: an unknown network, weights that are not this network's, or photos too small for it.
+        StudyError: an unknown network, weights that are not this network's, photos too small for it, or a `drop_path`
+            for a network without residual blocks that can be left out.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = assemble(network, classes, size, dropout, weights)
+        model = assemble(network, classes, size, dropout, weights, drop_path)
     _check_size(model, network, size)
     if frozen:
         model.requires_grad_(False)
@@ -125,13 +158,20 @@ def classifier(
     return model.to(memory_format=torch.channels_last)
 
 
-def assemble(network: str, classes: int, size: int, dropout: float, weights: Path | None) -> nn.Module:
-    """`classifier` without its checks, on torch's current device and from its current random state."""
+def assemble(
+    network: str, classes: int, size: int, dropout: float, weights: Path | None, drop_path: float | None = None
+) -> nn.Module:
+    """`classifier` without its checks, on torch's current device and from its current random state.
+
+    Args: as those of `classifier`.
+    """
     if network in OWN:
+        if drop_path is not None:
+            raise StudyError(no_blocks_to_drop(network))
         if weights is not None:
             raise StudyError(f"network {network} has no published weights: take `weights` out of the experiment")
         return OWN[network](classes, size, dropout)
-    model = published_network(network, dropout)
+    model = published_network(network, dropout, drop_path)
     if weights is not None:
         _load(model, weights, network)
     if of_timm.is_one(network):

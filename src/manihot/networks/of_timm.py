@@ -18,11 +18,11 @@ def is_one(network: str) -> bool:
     return network.startswith(PREFIX)
 
 
-def create(network: str, dropout: float = 0.0, pretrained: bool = False) -> nn.Module:
+def create(network: str, dropout: float = 0.0, drop_path: float | None = None, pretrained: bool = False) -> nn.Module:
     """timm's network of this name, with the classes of its published weights; some have none, and give features.
 
-    `dropout` is the rate before its last layer. Its weights are drawn from torch's random state, or `pretrained`:
-    timm's own, downloaded once.
+    `dropout` is the rate before its last layer, `drop_path` that of leaving out residual blocks. Its weights are drawn
+    from torch's random state, or `pretrained`: timm's own, downloaded once.
 
     Raises:
         StudyError: there is none of this name, or it cannot be made.
@@ -30,10 +30,14 @@ def create(network: str, dropout: float = 0.0, pretrained: bool = False) -> nn.M
     import timm
 
     name = _known(network)
+    rates: dict[str, Any] = {} if drop_path is None else {"drop_path_rate": drop_path}
     try:
-        return timm.create_model(name, pretrained=pretrained, drop_rate=dropout)
+        return timm.create_model(name, pretrained=pretrained, drop_rate=dropout, **rates)
     except TypeError as error:
-        raise StudyError(f"network {network}: timm cannot make it with a dropout rate ({error})") from error
+        asked = " or ".join(key for key, rate in (("dropout", dropout), ("drop_path", drop_path)) if rate)
+        raise StudyError(
+            f"network {network}: timm cannot make it with {asked or 'a dropout rate'} ({error})"
+        ) from error
 
 
 def _known(network: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from manihot.core.errors import StudyError
-from manihot.study import model_jobs, photo_jobs, score_jobs
+from manihot.study import external_jobs, model_jobs, photo_jobs, score_jobs
 from manihot.study.paths import Paths
 from manihot.study.plan import Model, Plan
 from manihot.study.schema import AdamHead, Backbone, Booster, Learning, Sampling
@@ -84,7 +84,7 @@ class _Counting:
     def __init__(self, plan: Plan, counts: Counts):
         self.plan, self.counts = plan, counts
         self.splits = {name: drawn(plan, counts, name) for name in plan.splits}
-        self.photos = {name: sum(counts[name].values()) for name in plan.datasets}
+        self.photos = {name: sum(counts[name].values()) for name in plan.catalogued}
 
     def sample(self, entry: Sampling) -> float:
         """How many photos a sample has."""
@@ -146,7 +146,7 @@ def amounts(plan: Plan, counts: Counts) -> Iterator[Amount]:
 
 def _named(plan: Plan) -> Iterator[tuple[str, str]]:
     """The rule and the name of every settings file."""
-    for jobs in (*photo_jobs.RULES, *model_jobs.RULES, *score_jobs.RULES):
+    for jobs in (*photo_jobs.RULES, *model_jobs.RULES, *external_jobs.RULES, *score_jobs.RULES):
         for name, _ in jobs(plan):
             yield jobs.__name__, name
 
@@ -154,7 +154,7 @@ def _named(plan: Plan) -> Iterator[tuple[str, str]]:
 def _list_photos(known: _Counting) -> Iterator[Amount]:
     for name in known.plan.made_datasets:
         data = known.plan.study.data[name]
-        if name in known.plan.datasets:
+        if name in known.plan.catalogued:
             demo = Task("demo", data.kind) if isinstance(data, DemoData) else Task("archive")
             # Two processes share the photos.
             work, disk = ((demo, known.photos[name] / 2),), ((demo, float(known.photos[name])),)
@@ -200,6 +200,7 @@ def _extract_features(known: _Counting) -> Iterator[Amount]:
                 label = f"extract_features {name} {dataset} {backbone.size} {view}"
                 work, disk = ((Task("build", *network), 1), (task, photos)), ((Task("width", *network), photos),)
                 yield Amount("extract_features", label, "networks", work, plan.study.threads, disk=disk)
+    yield from external_jobs.extracting(plan, known.photos)
 
 
 def _draw_reference(known: _Counting) -> Iterator[Amount]:
@@ -396,5 +397,7 @@ WORK: dict[str, Callable[[_Counting], Iterator[Amount]]] = {
     "draw_grad_cams": _draw_grad_cams,
     "probe_masked": _probe_masked,
     "fit_fewer_photos": _fit_fewer_photos,
+    "predict_external": lambda known: external_jobs.predicting(known.plan, known.photos),
+    "score_external": lambda known: external_jobs.scoring(known.plan, known.photos),
     "build_report": _build_report,
 }

@@ -38,6 +38,7 @@ class Recipe:
     warm_up: float
     batch_norm: str
     dropout: float
+    drop_path: float | None
     loss: str
     label_smoothing: float
     class_weights: str

@@ -81,7 +81,7 @@ class Trainer:
         self.validation_targets = torch.from_numpy(validation.targets).to(device)
         self.model = build.classifier(
             recipe.input.network, classes, recipe.input.size, recipe.dropout, weights, recipe.frozen,
-            augment.derive(seed, zlib.crc32(b"initial weights")),
+            augment.derive(seed, zlib.crc32(b"initial weights")), recipe.drop_path,
         ).to(device)  # fmt: skip
         self.trained: nn.Module = self.model
         self.changes, self.mixing = augment.parts(recipe.augment)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 import small_study
@@ -179,7 +180,9 @@ def test_weights_of_eight_bits_answer_nearly_the_same(exported, study, tmp_path)
     assert 0 < min(made["away"].values()) < 0.1 and made["per_channel"] == (
         made["away"]["channel"] < made["away"]["layer"]
     )
-    assert (tmp_path / "int8.onnx").stat().st_size < (folder / "model.onnx").stat().st_size
+    assert (tmp_path / "int8.onnx").stat().st_size < (folder / "model.onnx").stat().st_size / 3
+    session = onnxruntime.InferenceSession(tmp_path / "int8.onnx", providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == [PROBABILITIES, CORRECTED]
 
 
 def refused(folder, *arguments) -> str:

@@ -30,6 +30,27 @@ def test_parameter_counts_are_the_published_ones(network, count):
     assert build.parameter_counts(model) == {"parameters": count, "trainable": count}
 
 
+@pytest.mark.parametrize("network", ["timm/tf_efficientnet_lite0", "efficientnet_b0", "swin_t"])
+def test_training_leaves_out_residual_blocks(network):
+    photos = torch.rand(2, 3, 64, 64)
+
+    def twice(drop_path):
+        model = build.classifier(network, 3, 64, 0.0, None, False, 1, drop_path)
+        with torch.inference_mode():
+            judged = model.eval()(photos)
+            return torch.equal(model.train()(photos), model(photos)), judged
+
+    (same, judged), (unlike, other) = twice(0.0), twice(0.5)
+    assert (same, unlike) == (True, False)
+    torch.testing.assert_close(judged, other)
+
+
+@pytest.mark.parametrize("network", ["small_cnn", "resnet18", "timm/vgg11"])
+def test_networks_without_such_blocks_say_so(network):
+    with pytest.raises(StudyError, match=f"{network}.* drop_path|{network} has no blocks that `drop_path`"):
+        build.classifier(network, 3, 64, 0.0, None, False, 1, 0.1)
+
+
 def plain_small_cnn(classes, size):
     """The study's own formulation: ReLU before pooling, and the second pooling apart."""
     layers, before = [], 3

@@ -188,7 +188,7 @@ def test_our_own_networks_have_no_published_weights(source: str, tmp_path: Path)
 
 def test_a_download_says_its_tag_and_its_license(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create = of_timm.create
-    monkeypatch.setattr(of_timm, "create", lambda network, dropout=0.0, pretrained=False: create(network, dropout))
+    monkeypatch.setattr(of_timm, "create", lambda network, *rates, pretrained=False: create(network, *rates))
     weights.fetch("timm/regnetx_002", "imagenet", tmp_path / "w", 1)
     record = Input("timm/regnetx_002", 64, "weights").record(tmp_path / "w")
     assert record["initial_weights"] == {"source": "timm/regnetx_002.pycls_in1k", "license": "mit"}

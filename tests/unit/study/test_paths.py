@@ -273,9 +273,11 @@ def test_a_refit_has_fits_of_its_own_and_sees_what_its_experiment_sees() -> None
     assert plan.models["first_seed2_refit"].repeat_of == "first_refit" and plan.ablates
 
 
-def test_a_refit_has_the_sets_of_its_folds(plan, paths):
+def test_a_refit_has_the_sets_and_the_temperature_of_its_folds(plan, paths):
     assert paths.sets_of_folds("trees_refit") == ["results/models/trees/conformal.json"]
     assert paths.sets_of_folds("trees") == paths.sets_of_folds("first_tta") == []
+    assert paths.record_of_folds("trees_refit") == ["results/models/trees/model.json"]
+    assert paths.record_of_folds("trees") == paths.record_of_folds("first_tta") == []
     assert {f"results/models/{model}/conformal.json" for model in plan.models} < set(paths.report_inputs()["models"])
 
 

@@ -50,6 +50,7 @@ RECIPE = Recipe(
     warm_up=0.3,
     batch_norm="update",
     dropout=0.3,
+    drop_path=None,
     loss="cross_entropy",
     label_smoothing=0.1,
     class_weights="balanced",
