@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,8 +37,10 @@ def build(folder: Path, runtime: Runtime, title: str, int8: bool = False) -> int
     name = layout.INT8 if int8 else layout.ONNX
     if name not in about["files"]:
         raise StudyError(f"{folder} has no {name}: its checks.json says why; run make app without INT8")
-    known = {key: about[key] for key in ("name", "kind", "classes", "input", "sets", "unlike")}
-    rows = _whole(folder, about, about["unlike"]["file"]) if about["unlike"] else None
+    # The int8 file does not tell how unlike the study's photos a photo is.
+    unlike = None if int8 else about["unlike"]
+    known = {**{key: about[key] for key in ("name", "kind", "classes", "input", "sets")}, "unlike": unlike}
+    references = _packed(_half(_whole(folder, about, unlike["file"]))) if unlike else Markup()
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -51,7 +54,7 @@ def build(folder: Path, runtime: Runtime, title: str, int8: bool = False) -> int
         runtime=_packed(runtime.module),
         wasm=_packed(runtime.wasm),
         model=_packed(_whole(folder, about, name)),
-        references="" if rows is None else _packed(_half(folder / about["unlike"]["file"])),
+        references=references,
         icon=Markup(base64.b64encode((HERE / "icon.svg").read_bytes()).decode()),
     )
     files.write_text(folder / ICON, (HERE / "icon.svg").read_text(encoding="utf-8"))
@@ -103,9 +106,10 @@ def _whole(folder: Path, about: Mapping[str, Any], name: str) -> bytes:
     return content
 
 
-def _half(path: Path) -> bytes:
-    """The reference photos' features as float16, little-endian, row by row: half of the bytes, and 0.1 % of each."""
-    rows: bytes = np.load(path).astype("<f2").tobytes()
+def _half(stored: bytes) -> bytes:
+    """The reference photos' features (.npy) as float16, little-endian, row by row: half of the bytes, each number right
+    to 0.1 %."""
+    rows: bytes = np.load(io.BytesIO(stored)).astype("<f2").tobytes()
     return rows
 
 

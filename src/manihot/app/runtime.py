@@ -40,9 +40,7 @@ def fetch(folder: Path) -> Runtime:
         _load(archive)
     content = archive.read_bytes()
     if integrity(content) != INTEGRITY:
-        raise StudyError(
-            f"{archive} is damaged or another file than {INTEGRITY[:20]}…: remove it, and run make app again"
-        )
+        raise StudyError(f"{archive} is damaged, or another file than npm has: remove it, and run make app again")
     with tarfile.open(archive) as packed:
         return Runtime(*(_member(packed, name) for name in (MODULE, WASM)))
 

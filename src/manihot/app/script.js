@@ -3,8 +3,8 @@
 const $ = id => document.getElementById(id);
 const read = id => JSON.parse($(id).textContent);
 const ABOUT = read("about"), TEXTS = read("texts");
-const LABELS = ABOUT.classes.map(entry => entry.label), NAMES = ABOUT.classes.map(entry => entry.name || entry.label);
-const SMALLEST = 8, MOST_PIXELS = 16.7e6, KEY = `manihot ${ABOUT.model}`, SHOWN = 3;
+const LABELS = ABOUT.classes.map(entry => entry.label), NAMES = ABOUT.classes.map(entry => (entry.name || entry.label).replaceAll("_", " "));
+const SMALLEST = 8, MOST_PIXELS = 16.7e6, THUMBNAIL = 300, CELLS = 7, COVER = 2, MATTERS = 0.02, KEY = `manihot ${ABOUT.model}`, SHOWN = 3;
 const COLUMNS = ["time", "image_id", "answer", "probability", "set", "unlike", "review", ...LABELS.map((_, k) => `p${k}`)];
 let language = "en", status = ["loading", {}], session = null, ort = null, references = null, keeps = true, busy = Promise.resolve();
 let plant = null;
@@ -99,28 +99,35 @@ async function pixels(file) {
   pen.fillRect(0, 0, width, height);
   pen.drawImage(image, 0, 0, width, height);
   image.close();
+  const scale = Math.min(1, THUMBNAIL / height), small = node("canvas", {width: Math.ceil(scale * width), height: Math.ceil(scale * height)});
+  small.getContext("2d").drawImage(canvas, 0, 0, small.width, small.height);
+  const bytes = rgb(pen, width, height);
+  canvas.width = canvas.height = 0;
+  return {bytes, shape: [1, height, width, 3], picture: small.toDataURL("image/jpeg", 0.8)};
+}
+
+function rgb(pen, width, height) {
   const seen = pen.getImageData(0, 0, width, height).data, bytes = new Uint8Array(3 * width * height);
   for (let from = 0, to = 0; to < bytes.length; from += 4) {
     bytes[to++] = seen[from];
     bytes[to++] = seen[from + 1];
     bytes[to++] = seen[from + 2];
   }
-  canvas.width = canvas.height = 0;
-  return {bytes, shape: [1, height, width, 3]};
+  return bytes;
 }
 
+const run = (bytes, shape) => session.run({[ABOUT.input.name]: new ort.Tensor("uint8", bytes, shape)});
+
 async function look(file) {
-  const start = performance.now(), {bytes, shape} = await pixels(file);
+  const start = performance.now(), {bytes, shape, picture} = await pixels(file);
   let found;
-  try {
-    found = await session.run({[ABOUT.input.name]: new ort.Tensor("uint8", bytes, shape)});
-  } catch (error) { console.warn(error); throw refuse("why_model"); }
+  try { found = await run(bytes, shape); } catch (error) { console.warn(error); throw refuse("why_model"); }
   const probabilities = Array.from(found.probabilities.data);
   const told = {probabilities, best: best(probabilities), milliseconds: performance.now() - start};
   if (ABOUT.sets) told.set = plausible(found.corrected.data, told.best);
   if (ABOUT.unlike) told.unlike = unlike(found.features.data);
   for (const tensor of Object.values(found)) tensor.dispose();
-  return told;
+  return {name: file.name, picture, told};
 }
 
 const best = values => values.indexOf(Math.max(...values));
@@ -176,7 +183,12 @@ function joined(photos) {
 
 function drawCard(card) {
   const told = joined(card.photos), p = told.probabilities, others = told.set ? NAMES.filter((_, k) => told.set[k] && k !== told.best) : [];
-  const parts = [node("div", {className: "photos"}, ...card.photos.map(photo => node("img", {src: photo.url, alt: photo.name})))];
+  const pictures = card.photos.flatMap(photo => [
+    node("img", {src: photo.picture, alt: photo.name}),
+    ...(photo.of === told.best && photo.veiled ? [node("img", {src: photo.veiled, alt: text("where")})] : []),
+  ]);
+  const parts = [node("div", {className: "photos"}, ...pictures)], looked = card.photos.filter(photo => photo.of === told.best);
+  if (looked.length) parts.push(node("p", {className: "small"}, text(looked.some(photo => photo.veiled) ? "where_means" : "where_nothing")));
   if (told.strange) {
     const some = told.n > 1 ? text("unlike_some", {n: told.strange, all: told.n}) : text("unlike");
     parts.push(node("p", {className: "warning"}, some));
@@ -194,8 +206,71 @@ function drawCard(card) {
   }
   const means = told.n > 1 ? text("means_several", {n: told.n, agree: told.agree}) : text("means", {p: percent(p[told.best])});
   parts.push(bars, node("p", {className: "small"}, means));
+  if (looked.length < told.n) {
+    const button = node("button", {type: "button", className: "big where"}, text("where"));
+    button.addEventListener("click", () => { button.disabled = true; busy = busy.then(() => showWhere(card)).catch(console.error); });
+    parts.push(button);
+  }
   card.replaceChildren(...parts);
-  card.dataset.told = JSON.stringify({...told, photos: card.photos.map(({name, told: one}) => ({name, ...one}))});
+  card.dataset.told = JSON.stringify({...told, photos: card.photos.map(({name, where, told: one}) => ({name, where, ...one}))});
+}
+
+// Where covering a part of a small picture takes probability from a class (Zeiler and Fergus 2014): it needs no gradient.
+// Each of CELLS x CELLS places has the mean over the squares of COVER cells that cover it.
+async function where(image, chosen, progress) {
+  const width = image.naturalWidth, height = image.naturalHeight, side = CELLS - COVER + 1, canvas = node("canvas", {width, height});
+  const pen = canvas.getContext("2d", {alpha: false, willReadFrequently: true}), one = node("canvas", {width: 1, height: 1});
+  one.getContext("2d").drawImage(image, 0, 0, 1, 1);
+  pen.fillStyle = `rgb(${[...one.getContext("2d").getImageData(0, 0, 1, 1).data.slice(0, 3)]})`;
+  const probability = async (x, y) => {
+    pen.drawImage(image, 0, 0);
+    const [left, top] = [Math.round(x * width / CELLS), Math.round(y * height / CELLS)];
+    if (x >= 0) pen.fillRect(left, top, Math.round((x + COVER) * width / CELLS) - left, Math.round((y + COVER) * height / CELLS) - top);
+    const found = await run(rgb(pen, width, height), [1, height, width, 3]), value = found.probabilities.data[chosen];
+    for (const tensor of Object.values(found)) tensor.dispose?.();
+    return value;
+  };
+  const whole = await probability(-1, -1), lost = new Float64Array(CELLS ** 2), times = new Float64Array(CELLS ** 2);
+  for (let place = 0; place < side ** 2; place++) {
+    const [x, y] = [place % side, Math.floor(place / side)], less = whole - await probability(x, y);
+    for (let cell = 0; cell < COVER ** 2; cell++) {
+      const at = (y + Math.floor(cell / COVER)) * CELLS + x + cell % COVER;
+      lost[at] += less;
+      times[at]++;
+    }
+    progress(place + 1, side ** 2);
+    await painted();
+  }
+  return Array.from(lost, (value, at) => value / times[at]);
+}
+
+// The picture below a blue veil, which is thin where covering takes most; nothing where no place matters.
+function veiled(image, lost) {
+  const most = Math.max(...lost);
+  if (most < MATTERS) return "";
+  const veil = node("canvas", {width: CELLS, height: CELLS}), thin = veil.getContext("2d");
+  for (const [at, value] of lost.entries()) {
+    thin.fillStyle = `rgba(20, 24, 84, ${0.85 * (1 - Math.max(0, value) / most)})`;
+    thin.fillRect(at % CELLS, Math.floor(at / CELLS), 1, 1);
+  }
+  const canvas = node("canvas", {width: image.naturalWidth, height: image.naturalHeight}), pen = canvas.getContext("2d");
+  pen.drawImage(image, 0, 0);
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(veil, 0, 0, canvas.width, canvas.height);
+  return canvas.toDataURL("image/jpeg", 0.8);
+}
+
+async function showWhere(card) {
+  const chosen = joined(card.photos).best;
+  for (const photo of card.photos.filter(photo => photo.of !== chosen)) {
+    const image = node("img", {src: photo.picture});
+    await image.decode();
+    photo.where = await where(image, chosen, (n, all) => say("where_looking", {n, all}));
+    photo.veiled = veiled(image, photo.where);
+    photo.of = chosen;
+  }
+  say("ready");
+  card.redraw();
 }
 
 function newCard() {
@@ -223,9 +298,9 @@ async function answer(chosen) {
     say("looking", {n: place + 1, all: chosen.length});
     await painted();
     try {
-      const told = await look(file), card = together && plant ? plant : newCard();
+      const photo = await look(file), card = together && plant ? plant : newCard();
       if (together) plant = card;
-      card.photos.push({name: file.name, url: URL.createObjectURL(file), told});
+      card.photos.push(photo);
       card.redraw();
       remember(card);
       answered++;
