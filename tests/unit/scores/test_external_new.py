@@ -61,9 +61,17 @@ def test_copies_of_the_study_s_photos_are_left_out():
     )
     found = evaluate(MODEL, ANSWERING, Labelled(LABELS, TOLD, OWN, copies, MAP), {}, None, ASKED)["photos"]
     # That of the label that is left out does not count.
-    assert (
-        found["copied"] == 1 and found["copies"] == {"leaves": 1, "needles": 0} and found["photos"] == {"a": 1, "b": 1}
+    assert found["copied"] == 1 and found["copies"] == {"leaves": 1, "needles": 0}
+    assert found["photos"] == {"a": 1, "b": 1}
+
+
+def test_a_copy_of_what_the_model_s_own_split_has_not_is_new_to_it():
+    copies = pd.DataFrame(
+        {"image_id": ["a.jpg", "b.jpg"], "copy_of": ["leaves/1.jpg", "theirs/2.jpg"], "kind": "exact"}
     )
+    beside = {"test": [own_test(1), own_test(2)]}
+    found = evaluate(MODEL, ANSWERING, Labelled(LABELS, TOLD, OWN, copies, MAP), beside, None, ASKED)["photos"]
+    assert found["copied"] == 1 and found["copies"] == {"leaves": 1}
 
 
 def test_labels_that_are_no_classes_are_refused():
