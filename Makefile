@@ -28,7 +28,7 @@ ifneq ($(shell $(PY) -c "print(1)" 2> /dev/null) $(TORCH),1 $(ASKED))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help report partial-report study plan predict export test test-full test-slurm bench lint lock prune clean
+.PHONY: help report partial-report study plan predict evaluate export app test test-full test-slurm bench lint lock prune clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -57,8 +57,18 @@ predict: .venv/run ## Answer the photos of a folder with a model of the study (P
 	  $(if $(OUT),--out "$(OUT)") $(if $(SHARES),--shares "$(SHARES)") $(if $(COVERAGE),--coverage "$(COVERAGE)") \
 	  $(if $(NONE_ABOVE),--none-above "$(NONE_ABOVE)") $(if $(GROUP_PATTERN),--group-pattern "$(GROUP_PATTERN)")
 
+evaluate: .venv/run ## Hold a model against labelled photos of others (PHOTOS=path, LABELS=path, CLASSES=map.yaml, MODEL=…)
+	@test -n "$(PHOTOS)" || { echo "error: say which folder: make evaluate PHOTOS=path [LABELS=path] [CLASSES=map.yaml]" >&2; exit 1; }
+	@$(PY) -m manihot.study.evaluate "$(PHOTOS)" --dir "$(DIR)" --cores "$(CORES)" $(if $(MODEL),--model "$(MODEL)") \
+	  $(if $(LABELS),--labels "$(LABELS)") $(if $(CLASSES),--classes "$(CLASSES)") $(if $(OUT),--out "$(OUT)") \
+	  $(if $(SHARES),--shares "$(SHARES)") $(if $(COVERAGE),--coverage "$(COVERAGE)") \
+	  $(if $(NONE_ABOVE),--none-above "$(NONE_ABOVE)") $(if $(GROUP_PATTERN),--group-pattern "$(GROUP_PATTERN)")
+
 export: .venv/export ## Make a model of the study a folder that works without it, checked (MODEL=name, OUT=path, DIR=…)
 	@$(PY) -m manihot.study.export $(MODEL) --dir "$(DIR)" --cores "$(CORES)" $(if $(OUT),--out "$(OUT)")
+
+app: .venv/export ## Make a page that runs a model of the study in a browser, offline (MODEL=name, INT8=1, DIR=…); needs npm
+	@$(PY) -m manihot.study.app $(MODEL) --dir "$(DIR)" --cores "$(CORES)" $(if $(INT8),--int8)
 
 test: .venv/dev ## Run the tests
 	@$(PY) -m pytest $(WORKERS)

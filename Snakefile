@@ -28,7 +28,17 @@ from manihot.study import monitor, settings
 from manihot.study.estimate import ALLOCATOR, likely
 from manihot.study.jobs import all_jobs
 from manihot.study.load import build, load
-from manihot.study.paths import Paths, answers_of, each_part, fitted_files, record_of, reference_of, sets_of
+from manihot.study.paths import (
+    Paths,
+    answers_of,
+    each_part,
+    external_of,
+    fitted_files,
+    grad_cam_of,
+    record_of,
+    reference_of,
+    sets_of,
+)
 from manihot.study.plan import PUBLISHED, Plan
 
 # Jobs run these very sources, whether local, in a conda environment or on a cluster.
@@ -50,7 +60,7 @@ try:
     if workflow.is_main_process:
         if not LOOKS:
             settings.take_folder()
-        settings.write_settings(all_jobs(PLAN), PROJECT / "workflow" / "scripts", WRITTEN)
+        settings.write_settings(all_jobs(PLAN), [PROJECT / "workflow" / "scripts"], WRITTEN)
         settings.list_photos(PLAN, STUDY_FILE, WRITTEN)
         os.environ["MANIHOT_MAIN"] = f"{socket.gethostname()}:{os.getpid()}"
 except StudyError as error:
@@ -67,7 +77,7 @@ if PLAN.study.container:
 
 
 wildcard_constraints:
-    dataset="|".join(PLAN.datasets),
+    dataset="|".join(PLAN.catalogued),
     split="|".join(PLAN.splits),
     experiment="|".join(PLAN.of_kind("network")) or "none",
     check="|".join(PLAN.study.overfit) or "none",
@@ -75,6 +85,7 @@ wildcard_constraints:
     model="|".join(PLAN.models),
     weights="|".join(PLAN.weights) or "none",
     cut="|".join(PLAN.cuts) or "none",
+    external="|".join(PLAN.study.external) or "none",
     fold=r"\d+",
     shard=r"\d+",
     size=r"\d+",
@@ -101,6 +112,7 @@ include: "workflow/rules/predictions.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/more_photos.smk"
+include: "workflow/rules/external.smk"
 include: "workflow/rules/published.smk"
 include: "workflow/rules/report.smk"
 

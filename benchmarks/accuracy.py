@@ -76,7 +76,7 @@ TABLES: dict[str, list[Row]] = {
         Row("the same, against its own head", "corn_cut_tta", "four views"),
         Row("the same, against the best head", "corn_cut_tta", "tuned head"),
         Row("epochs: 15", "corn_cut_15_epochs_tta", "answers averaged over the views"),
-        Row("the same, against the best head", "corn_cut_15_epochs_tta", "tuned head"),
+        Row("15 epochs, against the best head", "corn_cut_15_epochs_tta", "tuned head"),
     ],
     "cassava": [
         Row("MobileNetV2, head by Adam", "mobilenet_adam_head"),

@@ -1,6 +1,6 @@
 """The study's own way against this one on the same photos and machine, in turns: a table, and a JSON beside it.
 
-    python benchmarks/run.py [pixels training features finetuning fitting whole] [--pairs 5] [--finished FOLDER]
+    python benchmarks/run.py [pixels training features finetuning fitting applied whole] [--pairs 5] [--finished FOLDER]
 
 Ratios say how many times better ours is, as the median of the pairs with their range; the share is of what this machine
 would allow. Results: benchmarks/results/{machine}.json, after each row, and docs/performance.md. Where only some stages
@@ -22,6 +22,7 @@ from measuring import ROOT, SHARED
 
 sys.path.insert(0, str(ROOT / "src"))
 
+import applied  # noqa: E402
 import features  # noqa: E402
 import finetuning  # noqa: E402
 import fitting  # noqa: E402
@@ -35,7 +36,7 @@ from manihot.networks import device
 
 STAGES = {
     "pixels": pixels.rows, "training": training.rows, "features": features.rows, "finetuning": finetuning.rows,
-    "fitting": fitting.rows,
+    "fitting": fitting.rows, "applied": applied.rows,
 }  # fmt: skip
 
 

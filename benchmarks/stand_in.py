@@ -4,7 +4,7 @@
     make study PHOTOS=FOLDER && make report STUDY=config/mine.yaml
 
 Writes FOLDER/{class}/{n}.jpg: five classes, the four of the sample's corn photos and one of its species, each original
-repeated with changes (cut to about half, turned, brightened) that the search for copies does not take for one. Photos
+repeated with changes (a part cut out, turned, brightened) that the search for copies does not take for one. Photos
 of one leaf are therefore on both sides of every split: an accuracy measured on them says nothing.
 """
 
@@ -40,8 +40,8 @@ def write(task: tuple[Path, Path, int, int]) -> None:
         photo = ImageOps.exif_transpose(opened).convert("RGB")
     photo = photo.rotate(generator.uniform(-40, 40), Image.Resampling.BILINEAR)
     width, height = photo.size
-    share = np.sqrt(generator.uniform(0.4, 0.6))
-    left, top = generator.uniform(0.1, 0.9 - 0.8 * share) * width, generator.uniform(0.1, 0.9 - 0.8 * share) * height
+    share = np.sqrt(generator.uniform(0.1, 0.2))
+    left, top = generator.uniform(0.1, 0.9 - share) * width, generator.uniform(0.1, 0.9 - share) * height
     box = (left, top, min(width, left + share * width), min(height, top + share * height))
     photo = photo.resize((side, side), Image.Resampling.BICUBIC, box=box)
     photo = ImageEnhance.Color(ImageEnhance.Brightness(photo).enhance(generator.uniform(0.7, 1.3))).enhance(

@@ -1,5 +1,7 @@
 """Take the pictures of docs/demo.md and the README from the demo's report: python docs/take_pictures.py REPORT.
 
+Or that of a model's page with photos that it answers: python docs/take_pictures.py APP PHOTO [PHOTO ...].
+
 Needs Chromium and its driver, as the browser tests do, and `make .venv/dev`.
 """
 
@@ -11,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 HERE = Path(__file__).parent
 WIDTH, TALLEST = 1100, 900
@@ -58,5 +61,24 @@ def main(report: Path) -> None:
         page.quit()
 
 
+def phone(app: Path, photos: list[Path]) -> None:
+    """Write docs/app.png: the page of a model on a narrow screen."""
+    page = browser()
+    try:
+        size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        page.get(app.resolve().as_uri())
+        wait = WebDriverWait(page, 120)
+        wait.until(lambda _: page.find_element(By.ID, "choose").is_enabled())
+        page.find_element(By.ID, "choose").send_keys("\n".join(str(photo.resolve()) for photo in photos))
+        wait.until(lambda _: len(page.find_elements(By.CSS_SELECTOR, "[data-told]")) == len(photos))
+        save(page, HERE / "app.png")
+    finally:
+        page.quit()
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if len(sys.argv) > 2:
+        phone(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])
+    else:
+        main(Path(sys.argv[1]))

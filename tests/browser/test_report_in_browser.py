@@ -1,27 +1,17 @@
 """The report in a real browser, offline: the one that MANIHOT_REPORT names, else one that is made up."""
 
-import base64
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from in_browser import NEEDED, WIDTHS, browsing, everything_is_inside, fits, picture, show
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed"),
-]
-ARGUMENTS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-WIDTHS = (1400, 390)
+pytestmark = NEEDED
 
 
 @pytest.fixture(scope="module")
@@ -40,30 +30,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(report: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.get(report.as_uri())
-    yield driver
-    driver.quit()
-
-
-def show(browser: Any, report: Path, width: int, scheme: str = "light") -> None:
-    """Load the report anew at a width, in a colour scheme of the system."""
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-    browser.get(report.as_uri())
-    browser.execute_script("localStorage.clear()")
-    browser.get(report.as_uri())
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with browsing(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
 
 
 def brightness(browser: Any) -> float:
@@ -80,22 +49,13 @@ def test_it_opens_without_an_error_and_fits(
     show(browser, report, width, scheme)
     browser.execute_script("document.getElementById('unfold').click()")
     assert browser.get_log("browser") == []
-    whole, shown = browser.execute_script(
-        "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-    )
-    assert whole <= shown
-    folder = Path(os.environ.get("MANIHOT_SCREENSHOTS", tmp_path))
-    folder.mkdir(parents=True, exist_ok=True)
-    picture = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]
-    (folder / f"report-{width}-{scheme}.png").write_bytes(base64.b64decode(picture))
+    assert fits(browser)
+    picture(browser, f"report-{width}-{scheme}", tmp_path)
 
 
 def test_it_loads_nothing_but_itself(browser: Any, report: Path) -> None:
     show(browser, report, WIDTHS[0])
-    loaded = browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
-    assert [name for name in loaded if not name.startswith("data:")] == []
-    outside = "return [...document.querySelectorAll('[src], link[href]')].map((e) => e.src || e.href)"
-    assert {address.split(":")[0] for address in browser.execute_script(outside)} <= {"data"}
+    assert everything_is_inside(browser)
 
 
 def test_every_picture_can_be_shown(browser: Any, report: Path) -> None:

@@ -4,13 +4,15 @@ Two data sets of synthetic photos, three experiments (one with test-time augment
 a backbone with its head, two boosters (one refitted), three folds. The project's own code scores them.
 """
 
+import base64
+import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from manihot.applied import sets
 from manihot.core import files
@@ -18,6 +20,7 @@ from manihot.core.names import ANSWERS, PARTS
 from manihot.core.tables import history_columns, read_catalogs, read_photos
 from manihot.photos.facts import FACTS
 from manihot.predictions import calibration
+from manihot.predictions.telling import ranked
 from manihot.published import conclusions, numbers, paper
 from manihot.published.evidence import Evidence
 from manihot.scores import choice, comparisons, more_photos, probes, strangers, summaries, switches
@@ -79,6 +82,8 @@ def settings(results: Path) -> dict[str, Any]:
         "models": described(),
         "more_photos": ["main"],
         "references": ["main"],
+        "trials": [],
+        "looked": [name for name, entry in MODELS.items() if entry[0] in {"network", "head"}],
         "datasets": {
             name: {"root": str(results / f"photos/{name}/images"), "source": "demo"} for name in DATASETS
         },
@@ -129,6 +134,7 @@ def build(results: Path, seed: int = 7) -> dict[str, Any]:
     _probes(results, rng)
     _more_photos(results, np.random.default_rng(5))
     _unlike(results, np.random.default_rng(6))
+    _grad_cams(results, np.random.default_rng(7))
     _published(results)
     _costs(results, rng)
     return settings(results)
@@ -277,12 +283,15 @@ def _model(results: Path, model: dict[str, Any], rng: np.random.Generator) -> No
         part: [read_photos(results / f"predictions/{model['name']}/fold{fold}/{part}.csv") for fold in model["folds"]]
         for part in PARTS
     }
-    answers, temperature = calibration.answer(folds, [shares] * len(model["folds"]), record)
+    source = model["based_on"] if list(model["folds"]) == [0] else model["name"]
+    known = files.read_json(results / f"models/{source}/model.json") if source != model["name"] else None
+    of_folds = known and known["calibration"]["temperature"]
+    answers, temperature = calibration.answer(folds, [shares] * len(model["folds"]), record, of_folds)
     for kind, tables in answers.items():
         for part, table in tables.items():
             files.write_table(results / f"predictions/{model['name']}/{kind}/{part}.csv", table)
-    whole = {"calibration": {"temperature": temperature, "shares": record["shares"]}}
-    files.write_json(results / f"models/{model['name']}/model.json", whole)
+    whole = {"temperature": temperature, "temperature_from": source, "shares": record["shares"]}
+    files.write_json(results / f"models/{model['name']}/model.json", {"calibration": whole})
     if model["kind"] != "tta":
         counts = {"parameters": PARAMETERS[model["kind"]], "trainable": PARAMETERS[model["kind"]]}
         counts |= {"trainable": 5125} if model["kind"] == "head" else {}
@@ -338,6 +347,33 @@ def _unlike(results: Path, rng: np.random.Generator) -> None:
     own, strange = rng.uniform(0, 100, 60), {"noise": np.full(50, 100.0), "photos of needles": rng.uniform(40, 100, 40)}
     told = {"network": "efficientnet_b0", "reference": 90, **strangers.weigh(own, np.arange(60), strange)}
     files.write_json(results / "scores/unlike/main.json", told)
+
+
+def _grad_cams(results: Path, rng: np.random.Generator) -> None:
+    """Where the networks looked: somewhere on the leaf. One network has no last maps."""
+    for name, (kind, _, split, *_) in MODELS.items():
+        if kind not in {"network", "head"}:
+            continue
+        classes = [entry["label"] for entry in files.read_json(results / f"splits/{split}.json")["classes"]]
+        photos = []
+        for group, rows in ranked(read_photos(results / f"predictions/{name}/validation.csv"), classes, 4).items():
+            for row in rows.to_dict("records"):
+                with Image.open(results / f"photos/{row['dataset']}/images/{row['image_id']}") as file:
+                    plain = file.convert("RGB").resize((144, 144))
+                x, y = rng.integers(10, 90, 2)
+                lit = Image.new("L", plain.size)
+                ImageDraw.Draw(lit).ellipse((x, y, x + 45, y + 45), fill=255)
+                sheet = Image.new("RGB", (290, 144), "white")
+                sheet.paste(plain)
+                dark = plain.convert("L").point(lambda value: 0.3 * value).convert("RGB")
+                sheet.paste(Image.composite(plain, dark, lit.filter(ImageFilter.GaussianBlur(12))), (146, 0))
+                buffer = io.BytesIO()
+                sheet.save(buffer, "JPEG")
+                picture = base64.b64encode(buffer.getvalue()).decode()
+                photos.append({**row, "fold": int(row["fold"]), "kind": group, "silent": False, "picture": picture})
+        drawn = {"network": "small_cnn", "layer": "2", "grid": [6, 6], "photos": photos}
+        none = {"none": "its network has no last maps that a Grad-CAM could take"}
+        files.write_json(results / f"predictions/{name}/grad_cam.json", none if name == "imbalanced" else drawn)
 
 
 def _history(rng: np.random.Generator, epochs: int = 6) -> pd.DataFrame:

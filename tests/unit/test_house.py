@@ -20,15 +20,16 @@ COMPUTING = {
     "train_fold": {"torch", "torchvision", "timm"}, "check_overfit": {"torch", "torchvision", "timm"},
     "show_augmentation": {"torch", "torchvision", "timm"}, "predict_fold": {"torch", "torchvision", "timm"}, "extract_features": {"torch", "torchvision", "timm"},
     "store_activations": {"torch", "torchvision", "timm"}, "draw_reference": {"torch", "torchvision", "timm"}, "fit_head": {"torch", "torchvision"}, "predict_head": {"torch"}, "probe_masked": {"torch"},
-    "fit_fewer_photos": {"torch"},
+    "fit_fewer_photos": {"torch"}, "draw_grad_cams": {"torch", "torchvision", "timm"},
     "predict_new": {"torch", "torchvision", "timm", "xgboost"},
+    "predict_external": {"torch", "torchvision", "timm", "xgboost"},
     "export_graph": {"torch", "torchvision", "timm", "xgboost"}, "quantise_graph": {"torch"},
     "check_export": {"torch", "torchvision", "timm", "xgboost"},
     "fit_booster": {"xgboost"}, "predict_booster": {"xgboost"},
 }  # fmt: skip
 # What the main process imports: it starts in about a second.
 MAIN = {
-    "core/digest", "core/errors", "core/files", "core/gpus", "core/names", "core/text", "networks/packages",
+    "core/command", "core/digest", "core/errors", "core/files", "core/gpus", "core/names", "core/text", "networks/packages",
     "photos/labels", "published/paper",
     *(f"study/{name}" for name in (
         "amounts", "checks", "cost_jobs", "estimate", "explain", "jobs", "load", "monitor", "paths", "plan", "protocols", "rates", "recipes", "schema",
@@ -38,7 +39,7 @@ MOST_ARGUMENTS = 8
 # The wings in their order: none imports a later one. `study` stands above all.
 WINGS = (
     "core", "photos", "catalog", "pixels", "splits", "networks", "features", "training", "predictions", "applied", "scores",
-    "published", "export", "figures", "report", "study",
+    "published", "export", "app", "figures", "report", "study",
 )  # fmt: skip
 
 

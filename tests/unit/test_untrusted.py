@@ -318,6 +318,9 @@ def shown(results: Path, text: str) -> Page:
     files.write_json(results / "splits/main.json", record)
     predicted = split.drop(columns=["group", "role"]).assign(p0=0.4, p1=0.3, p2=0.2, p3=0.1)
     files.write_table(results / "predictions/first/test.csv", predicted)
+    looked = {"kind": "wrong", "image_id": names[0], "label": names[1], "predicted": names[0], "confidence": 0.4}
+    drawn = {"network": text, "layer": text, "grid": [2, 2], "photos": [looked | {"silent": True, "picture": "AAAA"}]}
+    files.write_json(results / "predictions/first/grad_cam.json", drawn)
     entry = {
         "split": "main",
         "dataset": "leaves",
@@ -338,7 +341,7 @@ def shown(results: Path, text: str) -> Page:
     settings = {
         "title": text, "description": text, "protocol": "corrected", "seed": 1, "models": [model], "study": study,
         "datasets": {"leaves": {"root": str(results / "photos"), "source": text}}, "more_photos": [],
-        "references": [],
+        "references": [], "looked": ["first"],
     }  # fmt: skip
     page.build(results, results / "report.html", settings, made=text, commit=text, versions={text: text})
     return Page((results / "report.html").read_text())

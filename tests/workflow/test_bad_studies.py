@@ -71,7 +71,7 @@ def project(fresh):
 def look_at_study() -> None:
     """What the Snakefile does with the study of this folder before any job."""
     plan = Plan(load(Path("study.yaml")), Path.cwd())
-    settings.write_settings(all_jobs(plan), ROOT / "workflow" / "scripts")
+    settings.write_settings(all_jobs(plan), [ROOT / "workflow" / "scripts"])
     settings.list_photos(plan, Path("study.yaml"))
 
 

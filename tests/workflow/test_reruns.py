@@ -31,7 +31,8 @@ def scored(*models):
     rules = ("ensemble_folds", "score_model")
     # No head is compared, and trees only where they are refitted.
     end = END if set(models) <= set(HEADS) else END | {"weigh_switches"} if set(models) <= set(BOOSTERS) else COMPARED
-    return {f"{rule} {model}" for rule in rules for model in models} | chosen(*models) | end
+    looked = {"draw_grad_cams"} if set(models) & {*NETWORKS, *HEADS} else set()
+    return {f"{rule} {model}" for rule in rules for model in models} | chosen(*models) | looked | end
 
 
 def chosen(*models):
@@ -101,7 +102,7 @@ STUDY_EDITS = [
         "an experiment's dropout": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, dropout: 0.1,"), trained("frozen")),
         "a new experiment": (swap("experiments:\n", "experiments:\n  more: {draw: balanced, learning_rate: 1e-2}\n"), {
             "sample_photos main more", "ensemble_folds more", "score_model more",
-            *(f"{r} more {f}" for r in ("train_fold", "predict_fold") for f in FOLDS), *chosen("more"), *END, "weigh_switches"}),
+            *(f"{r} more {f}" for r in ("train_fold", "predict_fold") for f in FOLDS), *chosen("more"), *END, "weigh_switches", "draw_grad_cams"}),
         "a head's views, which the probe's heads have not": (swap("views: [identity, hflip]}}", "views: [identity]}}"), fitted(**HEADS) | FEWER),
     },
     {
@@ -123,10 +124,15 @@ STUDY_EDITS = [
         "the coverage of sets": (swap("resamples: 200", "resamples: 200\ncoverage: 0.8"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | chosen("balanced", "new_class") | END),
     },
     {
+        "other people's photos to try models on": (swap("boosting:\n", "external:\n  others: {dataset: needles, classes: {needle: '1', round leaf: null, lobed leaf: null}, models: [balanced_tta, xgboost_1_refit]}\nboosting:\n"), {
+            "map_external others", "extract_features squeezenet needles 32 identity", "predict_external others xgboost_1_refit 0",
+            *(f"predict_external others balanced_tta {f}" for f in FOLDS), *(f"score_external others {m}" for m in ("balanced_tta", "xgboost_1_refit"))}),
+    },
+    {
         "an experiment's family": (swap("frozen: {based_on: balanced,", "frozen: {based_on: balanced, family: others,"), chosen("frozen") | COMPARED),
     },
     {
-        "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED | {"measure_speeds", "draw_reference main"}),
+        "an experiment removed": (swap("  new_class: {based_on: balanced, split: with_needles}\n", ""), COMPARED | {"measure_speeds", "draw_reference main", "draw_grad_cams"}),
     },
     {
         "the resamples": (swap("resamples: 200", "resamples: 300"), {f"score_model {m}" for m in [*NETWORKS, "balanced_tta", *HEADS, *BOOSTERS]} | COMPARED
@@ -137,7 +143,7 @@ STUDY_EDITS = [
 
 @pytest.mark.parametrize("edits", STUDY_EDITS, ids=", ".join)
 def test_edits_of_the_study_cause_their_very_jobs(finished_copy, edits):
-    shared = COMPARED | REPORT | chosen("balanced", "new_class")
+    shared = COMPARED | REPORT | chosen("balanced", "new_class") | {"draw_grad_cams"}
     own = [jobs - shared for _, jobs in edits.values()]
     assert sum(map(len, own)) == len(set().union(*own)), "edits that are tried together have no job in common"
     wanted = set(REPORT)
@@ -182,6 +188,8 @@ MODULES = {
     "features/boosting.py": ({"fit_booster", "predict_booster"}, {"train_fold", "fit_head", "extract_features"}),
     "features/heads.py": ({"fit_head", "predict_head"}, {"train_fold", "fit_booster", "extract_features"}),
     "features/masking.py": ({"extract_features"}, {"train_fold", "cache_pixels", "probe_facts"}),
+    "networks/grad_cam.py": ({"draw_grad_cams"}, {"train_fold", "predict_fold"}),
+    "predictions/telling.py": ({"draw_grad_cams", "build_report"}, {"ensemble_folds"}),
     "predictions/masked.py": ({"probe_masked"}, {"extract_features", "fit_head", "predict_head", "probe_facts"}),
     "scores/probes.py": ({"probe_facts", "weigh_masked"}, {"probe_masked", "score_model", "summarise_scores"}),
     "predictions/fewer_photos.py": ({"fit_fewer_photos"}, {"fit_head", "predict_head", "probe_masked"}),
@@ -194,8 +202,12 @@ MODULES = {
     "photos/demo.py": ({"list_photos"}, set()),
     "applied/sets.py": ({"ensemble_folds", "score_model"}, {"draw_reference", "predict_fold", "compare_models"}),
     "applied/unlike.py": ({"draw_reference"}, {"ensemble_folds", "score_model", "extract_features"}),
+    "applied/looked.py": ({"draw_grad_cams"}, {"predict_fold", "score_model"}),
     "applied/members.py": (set(), {"draw_reference", "ensemble_folds", "score_model"}),
-    "scores/coverage.py": ({"score_model"}, {"ensemble_folds", "draw_reference"}),
+    "scores/coverage.py": ({"score_model", "score_external"}, {"ensemble_folds", "draw_reference"}),
+    "scores/external.py": ({"score_external"}, {"score_model", "map_external", "predict_external"}),
+    "splits/external.py": ({"map_external"}, {"split_photos", "predict_external", "score_external"}),
+    "predictions/external.py": ({"predict_external"}, {"predict_fold", "score_external"}),
 }  # fmt: skip
 # The rules that have this code and no other.
 ONE_RULE = {

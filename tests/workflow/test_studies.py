@@ -164,6 +164,48 @@ def test_the_demo_study_is_well_above_chance_and_well_below_certain(fresh):
 
 
 @pytest.mark.slow
+def test_other_people_s_photos_say_the_same_of_a_model_in_the_study_and_after_it(finished_copy, tmp_path):
+    """The photos of needles, which no model of the split main knows, as a data set of the study and as a folder."""
+    labels = 'classes: {needle: "1", round leaf: "2", lobed leaf: null}'
+    finished_copy.edit(
+        finished_copy.study, "boosting:\n", f"external:\n  others: {{dataset: needles, {labels}}}\nboosting:\n"
+    )
+    scores = "results/external/others/{}/scores.json"
+    finished_copy.run("--", *(scores.format(model) for model in ("balanced_tta", "xgboost_1_refit")))
+    folder = finished_copy.folder / "results"
+    (tmp_path / "map.yaml").write_text('needle: "1"\nround leaf: 2\nlobed leaf: null\n')
+    photos = folder / "photos/needles"
+    command = [sys.executable, "-m", "manihot.study.evaluate", photos / "images", "--labels", photos / "labels.csv"]
+    command += ["--classes", tmp_path / "map.yaml", "--model", "balanced_tta", "--out", tmp_path / "out"]
+    environment = os.environ | {"PYTHONPATH": str(finished_copy.folder / "src")}
+    done = subprocess.run([*command, "--cores", "2"], cwd=finished_copy.folder, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr[-4000:]
+    after, before = (
+        files.read_json(tmp_path / "out/evaluation.json"),
+        files.read_json(folder / scores[8:].format("balanced_tta")),
+    )
+    assert after["tried"]["n"] == before["tried"]["n"] == 23 and after["own_part"] == before["own_part"] == "test"
+    for part in ("tried", "own", "difference", "estimated"):
+        assert alike(after[part], before[part]), part
+    assert (
+        after["unlike"] == pytest.approx(before["unlike"])
+        and "Cannot tell" in (tmp_path / "out/evaluation.html").read_text()
+    )
+    calibrated = pd.read_csv(folder / "external/others/balanced_tta/calibrated.csv")
+    answers = pd.read_csv(tmp_path / "out/predictions.csv").set_index("image_id").loc[calibrated["image_id"]]
+    np.testing.assert_allclose(answers.filter(regex=r"^p\d"), calibrated.filter(regex=r"^p\d"), atol=1e-6)
+
+
+def alike(one, other):
+    """Whether two records say the same, numbers to 1e-6."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(alike(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(alike, one, other))
+    return one == pytest.approx(other, abs=1e-6) if isinstance(one, float) else one == other
+
+
+@pytest.mark.slow
 def test_a_network_is_tuned_from_a_cut(finished_copy):
     """An experiment more in the tiny study, which has its photos in pixels already."""
     finished_copy.edit(
@@ -279,6 +321,7 @@ def jobs_of_the_plan(project):
     assert rules["check_overfit"] == len(plan.study.overfit)
     assert rules["show_augmentation"] == len(plan.augmented)
     assert rules["draw_reference"] == len(plan.references)
+    assert rules["draw_grad_cams"] == bool(plan.looked)
     assert rules["build_report"] == 1
     return rules.total()
 
@@ -323,7 +366,7 @@ def stand_in(data: Path) -> None:
 
 def test_make_report_and_study_are_the_readme_s_commands():
     readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
-    for target in ("report", "test", "study"):
+    for target in ("report", "test", "study", "predict", "evaluate"):
         assert f"make {target}" in readme and f"\n{target}:" in makefile
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "make report" in listed

@@ -1,12 +1,13 @@
 rule predict_new:
-    """Answer the photos of a shard."""
+    """Ask the members of the model what they say of the photos of a shard."""
     input:
         settings=written("settings/predict_new/all.json"),
         listing=written("listing/{shard}.csv"),
         # What its answers depend on is in the settings, by content.
         model=ancient(MODEL_FILES),
     output:
-        answers="shards/{shard}.csv",
+        told="shards/{shard}.csv",
+        own="shards/{shard}.npy",
         cost="costs/predict_new/{shard}.csv",
     log:
         "logs/predict_new/{shard}.log",
@@ -21,17 +22,17 @@ rule predict_new:
         "scripts/predict_new.py"
 
 
-rule catalog_new:
+rule catalog_shard:
     """Look at every photo of a shard: what a copy of it is known by."""
     input:
-        settings=written("settings/catalog_new/all.json"),
+        settings=written("settings/catalog_shard/all.json"),
         listing=written("listing/{shard}.csv"),
     output:
         table="catalog/{shard}.csv",
         fingerprints="catalog/{shard}.npy",
-        cost="costs/catalog_new/{shard}.csv",
+        cost="costs/catalog_shard/{shard}.csv",
     log:
-        "logs/catalog_new/{shard}.log",
+        "logs/catalog_shard/{shard}.log",
     conda:
         "../../envs/catalog.yaml"
     threads: 1
@@ -39,7 +40,7 @@ rule catalog_new:
         mem_mb=1500,
         runtime=120,
     script:
-        "scripts/catalog_new.py"
+        "../scripts/catalog_shard.py"
 
 
 rule copies_new:
@@ -66,11 +67,12 @@ rule copies_new:
 
 
 rule join_new:
-    """Join the answers, and say which photos a person should look at first."""
+    """Make answers, and say which photos a person should look at first."""
     input:
         settings=written("settings/join_new/all.json"),
         others=written("listing/others.json"),
-        answers=expand("shards/{shard}.csv", shard=range(REQUEST.shards)),
+        told=expand("shards/{shard}.csv", shard=range(REQUEST.shards)),
+        own=expand("shards/{shard}.npy", shard=range(REQUEST.shards)),
         model=ancient(MODEL_FILES[0]),
         copies=["copies.csv"] if STUDY else [],
     output:
@@ -112,3 +114,47 @@ rule show_new:
         runtime=60,
     script:
         "scripts/show_new.py"
+
+
+rule evaluate_new:
+    """Hold the answers against labels, beside the model's own test."""
+    input:
+        settings=written("settings/evaluate_new/all.json"),
+        labels=written("listing/labels.csv"),
+        told=expand("shards/{shard}.csv", shard=range(REQUEST.shards)),
+        own=expand("shards/{shard}.npy", shard=range(REQUEST.shards)),
+        model=ancient(MODEL_FILES[0]),
+        copies=["copies.csv"] if STUDY else [],
+    output:
+        evaluation="evaluation.json",
+        cost="costs/evaluate_new/all.csv",
+    log:
+        "logs/evaluate_new/all.log",
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    script:
+        "scripts/evaluate_new.py"
+
+
+rule show_evaluation:
+    """Write the page of the evaluation."""
+    input:
+        settings=written("settings/show_evaluation/all.json"),
+        evaluation="evaluation.json",
+    output:
+        page="evaluation.html",
+        cost="costs/show_evaluation/all.csv",
+    log:
+        "logs/show_evaluation/all.log",
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    script:
+        "scripts/show_evaluation.py"

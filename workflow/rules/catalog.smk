@@ -57,7 +57,7 @@ rule find_copies:
     log:
         "results/logs/find_copies/{dataset}@{other}.log",
     wildcard_constraints:
-        other="|".join(PLAN.datasets),
+        other="|".join(PLAN.catalogued),
     conda:
         "../../envs/catalog.yaml"
     threads: 1

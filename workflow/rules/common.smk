@@ -75,6 +75,18 @@ def more_photos_of(split):
     return {**features_of(head, PLAN.head_views(head)), **PATHS.sampled(head), "fitted": fitted}
 
 
+def external_shown(wildcards):
+    """What a model reads of the photos of an external data set."""
+    paths = PATHS.external_shown(wildcards.external, wildcards.model)
+    return {**paths, **{kind: ancient(paths[kind]) for kind in ("arrays", "features")}}
+
+
+def external_unlike(wildcards):
+    """What tells how unlike a model's photos those of an external data set are."""
+    paths = PATHS.external_unlike(wildcards.external, wildcards.model)
+    return {**paths, **{kind: ancient(paths[kind]) for kind in ("reference", "features")}}
+
+
 def fold_tables(part):
     """A function of the wildcards: the tables of a part, one a fold of the model."""
     return lambda wildcards: PATHS.fold_tables(wildcards.model, part)

@@ -80,6 +80,7 @@ rule ensemble_folds:
         **{part: fold_tables(part) for part in PARTS},
         members=lambda wildcards: PATHS.members(wildcards.model),
         sets=lambda wildcards: PATHS.sets_of_folds(wildcards.model),
+        whole=lambda wildcards: PATHS.record_of_folds(wildcards.model),
         record=lambda wildcards: PATHS.sampled(wildcards.model)["record"],
         catalogs=lambda wildcards: PATHS.catalogs(PLAN.models[wildcards.model].split),
         settings=settings_of("ensemble_folds", "{model}"),
@@ -99,3 +100,23 @@ rule ensemble_folds:
         runtime=30,
     script:
         "../scripts/ensemble_folds.py"
+
+
+rule draw_grad_cams:
+    """Draw where the networks looked on the photos that tell most of each."""
+    input:
+        **{kind: ancient(paths) if kind == "arrays" else paths for kind, paths in PATHS.looked().items()},
+        settings=settings_of("draw_grad_cams", "all"),
+    output:
+        drawn=[grad_cam_of(model) for model in PLAN.looked],
+        cost="results/costs/draw_grad_cams/all.csv",
+    log:
+        "results/logs/draw_grad_cams/all.log",
+    conda:
+        "../../envs/torch.yaml"
+    threads: PLAN.study.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    script:
+        "../scripts/draw_grad_cams.py"

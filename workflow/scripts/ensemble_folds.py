@@ -16,12 +16,14 @@ with job(snakemake) as run:
         files.write_table(getattr(snakemake.output, part), table)
     members, split = [bundle.read(path) for path in given.members], files.read_json(given.record)
     priors = [member.record["prior"] for member in members]
-    answers, temperature = calibration.answer(folds, priors, split)
+    name, whole = snakemake.wildcards.model, files.read_json(given.whole[0]) if given.whole else None
+    answers, temperature = calibration.answer(folds, priors, split, whole and whole["calibration"]["temperature"])
     for kind, tables in answers.items():
         for part, table in tables.items():
             files.write_table(getattr(snakemake.output, f"{kind}_{part}"), table)
-    calibrated = {"temperature": temperature, "shares": split["shares"]}
-    about = (snakemake.wildcards.model, settings["kind"], settings["views"])
+    source = None if temperature is None else whole["name"] if whole else name
+    calibrated = {"temperature": temperature, "temperature_from": source, "shares": split["shares"]}
+    about = (name, settings["kind"], settings["views"])
     record = bundle.whole(*about, members, calibrated, settings["unlike"])
     files.write_json(snakemake.output.model, record)
     if given.sets:

@@ -37,11 +37,15 @@ class Home:
         if relative.is_relative_to(own):
             found = self.folder / relative.relative_to(own)
         else:
-            # A folder may be known as ../../models/NAME, whose parents are others than they look.
-            found = Path(os.path.abspath(self.folder)).parents[2] / relative  # noqa: PTH100
+            found = above(self.folder, 3) / relative
         if not found.is_file():
             raise StudyError(f"{what} is not there: copy it from {relative} of the study to {found}")
         return found
+
+
+def above(folder: Path, levels: int) -> Path:
+    """The folder so many levels above one, whose path may begin with `..`."""
+    return Path(os.path.normpath(folder.absolute())).parents[levels - 1]
 
 
 def find_model(folder: Path) -> Path:
@@ -52,7 +56,7 @@ def find_model(folder: Path) -> Path:
         StudyError: there is no such model.
     """
     if folder.name == BEST and not (folder / RECORD).is_file():
-        folder = folder.with_name(chosen(folder.absolute().parent.parent))
+        folder = folder.with_name(chosen(above(folder, 2)))
     if not (folder / RECORD).is_file():
         others = [path.parent.name for path in sorted(folder.parent.glob(f"*/{RECORD}"))]
         raise StudyError(f"{folder} holds no model ({RECORD}); {did_you_mean(folder.name, others)}")

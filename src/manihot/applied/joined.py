@@ -142,9 +142,10 @@ def record(
 ) -> dict[str, Any]:
     """What is known of the answers as a whole, plain content for JSON.
 
-    schema_version; `model` (name, kind, classes); `asked` (shares, coverage, none_above, group_pattern, and the SHA-256
-    of the model's files); `photos` (listed, answered, not usable, to look at first, and how many files of other endings
-    lie beside them); `classes`, for each label the photos with this answer and those of them to look at first.
+    schema_version; `model` (name, kind, classes); `asked` (shares, and as `target` those of each class that answers are
+    for; coverage, none_above, group_pattern, and the SHA-256 of the model's files); `photos` (listed, answered, not
+    usable, to look at first, and how many files of other endings lie beside them); `classes`, for each label the photos
+    with this answer and those of them to look at first.
     """
     table = joined.predictions
     looked = table["review"] != ""

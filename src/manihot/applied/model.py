@@ -2,24 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from manihot.applied import sets, unlike
+from manihot.applied import unlike
+from manihot.applied.answers import Answering, Shares
 from manihot.applied.backbones import Backbone, Computing
 from manihot.applied.members import Member, Shown
 from manihot.applied.photos import Decoded, StrPath, decoded
-from manihot.core.errors import StudyError
 from manihot.core.gpus import Compute
-from manihot.core.tables import probability_columns
-from manihot.core.text import did_you_mean
 from manihot.networks import device as machine
-from manihot.predictions.calibration import estimate_shares, shift
 
-Shares = Literal["equal", "as_found"] | Mapping[str, float]
 Floats = NDArray[np.float64]
 # The shares of photos whose sets hold the true class.
 COVERAGE = 0.9
@@ -73,15 +69,18 @@ class Model:
             StudyError: shares that are not those of the classes, a device that is not there.
         """
         tables = list(self.predict_batches(photos, shares, coverage))
-        return pd.concat(tables, ignore_index=True) if tables else self._table(Decoded([], [], {}), {})
+        if tables:
+            return pd.concat(tables, ignore_index=True)
+        none = np.empty((len(self.members), 0, len(self.labels)))
+        return self.answering.table(self._told(Decoded([], [], {}), None), none, self.target(shares), coverage)
 
     def predict_batches(
         self, photos: Iterable[StrPath], shares: Shares = "equal", coverage: float = COVERAGE
     ) -> Iterator[pd.DataFrame]:
         """What `predict` gives, a table a batch, for more photos than memory holds: `photos` is read as it goes."""
-        target = self.target(shares)
-        for batch, shown in self._shown(photos):
-            yield self._table(batch, self._answers(shown, target, coverage) if batch.usable.any() else {})
+        answering, target = self.answering, self.target(shares)
+        for told, own in self.own_batches(photos):
+            yield answering.table(told, own, target, coverage)
 
     def estimate_shares(self, photos: Iterable[StrPath]) -> dict[str, float]:
         """The share of each class among the photos at these paths, as the answers to all of them tell: for `shares`.
@@ -92,32 +91,42 @@ class Model:
         Raises:
             StudyError: no photo can be used, or the device is not there.
         """
-        own = [self._own(shown) for batch, shown in self._shown(photos) if batch.usable.any()]
-        if not own:
-            raise StudyError("the class shares of no photo cannot be estimated: give photos that can be opened")
-        given = [np.concatenate(answers) for answers in zip(*own, strict=True)]
-        priors = [member.prior for member in self.members]
-        shares = estimate_shares(given, priors, [self.temperature] * len(priors))
-        return dict(zip(self.labels, shares.tolist(), strict=True))
+        own = [said for _, said in self.own_batches(photos)]
+        none = np.empty((len(self.members), 0, len(self.labels)))
+        return self.answering.estimate(np.concatenate([none, *own], axis=1))
 
-    @property
-    def temperature(self) -> float:
-        """What the answers are tempered with; 1 where none was fitted."""
-        return self.record["calibration"]["temperature"] or 1.0
+    def own_batches(self, photos: Iterable[StrPath]) -> Iterator[tuple[pd.DataFrame, Floats]]:
+        """What answers are made of (`answers.Answering`), a batch of the photos at these paths at a time.
 
-    def _shown(self, photos: Iterable[StrPath]) -> Iterator[tuple[Decoded, Shown]]:
-        """The photos in batches, each as what was decoded and as what members are shown of it."""
+        A table with `image_id`, `problem` and, where the model has reference photos, `unlike` of each; and what the
+        members say of those without a problem, float64 [members, usable, K].
+
+        Raises:
+            StudyError: the device is not there.
+        """
         seen = {way for member in self.members for way in member.seen}
         seen |= {self.reference[1].seen} if self.reference else set()
         chosen = self.settings
         with machine.choose(Compute(chosen.device)) as device:
             computing = Computing(device, chosen.batch_size, chosen.precision)
             for batch in decoded(photos, seen, chosen.batch_size, chosen.workers, chosen.max_pixels):
-                yield batch, Shown(batch.pixels, computing)
+                if not batch.usable.any():
+                    yield self._told(batch, None), np.empty((len(self.members), 0, len(self.labels)))
+                    continue
+                shown = Shown(batch.pixels, computing)
+                own = np.stack([np.asarray(member.answers(shown), np.float64) for member in self.members])
+                yield self._told(batch, shown), own
 
-    def _own(self, shown: Shown) -> list[Floats]:
-        """The own answers of each member to the photos that can be used, float64 [n, K]."""
-        return [np.asarray(member.answers(shown), np.float64) for member in self.members]
+    @property
+    def temperature(self) -> float:
+        """What the answers are tempered with; 1 where none was fitted."""
+        return self.record["calibration"]["temperature"] or 1.0
+
+    @property
+    def answering(self) -> Answering:
+        """What makes answers of what the members say."""
+        priors, found = [member.prior for member in self.members], self.record["calibration"]["shares"]
+        return Answering(self.labels, priors, self.temperature, found, self.sets)
 
     def target(self, shares: Shares = "equal") -> list[float]:
         """Class shares in the order of the classes, with a sum of 1.
@@ -125,45 +134,14 @@ class Model:
         Raises:
             StudyError: a class has none, a label is no class, or they are no shares.
         """
-        if isinstance(shares, str):
-            if shares not in ("equal", "as_found"):
-                raise StudyError(f"shares: {shares!r} is neither equal nor as_found, nor a share for each class")
-            found = self.record["calibration"]["shares"]
-            shares = dict.fromkeys(self.labels, 1.0) if shares == "equal" else {k: found[k] for k in self.labels}
-        if set(shares) != set(self.labels):
-            wrong = sorted(set(shares) ^ set(self.labels))[0]
-            known = did_you_mean(wrong, self.labels) if wrong in shares else "give one for each class"
-            raise StudyError(f"shares: {wrong} {'is no class' if wrong in shares else 'has no share'}; {known}")
-        values = [float(shares[label]) for label in self.labels]
-        if not all(0 <= value < np.inf for value in values) or not sum(values):
-            raise StudyError(f"shares: {dict(shares)} are no shares: give numbers of 0 or more")
-        return [value / sum(values) for value in values]
+        return self.answering.target(shares)
 
-    def _answers(self, shown: Shown, target: Sequence[float], coverage: float) -> dict[str, Any]:
-        """The columns of the photos that can be used."""
-        told = list(zip(self._own(shown), [member.prior for member in self.members], strict=True))
-        values: Floats = np.mean([shift(said, prior, target, self.temperature) for said, prior in told], axis=0)
-        best = values.argmax(axis=1)
-        columns: dict[str, Any] = {
-            "answer": [self.labels[index] for index in best],
-            "probability": values.max(axis=1),
-            **dict(zip(probability_columns(len(self.labels)), values.T, strict=True)),
-        }
-        if self.sets is not None:
-            equal = [1 / len(self.labels)] * len(self.labels)
-            fair = np.stack([shift(said, prior, equal) for said, prior in told])
-            held = sets.sets(self.sets, fair, best, coverage)
-            columns["set"] = [";".join(np.array(self.labels, object)[row]) for row in held]
+    def _told(self, batch: Decoded, shown: Shown | None) -> pd.DataFrame:
+        """What is known of each photo of a batch besides what the members say; `shown` are the usable ones."""
+        table = pd.DataFrame({"image_id": batch.paths, "problem": batch.problems}, dtype="str")
         if self.reference is not None:
             reference, backbone = self.reference
-            columns["unlike"] = reference.unlike(shown.features(backbone))
-        return columns
-
-    def _table(self, batch: Decoded, columns: Mapping[str, Any]) -> pd.DataFrame:
-        names = ["answer", "probability", *probability_columns(len(self.labels))]
-        names += ["set"] * (self.sets is not None) + ["unlike"] * (self.reference is not None)
-        text = {name: "str" if name in ("answer", "set") else "float64" for name in names}
-        answered = pd.DataFrame(columns, index=np.flatnonzero(batch.usable), columns=names).astype(text)
-        table = answered.reindex(range(len(batch.paths)))
-        table.insert(0, "image_id", pd.Series(batch.paths, dtype="str"))
-        return table.assign(problem=pd.Series(batch.problems, dtype="str"))
+            table["unlike"] = np.nan
+            if shown is not None:
+                table.loc[batch.usable, "unlike"] = reference.unlike(shown.features(backbone))
+        return table

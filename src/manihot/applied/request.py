@@ -5,7 +5,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,16 @@ from typing import Any
 from manihot.applied.home import Home, find_model
 from manihot.core import files
 from manihot.core.errors import StudyError
-from manihot.core.names import RECORD, SETS
+from manihot.core.names import PARTS, RECORD, SETS
 from manihot.core.text import shorten
 
-FILE, SCHEMA_VERSION = "request.json", 1
-SHARES = ("equal", "as_found")
+FILE, SCHEMA_VERSION = "request.json", 2
+SHARES = ("equal", "as_found", "estimated")
 # A photo of more is not opened.
 MAX_PIXELS = 100_000_000
-# Photos of a shard, how many times as many it may come to hold, and the most shards.
-PER_SHARD, GROWN, MOST_SHARDS = 1000, 4, 500
+# Photos of a shard (fewer, and its job's start is much of its time), how many times as many it may come to hold, and
+# the most shards.
+PER_SHARD, GROWN, MOST_SHARDS = 4000, 4, 500
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Request:
 
     `photos` is the photo folder and `model` that of the model; `shares` one of SHARES; `coverage` the share of photos
     whose set should hold the true class; a photo that is more `unlike` than `none_above` percent is said to be none of
-    the classes; `group_pattern` takes a photo's plant from its path (None: no plants are known).
+    the classes; `group_pattern` takes a photo's plant from its path (None: no plants are known). `labels` says that the
+    answers are held against labels: those of a file, or of sub-folders (an empty text); None: there are none. `classes`
+    has the class of each label, None where labels are classes.
     """
 
     photos: str
@@ -40,6 +43,8 @@ class Request:
     none_above: float = 99.0
     group_pattern: str | None = None
     shards: int = 1
+    labels: str | None = None
+    classes: Mapping[str, str | None] | None = None
 
     def check(self) -> None:
         """Refuse what cannot be meant.
@@ -48,7 +53,7 @@ class Request:
             StudyError: a value that is none.
         """
         if self.shares not in SHARES:
-            raise StudyError(f"SHARES={self.shares}: must be {' or '.join(SHARES)}")
+            raise StudyError(f"SHARES={self.shares}: must be one of {', '.join(SHARES)}")
         if not 0 < self.coverage < 1:
             raise StudyError(f"COVERAGE={self.coverage}: must lie between 0 and 1, as 0.9")
         if not 0 <= self.none_above <= 100:
@@ -123,15 +128,43 @@ class Request:
     def jobs(self, out: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Every job as (rule, name, settings), as `study.jobs.all_jobs` has those of a study."""
         contents = {name: files.sha256(path) for name, path in self.files_of(out).items()}
-        how = {"shares": self.shares, "coverage": self.coverage}
-        yield "predict_new", "all", {"model": self.model, "root": self.photos, "files": contents, **how}
+        yield "predict_new", "all", {"model": self.model, "root": self.photos, "files": contents}
         study, seen = self.study(out), {"root": self.photos, "max_pixels": MAX_PIXELS}
         if study:
-            yield "catalog_new", "all", seen
+            yield "catalog_shard", "all", seen
             yield "copies_new", "all", {**seen, "study": study}
         told = {"none_above": self.none_above, "group_pattern": self.group_pattern}
-        yield "join_new", "all", {**told, **how, "files": contents}
+        how = {"shares": self.shares, "coverage": self.coverage}
+        yield "join_new", "all", {"model": self.model, **told, **how, "files": contents}
         yield "show_new", "all", {"root": self.photos}
+        if self.labels is not None:
+            tested = {"own": self.own_tests(out), "catalogs": {name: entry["catalog"] for name, entry in study.items()}}
+            known = {"contents": {name: entry["content"] for name, entry in study.items()}, "files": contents}
+            drawn = {**self.drawn(out), "coverage": self.coverage}
+            yield "evaluate_new", "all", {"model": self.model, "classes": self.classes, **tested, **known, **drawn}
+            yield "show_evaluation", "all", {"root": self.photos}
+
+    def own_tests(self, out: Path) -> dict[str, list[dict[str, str]]]:
+        """What each fold of the model said of its own tests, by part, where the study's predictions are there: of each
+        table its `path`, as seen from the folder of the answers, and its `content`."""
+        folder = (out / self.model).resolve()
+        record = files.read_json(folder / RECORD)
+        place = folder.parents[1] / "predictions" / record["name"]
+        found = {}
+        for part in PARTS[2:]:
+            paths = [place / f"fold{member['fold']}" / f"{part}.csv" for member in record["members"]]
+            if all(path.is_file() for path in paths):
+                found[part] = [
+                    {"path": os.path.relpath(path, out.resolve()), "content": files.sha256(path)} for path in paths
+                ]
+        return found
+
+    def drawn(self, out: Path) -> dict[str, int]:
+        """The seed and the resamples that the study scored the model with, or what a study has by default."""
+        folder = (out / self.model).resolve()
+        told = folder.parents[1] / "settings" / "score_model" / f"{folder.name}.json"
+        known = files.read_json(told)["settings"] if told.is_file() else {}
+        return {"seed": known.get("seed", 42), "resamples": known.get("resamples", 2000)}
 
 
 def read(out: Path) -> Request:

@@ -1,6 +1,5 @@
 """The pooled features of a frozen backbone: each photo runs through it once a view."""
 
-import copy
 import io
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.fx.experimental.optimization import fuse
 from torch.nn import functional
 
 from manihot.core import files
@@ -25,9 +23,9 @@ from manihot.features.table import write
 from manihot.networks import augment, build, bundle
 from manihot.networks import device as machine
 from manihot.networks.batches import Batches, Photos
-from manihot.networks.blocks import Block
 from manihot.networks.build import Features, Input
 from manihot.networks.cam import cam_layer
+from manihot.networks.fused import fused
 
 log = logging.getLogger(__name__)
 # Photos between two savings: some seconds of work on two cores.
@@ -126,14 +124,8 @@ def extract(
 
 
 def prepared(model: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """A copy of a frozen network ready to run on `device` in `dtype`: batch norms are fused into the convolutions
-    before them, which is a pass over memory and a rounding less. Our own blocks normalise only what they pooled."""
-    try:
-        ready = copy.deepcopy(model) if any(isinstance(part, Block) for part in model.modules()) else fuse(model)
-    except Exception as error:  # torch.fx cannot trace every network; it then runs as it is
-        log.info("batch norms are not fused: %s", error)
-        ready = copy.deepcopy(model)
-    return ready.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """A copy of a frozen network ready to run on `device` in `dtype`, its batch norms `fused`."""
+    return fused(model).to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 @torch.inference_mode()

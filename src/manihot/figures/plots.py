@@ -90,10 +90,11 @@ def sizes(catalog: pd.DataFrame, dataset: str) -> str:
         )
 
 
-def confusion(scores: Mapping[str, Mapping[str, Any]], model: str) -> str:
+def confusion(scores: Mapping[str, Mapping[str, Any]], model: str, names: Mapping[str, str] = PART_NAMES) -> str:
     """Counts and row shares side by side, a row of panels a part; rows are true classes.
 
-    `scores` has a part's record of `scores.score`; a part without photos is left out.
+    `scores` has a part's record of `scores.score`; a part without photos is left out. `names` has what parts are
+    called.
     """
     scored = {part: record for part, record in scores.items() if record["n"]}
     if not scored:
@@ -108,7 +109,7 @@ def confusion(scores: Mapping[str, Mapping[str, Any]], model: str) -> str:
         for panels, (part, record) in zip(grid, scored.items(), strict=True):
             counts = np.asarray(record["confusion"])
             shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-            name = PART_NAMES[part]
+            name = names[part]
             _heat(panels[0], shares, [[f"{n}" for n in row] for row in counts], titles, f"{name}, photos")
             _heat(
                 panels[1],
@@ -118,7 +119,8 @@ def confusion(scores: Mapping[str, Mapping[str, Any]], model: str) -> str:
                 f"{name}, row shares",
             )
             panels[0].set_ylabel("true class")
-            recalls = ", ".join(f"{title} {share:.2f}" for title, share in zip(titles, np.diag(shares), strict=True))
+            told = zip(titles, np.diag(shares), counts.sum(axis=1), strict=True)
+            recalls = ", ".join(f"{title} {share:.2f}" for title, share, photos in told if photos)
             right = int(np.trace(counts))
             findings.append(f"{name.capitalize()}: {right:,} of {record['n']:,} photos right; recall {recalls}.")
         for axes in grid[-1]:

@@ -195,7 +195,8 @@ def whole(
         views: in which it sees a photo.
         folds: its members.
         calibration: how the answers of a member are made fit for other class shares before they are averaged:
-            `temperature`, None where nothing was held out to fit it on, and `shares`, those of all photos.
+            `temperature`, None where nothing was held out to fit it on; `temperature_from`, the model whose answers out
+            of fold it was fitted on (of a refit, that of its folds); and `shares`, those of all photos.
         unlike: the array of reference photos that new ones are held against; None where its split has none.
     """
     first = folds[0].record

@@ -21,14 +21,23 @@ CONTAINERS = (nn.Sequential, nn.ModuleList)
 
 def units(model: nn.Module) -> dict[str, nn.Module]:
     """A network's layers in the order in which it holds them, by name: its children, and in place of a child that only
-    holds others in a row these (`features.3`, `blocks.5`, `layer4.1`, `fc`)."""
+    holds others in a row these (`features.3`, `blocks.5`, `layer4.1`, `fc`). A child around a single stack of layers of
+    one kind is what it holds, and these (`encoder.layers.encoder_layer_3` of torchvision's vision transformers)."""
     found: dict[str, nn.Module] = {}
     for name, child in model.named_children():
-        if isinstance(child, CONTAINERS):
-            found |= {f"{name}.{place}": part for place, part in child.named_children()}
-        else:
-            found[name] = child
+        inner = units(child) if _holds_a_stack(child) else _in_a_row(child)
+        found |= {f"{name}.{place}": part for place, part in inner.items()} or {name: child}
     return found
+
+
+def _in_a_row(child: nn.Module) -> dict[str, nn.Module]:
+    return dict(child.named_children()) if isinstance(child, CONTAINERS) else {}
+
+
+def _holds_a_stack(child: nn.Module) -> bool:
+    # Layers of several rows may run side by side.
+    rows = [row for row in map(_in_a_row, child.children()) if len(row) > 1]
+    return not isinstance(child, CONTAINERS) and len(rows) == 1 and len(set(map(type, rows[0].values()))) == 1
 
 
 class _ReachedError(Exception):
@@ -67,8 +76,11 @@ class Upper(nn.Module):
 
     def __init__(self, network: nn.Module, first: str, shapes: dict[nn.Module, torch.Size], size: int):
         super().__init__()
-        kept: list[Any] = [part for part in units(network).values() if part not in shapes]
-        shared = {id(part): part for part in [*kept, *network.parameters(recurse=False)]}
+        parts = units(network).values()
+        inside = {id(parameter) for part in parts for parameter in part.parameters()}
+        between = [parameter for parameter in network.parameters() if id(parameter) not in inside]
+        shared: dict[int, Any] = {id(part): part for part in parts if part not in shapes}
+        shared |= {id(parameter): parameter for parameter in between}
         self.network = copy.deepcopy(network, {**shared, **{id(part): _Zeros(shapes[part]) for part in shapes}})
         self.first, self.size = first, size
 

@@ -127,18 +127,23 @@ def targets(record: Mapping[str, Any]) -> dict[str, list[float]]:
 
 
 def answer(
-    folds: Mapping[str, Sequence[pd.DataFrame]], priors: Sequence[Sequence[float]], record: Mapping[str, Any]
+    folds: Mapping[str, Sequence[pd.DataFrame]],
+    priors: Sequence[Sequence[float]],
+    record: Mapping[str, Any],
+    of_folds: float | None = None,
 ) -> tuple[dict[str, dict[str, pd.DataFrame]], float | None]:
     """The answers of a model for the class shares of each part, by kind and part, and its temperature.
 
     `folds` has the tables of each part, one a fold, `priors` what each fold was fitted with, `record` is the split's.
     Each fold's answers are shifted before they are averaged: `corrected` as they are, `calibrated` tempered too. The
     temperature of the tests is that of all photos out of fold; out of fold, each fold has that of the other folds, and
-    a single fold has none.
+    a single fold has none. A refit has no photo out of fold: its temperature is `of_folds`, that of the folds that it
+    is a refit of.
     """
     labels, shares = [entry["label"] for entry in record["classes"]], as_found(record)
     held_out = folds["validation"]
     temperature = fit_temperature(held_out, priors, labels, shares)
+    temperature = of_folds if temperature is None else temperature
     one = [1.0 if temperature is None else temperature] * len(priors)
     others = [1.0]
     if len(priors) > 1:

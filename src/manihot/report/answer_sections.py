@@ -66,8 +66,10 @@ def _said(results: Results, model: str, split: str) -> str:
     if temperature is None:
         return f"{said}No photo was held out to fit a temperature on: “calibrated” is the same here."
     side, wrong = ("above", "sure") if temperature > 1 else ("below", "unsure")
+    source = whole["calibration"]["temperature_from"]
+    whose = "" if source == model else f" on the answers of {source}, since no photo was held out from this one"
     return (
-        f"{said}In “calibrated” ones a temperature, {temperature:.2f}, fitted out of fold, comes first: "
+        f"{said}In “calibrated” ones a temperature, {temperature:.2f}, fitted out of fold{whose}, comes first: "
         f"{side} 1, the fold models were too {wrong}. Models are chosen by them, so that balanced training and "
         "training as found compete alike. "
         "A mean of several fold models is softer than one of them: what that leaves is in the last column."

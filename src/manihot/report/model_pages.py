@@ -7,11 +7,12 @@ from manihot.core.classes import class_title, full_title
 from manihot.core.names import PART_TITLES, PARTS
 from manihot.figures import fitting, plots
 from manihot.figures.answering import risk_coverage
+from manihot.predictions.telling import ranked
 from manihot.report.answer_sections import answers
 from manihot.report.model_sections import KINDS, Model, Scores, matrix
 from manihot.report.results import Results, chart
 from manihot.report.tables import ABSENT, Cell, Table, columns, count, interval, metric, number
-from manihot.report.thumbnails import Photos, ranked
+from manihot.report.thumbnails import Photos
 
 PHOTOS_SHOWN = 6
 # The keys of `augment` in words.

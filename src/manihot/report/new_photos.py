@@ -4,19 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
-from markupsafe import Markup
 
+from manihot.applied.joined import NONE_OF_THESE
 from manihot.core import files
+from manihot.report.render import render
 from manihot.report.tables import Cell, Table, columns, count, number
 from manihot.report.thumbnails import thumbnail
 
-HERE = Path(__file__).parent
 TEXT = ("image_id", "answer", "set", "review", "copy_of", "group", "problem")
 MAX_PIXELS = 100_000_000
 # The most that the page shows, so that of any number of photos it is a file of a few MB.
-MOST_FIRST, MOST_OF_CLASS, MOST_OF_CLASSES = 60, 6, 120
+FEWEST_FIRST, MOST_FIRST, MOST_OF_CLASS, MOST_OF_CLASSES = 14, 60, 6, 120
 MOST_ROWS, MOST_GROUPS, MOST_PROBLEMS = 5000, 2000, 1000
 
 
@@ -24,16 +23,8 @@ def build(folder: Path, output: Path, photos: Path, max_pixels: int = MAX_PIXELS
     """Write the page of the answers in `folder` (predictions.csv, problems.csv, record.json and, where there is one,
     groups.csv); `photos` is the folder of the photos."""
     tables = {name: _read(folder / f"{name}.csv") for name in ("predictions", "problems", "groups")}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    page = environment.get_template("new_photos.html").render(
-        contents(files.read_json(folder / "record.json"), tables, photos, max_pixels),
-        folder=photos.resolve().name,
-        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "new_photos.js").read_text(encoding="utf-8")),
-    )
+    shown = contents(files.read_json(folder / "record.json"), tables, photos, max_pixels)
+    page = render("new_photos.html", "new_photos.js", {**shown, "folder": photos.resolve().name})
     files.write_text(output, page)
 
 
@@ -45,14 +36,14 @@ def contents(
     assert answers is not None and problems is not None, "the tables of the answers are there"
     ranked = by_need(answers)
     names = {entry["label"]: entry["name"] for entry in record["model"]["classes"]}
-    first = ranked.head(MOST_FIRST)
+    first = ranked.head(max(FEWEST_FIRST, min(MOST_FIRST, record["photos"]["review"])))
     each = {label: answers[answers["answer"] == label].nlargest(MOST_OF_CLASS, "probability") for label in names}
     shown_classes = [label for label in names if len(each[label])][: MOST_OF_CLASSES // MOST_OF_CLASS]
 
     def show(row: Any) -> dict[str, Any]:
         captions = [f"{_title(names, row.answer)}, {row.probability:.2f}", *filter(None, [row.review])]
         source = thumbnail(photos, row.image_id, max_pixels)
-        return {"source": source, "name": row.image_id, "captions": captions}
+        return {"source": source, "name": row.image_id, "captions": captions, "tone": ""}
 
     return {
         "record": record,
@@ -75,11 +66,11 @@ def contents(
 
 
 def by_need(answers: pd.DataFrame) -> pd.DataFrame:
-    """The answers, those that a person should look at first before the others: with more reasons, then more unlike the
-    photos of the study, then less sure."""
-    keys = {"need": (answers["review"] != "").astype(int)}
-    keys["unlike"] = answers.get("unlike", 0)
-    order = answers.assign(**keys).sort_values(
+    """The answers, those that a person should look at first before the others: of these, the ones that are said to be
+    none of the classes, the most unlike the photos of the study first; of all else the less sure first."""
+    none = answers["review"].str.contains(NONE_OF_THESE, regex=False)
+    unlike = answers["unlike"].where(none, -1.0) if "unlike" in answers else -1.0
+    order = answers.assign(need=answers["review"] != "", unlike=unlike).sort_values(
         ["need", "unlike", "probability", "image_id"], ascending=[False, False, True, True], kind="stable"
     )
     return answers.loc[order.index]
@@ -99,23 +90,27 @@ def _title(names: Mapping[str, str], label: str) -> str:
 def _classes(record: Mapping[str, Any], names: Mapping[str, str]) -> Table:
     table = Table("classes", "Answers of each class", columns("Class", "Photos", "Share", "Look first", text={"Class"}))
     answered = record["photos"]["answered"]
-    for label, (photos, review) in record["classes"].items():
+    for label in names:
+        photos, review = record["classes"][label]
         share = photos / answered if answered else 0.0
         table.add(_title(names, label), count(photos), Cell(f"{100 * share:.1f} %", share), count(review))
     return table
 
 
 def _answers(answers: pd.DataFrame, names: Mapping[str, str]) -> Table:
-    told = [column for column in ("set", "unlike", "review", "copy_of", "group") if column in answers]
-    heads = {
-        "set": "May be", "unlike": "Unlike", "review": "Look first because", "copy_of": "Copy of", "group": "Plant",
-    }  # fmt: skip
+    heads = {"set": "May be", "unlike": "Unlike", "review": "Look first because", "group": "Plant"}
+    told = [column for column in heads if column in answers]
     titles = ["Photo", "Answer", "Probability", *(heads[column] for column in told)]
     table = Table("answers", "Photos", columns(*titles, text=set(titles) - {"Probability", "Unlike"}))
     for row in answers.to_dict("records"):
-        cells: list[Cell | str] = [row["image_id"], _title(names, row["answer"]), number(row["probability"])]
-        cells += [number(row[column], 1) if column == "unlike" else str(row[column]) for column in told]
-        table.add(*cells, tags="look" if row["review"] else "")
+        shown = {
+            "set": Cell(str(row.get("set", "")).replace(";", ", ")),
+            "unlike": number(row.get("unlike"), 1),
+            "review": Cell(row["review"], note=row.get("copy_of") or None),
+            "group": Cell(str(row.get("group", ""))),
+        }
+        cells = [Cell(row["image_id"]), Cell(_title(names, row["answer"])), number(row["probability"])]
+        table.add(*cells, *(shown[column] for column in told), tags="look" if row["review"] else "")
     return table
 
 

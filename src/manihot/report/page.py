@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import yaml
-from markupsafe import Markup
 
 from manihot.core import files
 from manihot.report import (
     choice_sections,
     data_sections,
+    external_section,
+    looked_section,
     model_pages,
     model_sections,
     more_photos_section,
@@ -20,10 +20,9 @@ from manihot.report import (
     run_sections,
     sets_section,
 )
+from manihot.report.render import render
 from manihot.report.results import Results
 from manihot.report.thumbnails import Photos
-
-HERE = Path(__file__).parent
 
 
 def build(
@@ -38,25 +37,14 @@ def build(
 ) -> None:
     """Write the report of what lies below `results`; a result that is missing is named in its place.
 
-    `settings` are title, description, protocol, seed, the plan's models, the splits of `more_photos` and of
-    `references`, data sets (with
-    `root` and `source`) and the resolved study; `made` is the time and `commit` the state of the sources as the reader
-    sees them.
+    `settings` are title, description, protocol, seed, the plan's models and `trials`, the splits of `more_photos` and
+    of `references`, the models that were `looked` into, data sets (with `root` and `source`) and the resolved study;
+    `made` is the time and `commit` the state of the sources as the reader sees them.
     Charts of results are also written as SVG files below `figures`, where it is given.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     found = Results(results)
-    page = environment.get_template("template.html").render(
-        contents(found, settings),
-        style=Markup((HERE / "style.css").read_text(encoding="utf-8")),
-        script=Markup((HERE / "script.js").read_text(encoding="utf-8")),
-        made=made,
-        commit=commit,
-        versions=versions,
-    )
+    shown = {**contents(found, settings), "made": made, "commit": commit, "versions": versions}
+    page = render("template.html", "script.js", shown)
     if figures is not None:
         for path, text in found.figures.items():
             files.write_text(figures / path, text)
@@ -95,12 +83,15 @@ def contents(results: Results, settings: Mapping[str, Any]) -> dict[str, Any]:
         "more_photos": more_photos_section.more_photos(results, settings["more_photos"]),
         "augmented": model_sections.augmented(results, scores, models),
         "pages": [model_pages.page(results, photos, scores, model, badges, study["experiments"]) for model in models],
+        "looked": looked_section.looked(results, settings["looked"], models, badges),
         "overfit": model_pages.overfit(results, study.get("overfit", {})),
         "backbones": model_sections.backbones(results, scores, models, study),
         "boosters": model_sections.boosters(results, scores, models, study),
         "new_class": model_pages.new_class(results, models),
         "sets": sets_section.sets(results, models, badges),
         "unlike": sets_section.unlike(results, settings["references"], models),
+        "external": external_section.external(results, settings["trials"], badges),
+        "external_body": external_section.BODY,
         "published": published_sections.published(results) if study["published"] else None,
         "conclusions": published_sections.conclusions(results, study) if study["published"] else None,
         "switches": published_sections.switches(results, study),

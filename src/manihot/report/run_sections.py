@@ -14,9 +14,9 @@ STAGES = (
     "measure_speeds", "list_photos", "catalog_shard", "build_catalog", "find_copies", "cache_pixels", "split_photos",
     "sample_photos", "check_overfit", "fetch_weights", "train_fold", "show_augmentation", "predict_fold",
     "extract_features", "draw_reference", "store_activations", "fit_head", "predict_head", "fit_booster",
-    "predict_booster", "ensemble_folds", "score_model", "summarise_scores", "choose_model", "compare_models",
-    "compare_published", "weigh_conclusions", "weigh_switches", "probe_facts", "probe_masked", "weigh_masked",
-    "fit_fewer_photos", "weigh_more_photos",
+    "predict_booster", "ensemble_folds", "draw_grad_cams", "score_model", "summarise_scores", "choose_model",
+    "compare_models", "compare_published", "weigh_conclusions", "weigh_switches", "probe_facts", "probe_masked",
+    "weigh_masked", "fit_fewer_photos", "weigh_more_photos", "map_external", "predict_external", "score_external",
 )  # fmt: skip
 # Groups in a test below which the percentile intervals of a bootstrap are plainly too narrow (docs/statistics.md).
 FEW_GROUPS = 20

@@ -12,7 +12,6 @@ import pandas as pd
 from PIL import Image
 
 from manihot.catalog.inspect import UnusableError, open_photo
-from manihot.core.tables import probabilities
 
 SIDE = 150
 QUALITY = 62
@@ -52,22 +51,3 @@ def examples(catalog: pd.DataFrame, label: str, number: int, seed: int) -> pd.Da
     """Some usable photos of a class, drawn with `seed`."""
     usable = catalog[(catalog["status"] == "ok") & (catalog["label"] == label)]
     return usable.sample(min(number, len(usable)), random_state=np.random.default_rng([seed, len(usable)]))
-
-
-def ranked(predictions: pd.DataFrame, labels: list[str], number: int) -> dict[str, pd.DataFrame]:
-    """The most confident right and wrong and the least confident photos of a predictions table.
-
-    Each has the columns `dataset, image_id, label, predicted, confidence`; ties go by the photo's name.
-    """
-    given = probabilities(predictions, len(labels))
-    table = predictions[["dataset", "image_id", "label"]].assign(
-        predicted=[labels[index] for index in given.argmax(axis=1)],
-        confidence=given.max(axis=1),
-    )
-    table = table.sort_values(["confidence", "dataset", "image_id"], ascending=[False, True, True])
-    right = table["predicted"] == table["label"]
-    return {
-        "right": table[right].head(number),
-        "wrong": table[~right].head(number),
-        "least": table[::-1].head(number),
-    }

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from manihot.core.errors import StudyError
-from manihot.study import model_jobs, photo_jobs, score_jobs
+from manihot.study import external_jobs, model_jobs, photo_jobs, score_jobs
 from manihot.study.paths import Paths
-from manihot.study.plan import Model, Plan
-from manihot.study.schema import AdamHead, Booster, Learning, Sampling
+from manihot.study.plan import Kind, Model, Plan
+from manihot.study.schema import AdamHead, Backbone, Booster, Learning, Sampling
 from manihot.study.sources import DemoData
 from manihot.study.tasks import MOST_SECONDS, SECONDS_A_PHOTO, Amount, Amounts, Start, Task
 
@@ -25,8 +25,8 @@ ROW, PROBABILITY, CATALOGUED = 45, 11, 1266
 # The photos that a head is fitted on again, all shares of them together (`SHARES` of predictions/fewer_photos.py).
 FEWER = sum(8 ** (place / 4 - 1) for place in range(4))
 
-# The strange pictures that how unlike a photo is is tried on (`applied/strange.py`), and the most reference photos.
-STRANGE, REFERENCE = 500, 2000
+# Strange pictures to try `unlike` on (`applied/strange.py`), the most reference photos, a network's photos of Grad-CAM.
+STRANGE, REFERENCE, LOOKED = 500, 2000, 12
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class _Counting:
     def __init__(self, plan: Plan, counts: Counts):
         self.plan, self.counts = plan, counts
         self.splits = {name: drawn(plan, counts, name) for name in plan.splits}
-        self.photos = {name: sum(counts[name].values()) for name in plan.datasets}
+        self.photos = {name: sum(counts[name].values()) for name in plan.catalogued}
 
     def sample(self, entry: Sampling) -> float:
         """How many photos a sample has."""
@@ -140,15 +140,13 @@ def amounts(plan: Plan, counts: Counts) -> Iterator[Amount]:
             entries = {**plan.study.experiments, **plan.study.backbones}
             yield Amount(rule, f"{rule} {entries[name].split} {name}")
         else:
-            starts: dict[str, Start] = {"probe_facts": "probes"}
-            yield Amount(
-                rule, rule if name == "all" else f"{rule} {name.replace('@', ' ')}", starts.get(rule, "tables")
-            )
+            label = rule if name == "all" else f"{rule} {name.replace('@', ' ')}"
+            yield Amount(rule, label, "probes" if rule == "probe_facts" else "tables")
 
 
 def _named(plan: Plan) -> Iterator[tuple[str, str]]:
     """The rule and the name of every settings file."""
-    for jobs in (*photo_jobs.RULES, *model_jobs.RULES, *score_jobs.RULES):
+    for jobs in (*photo_jobs.RULES, *model_jobs.RULES, *external_jobs.RULES, *score_jobs.RULES):
         for name, _ in jobs(plan):
             yield jobs.__name__, name
 
@@ -156,7 +154,7 @@ def _named(plan: Plan) -> Iterator[tuple[str, str]]:
 def _list_photos(known: _Counting) -> Iterator[Amount]:
     for name in known.plan.made_datasets:
         data = known.plan.study.data[name]
-        if name in known.plan.datasets:
+        if name in known.plan.catalogued:
             demo = Task("demo", data.kind) if isinstance(data, DemoData) else Task("archive")
             # Two processes share the photos.
             work, disk = ((demo, known.photos[name] / 2),), ((demo, float(known.photos[name])),)
@@ -195,22 +193,21 @@ def _extract_features(known: _Counting) -> Iterator[Amount]:
         heads = [user.head for user_name, user in plan.study.backbones.items() if name in plan.joined(user_name)]
         seen = {view for head in heads if head for view in head.views}
         views = {"identity", *seen, *(["masked"] if name in masked else [])}
-        network = (backbone.network, backbone.size)
-        task = Task("features", *network, batch_size=backbone.batch_size)
+        network, task = (backbone.network, backbone.size), _features(backbone)
         for dataset in plan.datasets_of(backbone.split):
             photos = known.photos[dataset]
             for view in sorted(views):
                 label = f"extract_features {name} {dataset} {backbone.size} {view}"
                 work, disk = ((Task("build", *network), 1), (task, photos)), ((Task("width", *network), photos),)
                 yield Amount("extract_features", label, "networks", work, plan.study.threads, disk=disk)
+    yield from external_jobs.extracting(plan, known.photos)
 
 
 def _draw_reference(known: _Counting) -> Iterator[Amount]:
     plan = known.plan
     for split, name in plan.references.items():
         entry = plan.frozen[name]
-        task = Task("features", entry.network, entry.size, batch_size=entry.batch_size)
-        work = ((Task("build", entry.network, entry.size), 1), (task, STRANGE))
+        work = ((_build(entry), 1), (_features(entry), STRANGE))
         kept = ((Task("width", entry.network, entry.size), min(REFERENCE, sum(known.splits[split].pool.values()))),)
         yield Amount("draw_reference", f"draw_reference {split}", "networks", work, plan.study.threads, disk=kept)
 
@@ -306,8 +303,12 @@ def _predict_fold(known: _Counting) -> Iterator[Amount]:
         yield Amount("predict_fold", label, "networks", work, plan.study.threads, known.tables(model))
 
 
-def _build(entry: Learning) -> Task:
+def _build(entry: Learning | Backbone) -> Task:
     return Task("build", entry.network, entry.size)
+
+
+def _features(entry: Backbone) -> Task:
+    return Task("features", entry.network, entry.size, batch_size=entry.batch_size)
 
 
 def _passes(entry: Learning, train_from: str | None = None) -> tuple[Task, Task]:
@@ -323,16 +324,9 @@ def _show_augmentation(known: _Counting) -> Iterator[Amount]:
         yield Amount("show_augmentation", f"show_augmentation {name}", "networks")
 
 
-def _predict_head(known: _Counting) -> Iterator[Amount]:
-    for name, fold in known.plan.fitted("head"):
-        model = known.plan.models[name]
-        yield Amount("predict_head", f"predict_head {name} {fold}", "heads", bytes=known.tables(model))
-
-
-def _predict_booster(known: _Counting) -> Iterator[Amount]:
-    for name, fold in known.plan.fitted("boosting"):
-        model = known.plan.models[name]
-        yield Amount("predict_booster", f"predict_booster {name} {fold}", "boosting", bytes=known.tables(model))
+def _answers(known: _Counting, rule: str, kind: Kind, start: Start) -> Iterator[Amount]:
+    for name, fold in known.plan.fitted(kind):
+        yield Amount(rule, f"{rule} {name} {fold}", start, bytes=known.tables(known.plan.models[name]))
 
 
 def _ensemble_folds(known: _Counting) -> Iterator[Amount]:
@@ -347,6 +341,13 @@ def _score_model(known: _Counting) -> Iterator[Amount]:
         scored = sum(split.pool.values()) + split.new + split.tested
         work = ((Task("resample"), known.plan.study.resamples * scored),)
         yield Amount("score_model", f"score_model {name}", work=work)
+
+
+def _draw_grad_cams(known: _Counting) -> Iterator[Amount]:
+    entries = known.plan.looked.values()
+    pairs = [(e, _passes(e)[1] if isinstance(e, Learning) else _features(e)) for e in entries]
+    work = tuple(part for entry, forward in pairs for part in ((_build(entry), 1), (forward, LOOKED)))
+    yield Amount("draw_grad_cams", "draw_grad_cams", "networks", work, known.plan.study.threads)
 
 
 def _probe_masked(known: _Counting) -> Iterator[Amount]:
@@ -382,11 +383,14 @@ WORK: dict[str, Callable[[_Counting], Iterator[Amount]]] = {
     "check_overfit": _check_overfit,
     "show_augmentation": _show_augmentation,
     "predict_fold": _predict_fold,
-    "predict_head": _predict_head,
-    "predict_booster": _predict_booster,
+    "predict_head": lambda known: _answers(known, "predict_head", "head", "heads"),
+    "predict_booster": lambda known: _answers(known, "predict_booster", "boosting", "boosting"),
     "ensemble_folds": _ensemble_folds,
     "score_model": _score_model,
+    "draw_grad_cams": _draw_grad_cams,
     "probe_masked": _probe_masked,
     "fit_fewer_photos": _fit_fewer_photos,
+    "predict_external": lambda known: external_jobs.predicting(known.plan, known.photos),
+    "score_external": lambda known: external_jobs.scoring(known.plan, known.photos),
     "build_report": _build_report,
 }

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from manihot.core.classes import check_costs
+from manihot.core.classes import check_costs, map_labels
 from manihot.core.errors import StudyError
 from manihot.core.text import did_you_mean
 from manihot.networks.packages import PACKAGES
@@ -93,6 +93,10 @@ def check(study: Study, path: Path) -> None:
         _folds(f"{path}: boosting.{name}", booster.run_folds, study.splits[backbone.split].folds)
         if booster.based_on is not None:
             known(f"boosting.{name}.based_on", booster.based_on, study.boosting, "boosting setting")
+    for name, external in study.external.items():
+        known(f"external.{name}.dataset", external.dataset, study.data, "data set")
+        for model in external.models or []:
+            known(f"external.{name}.models", model, _model_names(study), "model")
     names = Counter(_model_names(study))
     for name, count in names.items():
         if count > 1 or name == "majority_class":
@@ -238,6 +242,10 @@ def check_labels(study: Study, path: Path, labels: Mapping[str, Sequence[Label]]
         own = {label.label for name in datasets for label in labels[name]}
         new = {split.new_class.label for split in study.splits.values() if split.new_class}
         check_costs(study.costs, own | new, f"{path}: ")
+        for name, external in study.external.items():
+            if external.dataset in labels:
+                others = {label.label for label in labels[external.dataset]}
+                map_labels(external.classes, others, own | new, f"{path}: external.{name}.classes")
 
 
 def check_counts(study: Study, path: Path, counts: Mapping[str, Mapping[str, int]]) -> None:

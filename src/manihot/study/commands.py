@@ -6,7 +6,9 @@ import sys
 COMMANDS = {
     "study": ("manihot.study.onboard", "look at a photo folder and write a study file for it"),
     "predict": ("manihot.study.predict", "answer the photos of a folder with a model of a study"),
+    "evaluate": ("manihot.study.evaluate", "hold a model of a study against the labels of photos of others"),
     "export": ("manihot.study.export", "make a model of a study a folder that works without it"),
+    "app": ("manihot.study.app", "make a page that runs a model of a study in a browser"),
 }
 
 

@@ -14,6 +14,8 @@ CLASSES, EACH, ROWS = 5, 1000, 512
 
 def measure_speeds(plan: Plan) -> Jobs:
     """One job: what the study asks of a machine, whatever its photos and however long it trains on them."""
+    # Photos of others that models are tried on are no reason to measure again.
+    plan = Plan(plan.study.model_copy(update={"external": {}}), plan.project)
     counts = {name: {str(label): EACH for label in range(CLASSES)} for name in plan.datasets}
     jobs = [replace(job, work=_plain(job.work), disk=_plain(job.disk)) for job in amounts(plan, counts)]
     question = asked(plan, jobs, [])

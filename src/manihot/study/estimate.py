@@ -85,7 +85,7 @@ def whole(found: Iterable[Stage]) -> Stage:
 def counted(plan: Plan, results: Path) -> dict[str, dict[str, int]]:
     """The photos of each label of the data sets that are listed in a study's results."""
     found = {}
-    for name in plan.datasets:
+    for name in plan.catalogued:
         listed = results / "photos" / name / "labels.csv"
         if listed.is_file():
             found[name] = dict(Counter(row["label"] for row in files.read_rows(listed)))

@@ -13,6 +13,7 @@ from manihot.study.schema import (
     Backbone,
     Booster,
     Experiment,
+    External,
     Joined,
     LogisticHead,
     NewClass,
@@ -66,7 +67,7 @@ def _known_keys(loc: tuple[Any, ...]) -> list[str]:
     loc = tuple(part for part in loc if part not in {"tagged", "tagged-joined"})
     sections: dict[str, type[BaseModel]] = {
         "experiments": Experiment, "overfit": OverfitCheck, "backbones": Joined if joined else Backbone,
-        "boosting": Booster, "splits": Split,
+        "boosting": Booster, "splits": Split, "external": External,
     }  # fmt: skip
     if len(loc) == 1:
         return list(Study.model_fields)

@@ -15,6 +15,7 @@ from pathlib import Path
 from manihot.applied.home import BEST
 from manihot.applied.request import check_model
 from manihot.core import files, gpus
+from manihot.core.command import ends_in_one_line
 from manihot.core.errors import StudyError
 from manihot.core.names import RECORD
 from manihot.export.request import Request, check_whole
@@ -49,6 +50,7 @@ def prepare(given: argparse.Namespace) -> tuple[Path, Path]:
     return work, out
 
 
+@ends_in_one_line
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0, or what the workflow ended with, or 1 after an error of one line."""
     parser = argparse.ArgumentParser(
@@ -64,11 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cut = words.index("--") if "--" in words else len(words)
     given = parser.parse_args(words[:cut])
     given.engine = words[cut + 1 :]
-    try:
-        work, out = prepare(given)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    work, out = prepare(given)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(WORKFLOWS / "workflow/export/Snakefile")]
     command += ["--directory", str(work), "--cores", given.cores, "--resources", f"gpu={gpus.count()}"]
     if not any(word.startswith(("--workflow-profile", "--profile")) for word in given.engine):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from manihot.core.command import ends_in_one_line
 from manihot.core.errors import StudyError
 from manihot.core.text import duration
 from manihot.study.amounts import Counts, amounts
@@ -38,7 +39,7 @@ def counts_of(plan: Plan) -> tuple[Counts, list[str]]:
         counts[name] = dict(Counter(label.label for label in labels))
         paths = (Path(plan.photo_folder(name)) / label.image_id for label in labels[:: max(1, len(labels) // SHOWN)])
         photos += [str(path) for path in paths if path.is_file()]
-    for name in plan.datasets:
+    for name in plan.catalogued:
         data = plan.study.data[name]
         if name not in counts and isinstance(data, DemoData):
             from manihot.photos.demo import KINDS
@@ -119,6 +120,7 @@ def foretell(study_file: Path, cores: int) -> str:
     return "\n".join(lines)
 
 
+@ends_in_one_line
 def main() -> int:
     """Print what the study takes that the command line names: the study file, the folder of the run, the cores."""
     study, folder, cores = (*sys.argv[1:], "", "", "")[:3]
@@ -126,11 +128,7 @@ def main() -> int:
     while not place.is_dir():
         place = place.parent
     os.chdir(place)
-    try:
-        print(foretell(Path(os.path.relpath(given)), int(cores) if cores.isdecimal() else os.cpu_count() or 1))
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    print(foretell(Path(os.path.relpath(given)), int(cores) if cores.isdecimal() else os.cpu_count() or 1))
     return 0
 
 

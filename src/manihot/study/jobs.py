@@ -7,12 +7,20 @@ input is of, in the order in which the rule lists them.
 
 from collections.abc import Callable, Iterator
 
-from manihot.study import cost_jobs, model_jobs, photo_jobs, score_jobs
+from manihot.study import cost_jobs, external_jobs, model_jobs, photo_jobs, score_jobs
 from manihot.study.plan import Jobs, Plan, Settings
 
 # The function of each rule, in the order of the stages.
 RULES: dict[str, Callable[[Plan], Jobs]] = {
-    jobs.__name__: jobs for jobs in (*cost_jobs.RULES, *photo_jobs.RULES, *model_jobs.RULES, *score_jobs.RULES)
+    jobs.__name__: jobs
+    for jobs in (
+        *cost_jobs.RULES,
+        *photo_jobs.RULES,
+        *model_jobs.RULES,
+        *score_jobs.RULES[:-1],
+        *external_jobs.RULES,
+        *score_jobs.RULES[-1:],
+    )
 }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from manihot.core import gpus
+from manihot.core.command import ends_in_one_line
 from manihot.core.errors import StudyError
 from manihot.study.checks import check
 from manihot.study.explain import explain, kind, suggest
@@ -23,7 +24,7 @@ from manihot.study.yaml_files import merge, read_file
 
 NOT_INHERITED = {"sweep", "seeds", "repeat", "run_folds", "tta", "refit"}
 EXTRA_KEYS = {"sweep", "seeds"}
-NAMED = ("defaults", "data", "splits", "experiments", "overfit", "backbones", "boosting")
+NAMED = ("defaults", "data", "splits", "experiments", "overfit", "backbones", "boosting", "external")
 MOST_COMBINATIONS = 1000  # of a sweep; more take minutes to draw up
 
 
@@ -197,14 +198,11 @@ def gpu_jobs(study: Study) -> int:
     return study.gpu_slots * max(1, 0 if study.device == "cpu" else gpus.count())
 
 
+@ends_in_one_line
 def main() -> int:
     """Check the study file that the command line names, and print how many GPU jobs may run at a time: `make report`
     does so before the engine reads it."""
-    try:
-        study = load(Path(sys.argv[1]))
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    study = load(Path(sys.argv[1]))
     print(f"{sys.argv[1]}: {study.title}", file=sys.stderr)
     print(gpu_jobs(study))
     return 0

@@ -26,7 +26,7 @@ def extract_features(plan: Plan) -> Jobs:
     """A frozen network; its data sets and views share the settings."""
     for name, backbone in plan.frozen.items():
         seen = {"input": _input(plan, backbone), "batch_size": backbone.batch_size}
-        yield name, {**seen, "compute": _compute(plan)}
+        yield name, {**seen, "compute": compute(plan)}
 
 
 def draw_reference(plan: Plan) -> Jobs:
@@ -36,13 +36,13 @@ def draw_reference(plan: Plan) -> Jobs:
         root = plan.photo_folder(other) if other else None
         strange = {"batch_size": plan.frozen[backbone].batch_size, "root": root}
         strange |= {"max_pixels": plan.study.photos.max_pixels}
-        yield split, {"seed": plan.study.seed, "strange": strange, "compute": _compute(plan)}
+        yield split, {"seed": plan.study.seed, "strange": strange, "compute": compute(plan)}
 
 
 def store_activations(plan: Plan) -> Jobs:
     """A cut of a network; its data sets and views share the settings."""
     for name, entry in plan.cuts.items():
-        yield name, {"input": _input(plan, entry), "train_from": entry.train_from, "compute": _compute(plan)}
+        yield name, {"input": _input(plan, entry), "train_from": entry.train_from, "compute": compute(plan)}
 
 
 def fit_head(plan: Plan) -> Jobs:
@@ -56,11 +56,11 @@ def fit_head(plan: Plan) -> Jobs:
 def fit_booster(plan: Plan) -> Jobs:
     """A model of boosted trees, refits included; its folds share the settings."""
     # Trees are always grown in float32.
-    compute = {key: value for key, value in _compute(plan).items() if key != "precision"}
+    computing = {key: value for key, value in compute(plan).items() if key != "precision"}
     for name in plan.of_kind("boosting"):
         booster = plan.study.boosting[name.removesuffix("_refit") if 0 in plan.models[name].folds else name]
         trees = {key: value for key, value in booster.model_dump(mode="json").items() if key in TREES}
-        yield name, {"recipe": {**trees, "seed": plan.study.seed}, "compute": compute}
+        yield name, {"recipe": {**trees, "seed": plan.study.seed}, "compute": computing}
 
 
 # Training
@@ -99,7 +99,7 @@ def predict_fold(plan: Plan) -> Jobs:
         shown = {"views": plan.views(name), "batch_size": entry.batch_size}
         stored = {"train_from": entry.train_from if plan.stored_views(name) else None}
         viewing = {**shown, **stored, "validation_augment": changes, "seed": plan.study.seed}
-        yield name, {"viewing": viewing, "compute": _compute(plan)}
+        yield name, {"viewing": viewing, "compute": compute(plan)}
 
 
 def predict_head(plan: Plan) -> Jobs:
@@ -122,7 +122,15 @@ def ensemble_folds(plan: Plan) -> Jobs:
         yield name, {**about, "seed": plan.study.seed, "unlike": unlike}
 
 
-def _compute(plan: Plan) -> Settings:
+def draw_grad_cams(plan: Plan) -> Jobs:
+    """One job, where there is a network: the names of the models, and the folds of each."""
+    if plan.looked:
+        folds = [list(plan.models[name].folds) for name in plan.looked]
+        yield "all", {"names": list(plan.looked), "folds": folds, "threads": plan.study.threads}
+
+
+def compute(plan: Plan) -> Settings:
+    """On what a study computes, and how."""
     return {key: getattr(plan.study, key) for key in ("device", "precision", "threads", "gpu_slots")}
 
 
@@ -140,7 +148,7 @@ def _recipe(plan: Plan, entry: Learning, repeat: int) -> Settings:
     learning |= {"train_from": said.get("train_from"), "views": said.get("views", ["identity"])}
     learning |= {"cache_size": said.get("cache_size") or entry.size}
     seeds = {"seed": plan.study.seed, "repeat": repeat}
-    return {"input": _input(plan, entry), **learning, **seeds, "compute": _compute(plan)}
+    return {"input": _input(plan, entry), **learning, **seeds, "compute": compute(plan)}
 
 
 # In the order of the stages.
@@ -158,4 +166,5 @@ RULES = (
     predict_head,
     predict_booster,
     ensemble_folds,
+    draw_grad_cams,
 )

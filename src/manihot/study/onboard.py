@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from manihot.core import files
+from manihot.core.command import ends_in_one_line
 from manihot.core.errors import StudyError
 from manihot.study import pretrained
 from manihot.study.amounts import amounts
@@ -135,6 +136,7 @@ def _name(photos: Path) -> str:
     return re.sub(r"[^A-Za-z0-9_.+-]+", "_", plain).lstrip("_.+-")[:50] or "photos"
 
 
+@ends_in_one_line
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 0, or 1 after an error of one line."""
     parser = argparse.ArgumentParser(prog="manihot.study.onboard", description=__doc__)
@@ -144,11 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--time", default="30m", help="what the study may take: 30m, 2h, 90s, 1h30m")
     parser.add_argument("--weights", type=Path, help="a folder with files of published weights")
     given = parser.parse_args(arguments)
-    try:
-        write_study(given.photos, given.labels, given.out, given.time, given.weights)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    write_study(given.photos, given.labels, given.out, given.time, given.weights)
     return 0
 
 

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from manihot.core.command import ends_in_one_line
 from manihot.core.errors import StudyError
 from manihot.report import page, provenance
 from manihot.study.load import load
@@ -18,19 +19,16 @@ PROJECT = Path(__file__).parents[3]
 OUTPUT = Path("results/partial_report.html")
 
 
+@ends_in_one_line
 def main() -> int:
     """Write `results/partial_report.html` in a folder, of a study: the command line names the study file, then the
     folder (this one, if it names none)."""
+    study = load(Path(sys.argv[1]))
     try:
-        study = load(Path(sys.argv[1]))
         os.chdir(sys.argv[2] if len(sys.argv) > 2 else ".")
-        [(_, settings)] = build_report(Plan(study, PROJECT))
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}: DIR must be the folder of a run", file=sys.stderr)
-        return 1
+        raise StudyError(f"{error.filename}: {error.strerror}: DIR must be the folder of a run") from None
+    [(_, settings)] = build_report(Plan(study, PROJECT))
     page.build(
         Path("results"),
         OUTPUT,

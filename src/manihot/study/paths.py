@@ -41,6 +41,16 @@ def reference_of(split: str) -> str:
     return f"results/features/unlike/{split}.npy"
 
 
+def external_of(external: str, name: str) -> str:
+    """A result of an external data set: a file of its photos, or `{model}/{file}` of what a model made of them."""
+    return f"results/external/{external}/{name}"
+
+
+def grad_cam_of(model: str) -> str:
+    """Where a model looked on its telling photos."""
+    return f"results/predictions/{model}/grad_cam.json"
+
+
 def each_part(pattern: str) -> dict[str, str]:
     """One path a part of the predictions, under the part's name; `pattern` holds `{part}`."""
     return {part: pattern.replace("{part}", part) for part in PARTS}
@@ -167,8 +177,15 @@ class Paths:
 
     def sets_of_folds(self, model: str) -> list[str]:
         """The prediction sets of the folds that a refit is a refit of; none for a model that has folds."""
+        return [sets_of(name) for name in self._refit_of(model)]
+
+    def record_of_folds(self, model: str) -> list[str]:
+        """The record of the folds that a refit is a refit of; none for a model that has folds."""
+        return [record_of(name) for name in self._refit_of(model)]
+
+    def _refit_of(self, model: str) -> list[str]:
         entry = self.plan.models[model]
-        return [sets_of(entry.based_on)] if entry.folds == (0,) and entry.based_on in self.plan.models else []
+        return [entry.based_on] if entry.folds == (0,) and entry.based_on in self.plan.models else []
 
     def reference_features(self, split: str) -> dict[str, list[str]]:
         """The features that a split's reference photos are drawn from: `features` and `manifests`, one a data set."""
@@ -200,6 +217,57 @@ class Paths:
             f"results/scores/probes/{split}/masked.json" for split in self.plan.masked
         ]
 
+    def looked(self) -> dict[str, list[str]]:
+        """What is read to draw where networks looked: `predictions` out of fold and `members`, model by model, and
+        their pixels, as in `pixels`."""
+        names = self.plan.looked
+        shown = [self.pixels(self.plan.models[name].split, entry.size) for name, entry in names.items()]
+        kinds = ("catalogs", "manifests", "arrays")
+        pixels = {kind: list(dict.fromkeys(path for paths in shown for path in paths[kind])) for kind in kinds}
+        predictions = [f"results/predictions/{name}/validation.csv" for name in names]
+        return {
+            "predictions": predictions,
+            "members": [path for name in names for path in self.members(name)],
+            **pixels,
+        }
+
+    # Other people's photos
+
+    def external_copies(self, external: str) -> list[str]:
+        """The copies between each of the study's data sets and an external one."""
+        other = self.plan.study.external[external].dataset
+        return [f"results/catalog/{one}/copies_of_{other}.csv" for one in self.plan.datasets_beside(external)]
+
+    def external_shown(self, external: str, model: str) -> dict[str, list[str]]:
+        """What a model reads of the photos of an external data set: `manifests` and `arrays` of pixels, and `features`,
+        of which one is empty."""
+        dataset, backbone = self.plan.study.external[external].dataset, self.plan.models[model].backbone
+        if backbone is None:
+            size = self.plan.experiment(model).size
+            manifests, arrays = (self.shards(dataset, size, ending) for ending in ("json", "npy"))
+            return {"manifests": manifests, "arrays": arrays, "features": []}
+        stems = [self._external_features(name, dataset) for name in self.plan.joined(backbone)]
+        manifests = [f"{stem}.json" for stem in stems]
+        return {"manifests": manifests, "arrays": [], "features": [f"{stem}.npy" for stem in stems]}
+
+    def external_unlike(self, external: str, model: str) -> dict[str, list[str]]:
+        """What tells how unlike a model's photos those of an external data set are: the `reference` of its split, and
+        the `features` of the same backbone, with their `manifests`; all empty where there is none."""
+        split = self.plan.models[model].split
+        if split not in self.plan.references:
+            return {"reference": [], "features": [], "manifests": []}
+        stem = self._external_features(self.plan.references[split], self.plan.study.external[external].dataset)
+        reference = reference_of(split)
+        manifests = [reference.replace(".npy", ".json"), f"{stem}.json"]
+        return {"reference": [reference], "features": [f"{stem}.npy"], "manifests": manifests}
+
+    def external_fold_tables(self, external: str, model: str) -> list[str]:
+        """What each fold of a model said of the photos of an external data set."""
+        return [external_of(external, f"{model}/fold{fold}.csv") for fold in self.plan.models[model].folds]
+
+    def _external_features(self, backbone: str, dataset: str) -> str:
+        return f"results/features/{backbone}/{dataset}/{self.plan.frozen[backbone].size}px/identity"
+
     def report_inputs(self) -> dict[str, list[str]]:
         """Every result that the report shows, but for the costs, which come with them."""
         plan = self.plan
@@ -209,14 +277,19 @@ class Paths:
         return {
             "catalogs": [
                 f"results/catalog/{dataset}{table}"
-                for dataset in plan.datasets
+                for dataset in plan.catalogued
                 for table in (".csv", "/duplicates.csv", "/duplicates.json")
             ],
             "splits": [f"results/splits/{split}.{kind}" for split in plan.splits for kind in ("csv", "json")],
             "models": [path for model in plan.models for path in (record_of(model), sets_of(model))],
             "histories": self.histories(*plan.of_kind("network", "head", "boosting")),
             "augmented": [f"results/training/augmented/{name}.jpg" for name in plan.augmented],
+            "looked": [grad_cam_of(model) for model in plan.looked],
             "overfit": [f"results/training/overfit/{check}/result.json" for check in plan.study.overfit],
+            "external": [
+                *(external_of(name, "photos.json") for name in plan.study.external),
+                *(external_of(name, f"{model}/scores.json") for name, model in plan.trials),
+            ],
             "scores": [
                 "results/summary.csv",
                 *(f"results/scores/choice/{split}.json" for split in plan.tried),
@@ -232,7 +305,7 @@ class Paths:
     def figures(self) -> Iterator[tuple[str, str, str, dict[str, str]]]:
         """Each chart that the report writes as a file: its path, and caption, category and labels for the engine's
         own report (`workflow/report/`)."""
-        for dataset in self.plan.datasets:
+        for dataset in self.plan.catalogued:
             for name, said in (("classes", "photos of each class"), ("sizes", "photo sizes")):
                 path = f"results/figures/exploration/{dataset}_{name}.svg"
                 yield path, name, "Exploration", {"data set": dataset, "figure": said}
@@ -244,5 +317,8 @@ class Paths:
             yield f"results/figures/curves/{model}.svg", "curves", "Learning curves", {"model": model}
         for model in self.plan.models:
             yield f"results/figures/confusion/{model}.svg", "confusion", "Confusion matrices", {"model": model}
+        for external, model in self.plan.trials:
+            labels = {"photos": external, "model": model}
+            yield f"results/figures/external/{external}/{model}.svg", "external", "On other photos", labels
         yield "results/figures/summary/models.svg", "models", "Summary", {"figure": "all models on the test"}
         yield "results/figures/summary/comparisons.svg", "comparisons", "Summary", {"figure": "paired comparisons"}

@@ -13,7 +13,7 @@ FACT_KEYS = {f"{fact}_{way}" for fact in ("group", "site", "role", "fold") for w
 def list_photos(plan: Plan) -> Jobs:
     """A data set that is fetched, unpacked or rendered."""
     for name in plan.made_datasets:
-        if name in plan.datasets:
+        if name in plan.catalogued:
             entry = plan.study.data[name]
             data = {key: value for key, value in entry.model_dump(mode="json").items() if key not in FACT_KEYS}
             made: Settings = {"seed": plan.study.seed} if isinstance(entry, DemoData) else {}
@@ -26,21 +26,22 @@ def list_photos(plan: Plan) -> Jobs:
 
 def catalog_shard(plan: Plan) -> Jobs:
     """A data set; its shards share the settings."""
-    for name in plan.datasets:
+    for name in plan.catalogued:
         yield name, {"root": plan.photo_folder(name), "max_pixels": plan.study.photos.max_pixels}
 
 
 def build_catalog(plan: Plan) -> Jobs:
     """A data set."""
-    for name in plan.datasets:
+    for name in plan.catalogued:
         places = getattr(plan.study.data[name], "site_from_exif", False)
         looked = {"root": plan.photo_folder(name), "max_pixels": plan.study.photos.max_pixels}
         yield name, {**looked, "site_from_exif": places, "max_set_aside": plan.study.photos.max_set_aside}
 
 
 def find_copies(plan: Plan) -> Jobs:
-    """Two data sets that a split mixes: its own, and that of its new class."""
+    """Two data sets that a split mixes, its own and that of its new class; or one of the study and an external one."""
     mixed = {tuple(plan.datasets_of(name)) for name in plan.splits if plan.study.splits[name].group_duplicates}
+    mixed |= {(one, entry.dataset) for name, entry in plan.study.external.items() for one in plan.datasets_beside(name)}
     for one, other in sorted(pair for pair in mixed if len(pair) > 1):
         roots = {"one": plan.photo_folder(one), "other": plan.photo_folder(other)}
         yield f"{one}@{other}", {"roots": roots, "max_pixels": plan.study.photos.max_pixels}
@@ -48,7 +49,7 @@ def find_copies(plan: Plan) -> Jobs:
 
 def cache_pixels(plan: Plan) -> Jobs:
     """A data set and size; its shards share the settings."""
-    for name in plan.datasets:
+    for name in plan.catalogued:
         for size in plan.sizes(name):
             decode = plan.study.photos.decode
             yield f"{name}_{size}px", {"root": plan.photo_folder(name), "size": size, "decode": decode}

@@ -74,6 +74,9 @@ class Plan:
         splits |= {parent for split in splits if (parent := study.splits[split].like)}
         self.splits = [name for name in study.splits if name in splits]
         self.datasets = [n for n in study.data if any(n in self.datasets_of(split) for split in self.splits)]
+        # Those that models are only tried on are looked at, too.
+        external = {entry.dataset for entry in study.external.values()}
+        self.catalogued = [name for name in study.data if name in {*self.datasets, *external}]
         self.weights = {
             self.weights_name(entry.network, entry.weights): entry
             for entry in self._readers()
@@ -84,6 +87,16 @@ class Plan:
                 raise StudyError(
                     f"weights: {entry.weights} is not there, as {entry.network} has it: give imagenet, package, none, "
                     "or the path of a file"
+                )
+        for name, other in study.external.items():
+            if wrong := [model for model in other.models or [] if model not in self.tried_on(name)]:
+                raise StudyError(
+                    f"external.{name}.models: the split of {wrong[0]} has photos of {other.dataset}, which would be no "
+                    "test of it: take it out, or name another data set"
+                )
+            if not self.tried_on(name):
+                raise StudyError(
+                    f"external.{name}.dataset: every split has photos of {other.dataset}: name another data set"
                 )
         self.cuts = {self.cut_name(e): e for e in study.experiments.values() if e.train_from is not None}
         if missing := [file for file in self.published_files if not Path(file).is_file()]:
@@ -300,6 +313,21 @@ class Plan:
         return found
 
     @property
+    def looked(self) -> dict[str, Experiment | Backbone]:
+        """The models of which it is shown where they looked, and the entries of their networks: those of a single
+        network with photos out of fold, but no repeats with another seed."""
+        found: dict[str, Experiment | Backbone] = {}
+        for name in self.of_kind("network", "head"):
+            model = self.models[name]
+            if model.folds == (0,) or model.repeat_of:
+                continue
+            if model.backbone is None:
+                found[name] = self.experiment(name)
+            elif model.backbone in self.frozen:
+                found[name] = self.frozen[model.backbone]
+        return found
+
+    @property
     def references(self) -> dict[str, str]:
         """For each split whose models tell how unlike a photo is, the backbone whose features tell it: its first one
         that no experiment trained. What is fine-tuned keeps only what tells its classes apart."""
@@ -314,4 +342,37 @@ class Plan:
         """The sizes in pixels at which a data set's photos are needed."""
         readers = [entry for entry in self._readers() if dataset in self.datasets_of(entry.split)]
         trained = {entry.training_size for entry in readers if isinstance(entry, Experiment)}
-        return sorted({entry.size for entry in readers} | trained)
+        tried = [name for name, entry in self.study.external.items() if entry.dataset == dataset]
+        seen = {backbone.size for name in tried for backbone in self.external_backbones(name).values()}
+        networks = [model for name in tried for model in self.tried_on(name) if self.models[model].experiment]
+        return sorted({entry.size for entry in readers} | trained | seen | {self.experiment(m).size for m in networks})
+
+    # Other people's photos
+
+    def tried_on(self, external: str) -> list[str]:
+        """The models that are tried on an external data set: those that it names, or all; but for those whose split has
+        photos of it."""
+        entry = self.study.external[external]
+        fair = [model for model in self.models.values() if entry.dataset not in self.datasets_of(model.split)]
+        return [model.name for model in fair if entry.models is None or model.name in entry.models]
+
+    @property
+    def trials(self) -> list[tuple[str, str]]:
+        """The (external data set, model) of everything that is tried on photos of others."""
+        return [(name, model) for name in self.study.external for model in self.tried_on(name)]
+
+    def splits_beside(self, external: str) -> list[str]:
+        """The splits whose models are tried on an external data set."""
+        return list(dict.fromkeys(self.models[model].split for model in self.tried_on(external)))
+
+    def datasets_beside(self, external: str) -> list[str]:
+        """The data sets of the study that an external one must have no photo of."""
+        return list(dict.fromkeys(data for split in self.splits_beside(external) for data in self.datasets_of(split)))
+
+    def external_backbones(self, external: str) -> dict[str, Backbone]:
+        """The frozen networks whose features of an external data set are needed: by models, and to tell how unlike its
+        photos are."""
+        read = [self.models[model].backbone for model in self.tried_on(external)]
+        names = [name for backbone in read if backbone for name in self.joined(backbone)]
+        names += [self.references[split] for split in self.splits_beside(external) if split in self.references]
+        return {name: self.frozen[name] for name in dict.fromkeys(names)}

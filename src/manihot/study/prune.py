@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from manihot.core import files
-from manihot.core.errors import StudyError
+from manihot.core.command import ends_in_one_line
 from manihot.core.state import read_label
 from manihot.study.settings import take_folder
 
@@ -38,17 +38,14 @@ def size(folder: Path) -> int:
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and p.stat().st_nlink == 1)
 
 
+@ends_in_one_line
 def main() -> int:
     """Prune `results/` of the current folder and say what was freed."""
     results = Path("results")
     if not (results / "settings").is_dir():
         print("nothing to prune: there are no results here")
         return 0
-    try:
-        take_folder(results)
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    take_folder(results)
     folders = outdated(results)
     freed = sum(size(folder) for folder in folders)
     for folder in folders:

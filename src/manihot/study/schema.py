@@ -282,6 +282,14 @@ class Booster(Section):
     based_on: Name | None = None
 
 
+class External(Section):
+    """Another labelled data set that models are tried on, and never fitted, tuned or chosen on."""
+
+    dataset: Name
+    classes: dict[Label, Label | None] | None = None
+    models: Annotated[list[Name], Field(min_length=1)] | None = None
+
+
 class Probes(Section):
     """What is tried to see whether a model could cheat."""
 
@@ -320,6 +328,7 @@ class Study(Section):
     overfit: dict[Name, OverfitCheck] = {}
     backbones: dict[Name, AnyBackbone] = {}
     boosting: dict[Name, Booster] = {}
+    external: dict[Name, External] = {}
 
     def plain(self) -> dict[str, Any]:
         """The study as plain values, for the report."""

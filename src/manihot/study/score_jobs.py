@@ -116,7 +116,7 @@ def build_report(plan: Plan) -> Jobs:
     """One job; the partial report (partial.py) has the same settings."""
     study = plan.study
     datasets = {
-        name: {"root": plan.photo_folder(name), **study.data[name].model_dump(mode="json")} for name in plan.datasets
+        name: {"root": plan.photo_folder(name), **study.data[name].model_dump(mode="json")} for name in plan.catalogued
     }
     yield (
         "all",
@@ -128,6 +128,8 @@ def build_report(plan: Plan) -> Jobs:
             "models": _described(plan),
             "more_photos": list(plan.more_photos),
             "references": list(plan.references),
+            "trials": [list(pair) for pair in plan.trials],
+            "looked": list(plan.looked),
             "datasets": datasets,
             "study": study.plain(),
         },

@@ -96,8 +96,11 @@ def take_folder(results: Path = Path("results"), engine: Path = Path(".snakemake
         lock.unlink()
 
 
-def write_settings(jobs: Iterable[tuple[str, str, Settings]], scripts: Path, results: Path = Path("results")) -> None:
-    """Write each job's `settings/{rule}/{name}.json`: its settings, its script and the digest of its code.
+def write_settings(
+    jobs: Iterable[tuple[str, str, Settings]], scripts: Sequence[Path], results: Path = Path("results")
+) -> None:
+    """Write each job's `settings/{rule}/{name}.json`: its settings, its script (in the first folder of `scripts` that
+    has it) and the digest of its code.
 
     Files of jobs that are none of `jobs` are removed: a settings file stands for a job of the run.
     """
@@ -106,7 +109,8 @@ def write_settings(jobs: Iterable[tuple[str, str, Settings]], scripts: Path, res
     for rule, name, settings in jobs:
         script = f"{rule}.py"
         if rule not in codes:
-            codes[rule] = code_digest(scripts / script)
+            path = next(folder / script for folder in scripts if (folder / script).is_file())
+            codes[rule] = code_digest(path)
         record = {"rule": rule, "name": name, "script": script, "code": codes[rule], "settings": settings}
         path = results / "settings" / rule / f"{name}.json"
         files.write_json_if_changed(path, record)
@@ -122,7 +126,7 @@ def read_listed(plan: Plan) -> dict[str, list[Label]]:
         StudyError: a labels file or a folder that cannot be right.
     """
     known: dict[str, list[Label]] = {}
-    for name in plan.datasets:
+    for name in plan.catalogued:
         data = plan.study.data[name]
         if isinstance(data, CsvData):
             class_names = plan.path(data.class_names) if data.class_names else None

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from manihot.core.errors import StudyError
+from manihot.core.command import ends_in_one_line
 from manihot.study.tasks import Task
 
 # What a job imports, in steps: each `Start` of amounts.py is a few of these.
@@ -168,6 +168,7 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
+@ends_in_one_line
 def main() -> int:
     """Measure what standard input asks for, and print the speeds."""
     # Threads that wait must not count as threads that compute.
@@ -176,11 +177,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8.0)
     given = parser.parse_args()
-    try:
-        print(json.dumps(measure(json.load(sys.stdin), given.seconds)))
-    except StudyError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    print(json.dumps(measure(json.load(sys.stdin), given.seconds)))
     return 0
 
 

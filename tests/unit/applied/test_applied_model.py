@@ -13,8 +13,8 @@ import small_study
 from small_study import LABELS, ROOT
 
 from manihot import load_model
+from manihot.applied import answers, sets, shard, unlike
 from manihot.applied import photos as new_photos
-from manihot.applied import sets, unlike
 from manihot.core import arrays, files
 from manihot.core.errors import StudyError
 from manihot.core.names import SETS
@@ -340,3 +340,28 @@ def test_shares_are_estimated_from_the_own_answers_of_all_folds(study, tmp_path)
     assert model.predict(paths(root, asked), found)["problem"].eq("").all()
     with pytest.raises(StudyError, match="the class shares of no photo"):
         model.estimate_shares([broken])
+
+
+@pytest.mark.parametrize("shares", ["equal", "estimated"])
+def test_a_shard_and_the_records_give_the_answers_of_the_model(study, tmp_path, shares):
+    """What the members say is kept, and answers are made of it without the model; a photo that is listed with a problem is
+    not opened, and one that cannot be has its own."""
+    root, tables = study
+    model, names = model_of(study, "net", batch_size=4), list(tables["net"]["calibrated"]["test"]["image_id"])
+    shutil.copytree(root / ROOT, tmp_path / "photos")
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no photo")
+    listed = [(names[0], ""), ("lost.jpg", "missing"), ("broken.jpg", ""), *((name, "") for name in names[1:])]
+    rows = [{"image_id": name, "problem": problem} for name, problem in listed]
+    told, own = shard.look(model, rows, tmp_path / "photos", lambda *_: None)
+    assert own.shape == (2, len(names), 3) and own.dtype == np.float32
+    answering = answers.read(root / "results/models/net")
+    found = paths(root, tables["net"]["calibrated"]["test"])
+    asked = model.estimate_shares(found) if shares == "estimated" else shares
+    target = answering.target(answering.estimate(own) if shares == "estimated" else shares)
+    assert target == pytest.approx(model.target(asked))
+    table, expected = answering.table(told, own, target, 0.9), model.predict(found, asked)
+    assert list(table["image_id"]) == [name for name, _ in listed] and list(table) == list(expected)
+    assert table["problem"][1] == "missing" and table["problem"][2] != "" and table["answer"][1:3].isna().all()
+    answered = table[table["problem"] == ""]
+    np.testing.assert_allclose(answered[P], expected[P], atol=1e-6)
+    assert list(answered["answer"]) == list(expected["answer"])

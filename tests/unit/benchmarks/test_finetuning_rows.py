@@ -64,7 +64,9 @@ def small(monkeypatch, tmp_path):
     """Few features of few photos, stored."""
     monkeypatch.setattr(fitting, "PHOTOS", 200)
     monkeypatch.setattr(fitting, "WIDTH", 24)
-    monkeypatch.setattr(fitting, "SIGNAL", 2.5)
+    monkeypatch.setattr(fitting, "TELLING", 12)
+    monkeypatch.setattr(fitting, "SIGNAL", 1.0)
+    monkeypatch.setattr(fitting, "WRONG", 0.1)
     fitting.drawn.cache_clear()
     yield fitting.stored(tmp_path)
     fitting.drawn.cache_clear()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision.models import VisionTransformer
 
 from manihot.core.errors import StudyError
 from manihot.networks import build, cut
@@ -59,6 +60,78 @@ def timm_like():
             return self.head(self.norm(self.blocks(tokens))[:, 0])
 
     return Transformer()
+
+
+def torchvision_vit():
+    """torchvision's vision transformer, a small one; its last layer starts at zero, where every cut would seem right."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = VisionTransformer(32, 16, num_layers=4, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=5)
+        nn.init.normal_(model.heads.head.weight)
+        nn.init.normal_(model.encoder.pos_embedding)
+    return model
+
+
+@pytest.mark.parametrize(("name", "first"), [
+    ("encoder.layers.encoder_layer_2", "encoder.layers.encoder_layer_2"), ("encoder.ln", "encoder.ln"), ("heads", "heads.head"),
+    ("encoder.layers", "encoder.layers.encoder_layer_0"), ("encoder", "encoder.dropout"),
+])  # fmt: skip
+def test_the_layers_of_torchvisions_transformers_can_be_cut_at(name, first):
+    model = torchvision_vit()
+    layers = [f"encoder.layers.encoder_layer_{place}" for place in range(4)]
+    known = ["conv_proj", "encoder.dropout", *layers, "encoder.ln", "heads.head"]
+    assert list(cut.units(model)) == known
+    lower, upper = cut.split(model, name, 32)
+    assert lower.first == first
+    with torch.inference_mode():
+        assert torch.allclose(upper(lower(seen(32))), model(seen(32)), atol=1e-5)
+        assert model(seen(32)).std() > 0.1
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    above = known[known.index(first) :]
+    # The class token and the positions come in below all of these.
+    expected = {name for name, _ in model.named_parameters() if name.startswith(tuple(f"{unit}." for unit in above))}
+    assert trained == expected
+    held = {id(parameter) for parameter in upper.parameters()}
+    assert held >= {id(model.get_parameter(name)) for name in trained}
+
+
+def test_what_lies_around_a_stack_is_above_the_cut_where_it_comes_after_it():
+    class Tower(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers, self.scale = nn.Sequential(*(nn.Linear(4, 4) for _ in range(3))), nn.Parameter(torch.ones(4))
+
+        def forward(self, maps):
+            return self.layers(maps) * self.scale
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.tower, self.head = nn.Conv2d(3, 4, 16, 16), Tower(), nn.Linear(4, 5)
+
+        def forward(self, photos):
+            return self.head(self.tower(self.first(photos).mean((2, 3))))
+
+    model = Network()
+    _, upper = cut.split(model, "tower.layers.1", 64)
+    # A step of the upper part is one of the network's own.
+    assert upper.network.tower.scale is model.tower.scale and model.tower.scale.requires_grad
+    assert not model.tower.layers[0].weight.requires_grad
+
+
+def test_layers_side_by_side_are_one():
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = (nn.Sequential(nn.Conv2d(4, 2, 1), nn.Conv2d(2, 2, 1)) for _ in range(2))
+
+    class Short(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.row = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+
+    model = nn.ModuleDict({"a": Branches(), "b": Short()})
+    assert list(cut.units(model)) == ["a", "b"]
 
 
 def test_what_lies_between_layers_is_below_the_cut_where_it_comes_before_it():

@@ -154,3 +154,18 @@ def test_a_single_fold_has_no_temperature_out_of_fold():
     answers, temperature = calibration.answer(folds, [prior], RECORD)
     assert temperature > 2 and answers["calibrated"]["validation"].equals(answers["corrected"]["validation"])
     assert not np.allclose(answers["calibrated"]["test"]["p0"], answers["corrected"]["test"]["p0"])
+
+
+def test_a_refit_has_the_temperature_of_its_folds():
+    """No photo was held out from it: out of fold it has no row."""
+    prior = list(SHARES.values())
+    tests = drawn(300, 3, prior, prior)
+    folds = {"validation": [tests[:0]], "test": [tests], "test_as_found": [tests[:0]]}
+    assert calibration.answer(folds, [prior], RECORD)[1] is None
+    answers, temperature = calibration.answer(folds, [prior], RECORD, 2.5)
+    columns = ["p0", "p1", "p2"]
+    expected = calibration.shift(tests[columns].to_numpy(), prior, [1 / 3] * 3, 2.5)
+    assert temperature == 2.5 and len(answers["calibrated"]["validation"]) == 0
+    assert answers["calibrated"]["test"][columns].to_numpy() == pytest.approx(expected)
+    # Folds have their own, whatever is known of others.
+    assert calibration.answer({**folds, "validation": [tests]}, [prior], RECORD, 0.3)[1] > 2

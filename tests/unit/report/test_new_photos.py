@@ -2,16 +2,13 @@
 
 import re
 
+import answers_page
 import pandas as pd
 import pytest
 from PIL import Image
 
-from manihot.applied import joined
-from manihot.core import files
 from manihot.report import new_photos
 
-CLASSES = [{"label": "9", "name": "Rust"}, {"label": "10", "name": "Healthy"}]
-ASKED = {"shares": "equal", "coverage": 0.9, "none_above": 99.0, "group_pattern": None, "files": {"record": "ab" * 32}}
 HOSTILE = "<script>alert(1)</script>.jpg"
 
 
@@ -27,16 +24,9 @@ def page(tmp_path):
         first = [0.9 if number % 3 else 0.4 for number in range(count)]
         answers = ["9" if p > 0.5 else "10" for p in first]
         table = pd.DataFrame({"image_id": names, "answer": answers, "probability": [max(p, 1 - p) for p in first]})
-        table = table.assign(p0=first, p1=[1 - p for p in first], problem="", **columns)
+        table = table.assign(p0=first, p1=[1 - p for p in first], **columns)
         bad = pd.DataFrame({"image_id": ["<b>.jpg"], "problem": ["empty file"]})
-        found = joined.join([table, bad], ["9", "10"], 99.0, pattern)
-        model = {"name": "net", "kind": "network", "classes": CLASSES}
-        for name in ("predictions", "problems", "groups"):
-            if getattr(found, name) is not None:
-                files.write_table(tmp_path / f"{name}.csv", getattr(found, name))
-        files.write_json(tmp_path / "record.json", joined.record(found, model, ASKED, {".txt": 1}))
-        new_photos.build(tmp_path, tmp_path / "page.html", tmp_path / "photos")
-        return (tmp_path / "page.html").read_text()
+        return answers_page.build(tmp_path, table, bad, pattern).read_text()
 
     return build
 

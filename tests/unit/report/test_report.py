@@ -216,6 +216,27 @@ def test_sets_and_strange_photos_have_their_sections(page: str, results: Path) -
     assert "Not there yet: how unlike photos are in the split with_new." in build(results, references=["with_new"])
 
 
+def test_where_the_networks_looked_has_its_section(page: str, results: Path, tmp_path: Path) -> None:
+    [section] = re.findall(r'<section id="looked".*?</section>', page, re.DOTALL)
+    assert 'href="#looked"' in page and "What such a picture does not show" in section
+    # Four networks: one has no last maps, and the others have photos of three kinds.
+    assert section.count("<details") == 4 and section.count('<details class="model looks" open>') == 1
+    assert "Not shown: its network has no last maps" in section
+    assert section.count("Most confident and wrong") == 3 and section.count("data:image/jpeg;base64,") > 3 * 8
+    assert "6 × 6 places" in section and "balanced_tta (the same networks in other views)" in section
+    assert "xgboost_8_refit (fitted on the whole pool" in section and "trees have no gradient" in section
+    assert 'id="looked"' not in build(results, looked=[])
+    partial = tmp_path / "results"
+    shutil.copytree(results, partial)
+    drawn = files.read_json(partial / "predictions/balanced/grad_cam.json")
+    drawn["photos"][0]["silent"] = True
+    files.write_json(partial / "predictions/balanced/grad_cam.json", drawn)
+    (partial / "predictions/new_class/grad_cam.json").unlink()
+    page = build(partial)
+    assert "Not there yet: where new_class looked." in page
+    assert page.count("<span>nothing in its maps speaks for the answer</span>") == 1
+
+
 def test_what_more_photos_may_give_has_a_section_where_it_is_asked(page: str, results: Path) -> None:
     [section] = re.findall(r'<section id="more-photos".*?</section>', page, re.DOTALL)
     assert 'href="#more-photos"' in page and "efficientnet_b0_head reaches" in section
@@ -490,20 +511,6 @@ def test_the_family_is_blamed_only_where_the_pair_alone_would_be_clear() -> None
         for p_holm in (p, min(1.0, 3 * p), 1.0):
             row = COMPARED | {"difference": 0.04, "low": 0.01, "high": 0.07, "p": p, "p_holm": p_holm}
             assert ("among all" in model_sections.in_words(row, 2.0)) == (p < 0.05 <= p_holm)
-
-
-def test_telling_photos_are_those_of_the_whole_table() -> None:
-    table = pd.DataFrame(
-        [
-            ("d", "a", "x", 0.9, 0.1),
-            ("d", "b", "y", 0.8, 0.2),
-            ("d", "c", "x", 0.55, 0.45),
-            ("d", "e", "y", 0.0, 1.0),
-        ],
-        columns=["dataset", "image_id", "label", "p0", "p1"],
-    )
-    shown = {key: list(rows["image_id"]) for key, rows in thumbnails.ranked(table, ["x", "y"], 2).items()}
-    assert shown == {"right": ["e", "a"], "wrong": ["b"], "least": ["c", "b"]}
 
 
 def test_examples_depend_on_the_seed_alone() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from manihot.applied import strange, unlike
+from manihot.applied import looked, strange, unlike
 from manihot.core.errors import StudyError
 from manihot.study import amounts as counting
 from manihot.study.amounts import amounts, drawn
@@ -129,6 +129,13 @@ def test_a_reference_costs_a_pass_over_the_strange_pictures(jobs):
     # No more photos than the pool has.
     assert task.kind == "width" and kept == 320 and counting.REFERENCE == unlike.MOST
     assert "draw_reference mixed" not in jobs
+
+
+def test_grad_cams_cost_a_pass_over_a_few_photos_of_each_network(jobs, plan):
+    job = jobs["draw_grad_cams"]
+    passed = [n for task, n in job.work if task.kind in {"predict", "features"}]
+    assert passed == [counting.LOOKED] * len(plan.looked) and counting.LOOKED == 3 * looked.SHOWN
+    assert sum(task.kind == "build" for task, _ in job.work) == len(plan.looked)
 
 
 def test_without_the_photos_of_a_data_set_nothing_is_counted(plan):

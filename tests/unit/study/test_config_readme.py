@@ -41,6 +41,7 @@ TABLES: dict[type[BaseModel], tuple[str, int]] = {
     schema.LogisticHead: ("### `head: {kind: logistic}`", 0),
     schema.AdamHead: ("### `head: {kind: adam}`", 0),
     schema.Booster: ("## `boosting`", 0),
+    schema.External: ("## `external`", 0),
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from manihot.study.jobs import RULES
 from manihot.study.load import build
-from manihot.study.paths import Paths, each_part, fitted_files
+from manihot.study.paths import Paths, each_part, fitted_files, grad_cam_of
 from manihot.study.plan import Plan
 
 ROOT = Path(__file__).parents[3]
@@ -273,9 +273,11 @@ def test_a_refit_has_fits_of_its_own_and_sees_what_its_experiment_sees() -> None
     assert plan.models["first_seed2_refit"].repeat_of == "first_refit" and plan.ablates
 
 
-def test_a_refit_has_the_sets_of_its_folds(plan, paths):
+def test_a_refit_has_the_sets_and_the_temperature_of_its_folds(plan, paths):
     assert paths.sets_of_folds("trees_refit") == ["results/models/trees/conformal.json"]
     assert paths.sets_of_folds("trees") == paths.sets_of_folds("first_tta") == []
+    assert paths.record_of_folds("trees_refit") == ["results/models/trees/model.json"]
+    assert paths.record_of_folds("trees") == paths.record_of_folds("first_tta") == []
     assert {f"results/models/{model}/conformal.json" for model in plan.models} < set(paths.report_inputs()["models"])
 
 
@@ -309,3 +311,24 @@ def test_a_model_is_chosen_by_calibrated_answers(plan, paths):
     split = plan.tried[0]
     expected = [f"results/predictions/{model}/calibrated/validation.csv" for model in plan.models_of(split)]
     assert expected and paths.out_of_fold(split) == expected
+
+
+def test_where_networks_looked_is_drawn_of_single_networks_with_photos_out_of_fold():
+    first = {**STUDY["experiments"]["first"], "refit": True, "seeds": 2}
+    other = {"network": "resnet18", "weights": "none", "size": 96, "head": {"views": ["identity"]}}
+    backbones = {**STUDY["backbones"], "other": other, "both": {"join": ["frozen", "other"], "head": {}}}
+    study = STUDY | {"experiments": STUDY["experiments"] | {"first": first}, "backbones": backbones}
+    plan = Plan(build(study, Path("mine.yaml")), ROOT)
+    # No refit, no views, no repeat, no trees, no head on several networks.
+    assert {"first_refit", "first_tta", "first_seed2", "both_head", "trees"} <= set(plan.models)
+    assert list(plan.looked) == ["first", "second", "frozen_head", "other_head"]
+    assert [entry.size for entry in plan.looked.values()] == [64, 64, 64, 96]
+    [(name, told)] = RULES["draw_grad_cams"](plan)
+    assert name == "all" and told["names"] == list(plan.looked) and told["folds"] == [[1, 2], [2], [1, 2], [1, 2]]
+    read = Paths(plan).looked()
+    assert read["predictions"][1] == "results/predictions/second/validation.csv" and len(read["members"]) == 7
+    assert len(set(read["manifests"])) == len(read["manifests"]) == 2 * 3, "leaves at two sizes, needles at one"
+    report = Paths(plan).report_inputs()["looked"]
+    assert report == [grad_cam_of(model) for model in plan.looked]
+    trees = STUDY | {"experiments": {}, "overfit": {}, "backbones": {"frozen": {**backbones["frozen"], "head": None}}}
+    assert list(RULES["draw_grad_cams"](Plan(build(trees, Path("mine.yaml")), ROOT))) == []
