@@ -341,7 +341,7 @@ def shown(results: Path, text: str) -> Page:
     settings = {
         "title": text, "description": text, "protocol": "corrected", "seed": 1, "models": [model], "study": study,
         "datasets": {"leaves": {"root": str(results / "photos"), "source": text}}, "more_photos": [],
-        "references": [], "looked": ["first"],
+        "references": [], "looked": ["first"], "trials": [],
     }  # fmt: skip
     page.build(results, results / "report.html", settings, made=text, commit=text, versions={text: text})
     return Page((results / "report.html").read_text())
