@@ -149,8 +149,9 @@ def alone(run: Path) -> Callable[[], int]:
 def answers(model: Model, count: int) -> int:
     """How many of the photos `count`, in which the files come again and again, the model answers as a job has it do."""
     listing = [{"image_id": path.name, "problem": ""} for path in islice(cycle(paths()), count)]
-    table = shard.answer(model, listing, paths()[0].parent, "equal", 0.9, lambda *_: None)
-    return int((table["problem"] == "").sum())
+    table, own = shard.look(model, listing, paths()[0].parent, lambda *_: None)
+    target = model.target("equal")
+    return int(model.answering.table(table, own, target, 0.9)["answer"].notna().sum())
 
 
 def check(run: Path) -> None:
