@@ -85,6 +85,7 @@ rule write_export:
         speed="checked/speed.json",
         model=ancient(str(MODEL_FILES["record"])),
         scores=ancient(list(STUDY["scores"].values())),
+        external=ancient(list(STUDY["external"].values())),
     output:
         graph=exported(layout.ONNX),
         reference=[exported(name) for name in REFERENCE],

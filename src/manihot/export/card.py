@@ -9,6 +9,7 @@ from manihot.core import files
 from manihot.export import layout
 
 TESTS = {"test": "the test", "test_as_found": "the test as found"}
+METRICS = ("accuracy", "balanced_accuracy", "log_loss")
 NOT_SHOWN = """\
 - The test photos are of the same data sets as the training photos: other fields, seasons, cameras and countries are
   not in them.
@@ -26,7 +27,8 @@ def text(about: Mapping[str, Any], told: Mapping[str, Any], title: str, model: P
 
     Args:
         about: the record of the export, with its files.
-        told: `checks`, `speed`, `model` (the record of the whole model) and `scores`, of its tests.
+        told: `checks`, `speed`, `model` (the record of the whole model), `scores`, of its tests, and
+            those on `external` data sets, by their names.
         title: that of the study.
         model: the folder of the model, whose folds' records say where weights come from.
     """
@@ -36,6 +38,7 @@ def text(about: Mapping[str, Any], told: Mapping[str, Any], title: str, model: P
         "```sh\npython -m pip install onnxruntime numpy pillow\npython predict.py photos/ -o predictions.csv\n```\n",
         _what(about, told["model"]),
         _scores(told["scores"]),
+        _elsewhere(told["external"]),
         f"## What this does not show\n\n{NOT_SHOWN}",
         _files(about, told["speed"]),
         _checks(told["checks"]),
@@ -74,7 +77,7 @@ def _scores(scores: list[Mapping[str, Any]]) -> str:
         if not record["n"]:
             continue
         found = record["answers"]["calibrated"]["metrics"]
-        values = [_interval(found[name]) for name in ("accuracy", "balanced_accuracy", "log_loss")]
+        values = [_interval(found[name]) for name in METRICS]
         lines.append(f"| {TESTS[part]} | {record['n']} | {' | '.join(values)} |")
         sites += [f"| {TESTS[part]}, {_cell(row['site'])} | {row['n']} | {_interval(row['accuracy'])} | | |"
                   for row in record["sites"]]  # fmt: skip
@@ -82,7 +85,22 @@ def _scores(scores: list[Mapping[str, Any]]) -> str:
         return "## How good it is\n\nThe study kept no photos for a test: how good the model is, is not known.\n"
     if sites:
         lines += sites
-    return "\n".join(lines) + "\n\nPhotos from elsewhere: none were tried.\n"
+    return "\n".join(lines) + "\n"
+
+
+def _elsewhere(external: Mapping[str, Mapping[str, Any]]) -> str:
+    """A table of other people's photos, answered and scored as the tests were."""
+    if not external:
+        return "Photos from elsewhere: none were tried.\n"
+    lines = [
+        "On photos from elsewhere, of the classes that they have:\n",
+        "| photos | n | accuracy | balanced accuracy | log loss | classes that they lack |\n|---|---|---|---|---|---|",
+    ]
+    for name, record in external.items():
+        found = record["tried"]
+        values = [_interval(found["metrics"][metric]) for metric in METRICS]
+        lines.append(f"| {_cell(name)} | {found['n']} | {' | '.join(values)} | {_cell(', '.join(record['absent']))} |")
+    return "\n".join(lines) + "\n"
 
 
 def _interval(value: Mapping[str, Any]) -> str:

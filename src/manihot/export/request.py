@@ -77,6 +77,7 @@ class Request:
         table = run / "results" / "splits" / f"{split}.csv"
         scores = [run / "results" / "scores" / name / f"{part}.json" for part in TESTS]
         catalogs = [run / "results" / "catalog" / f"{dataset}.csv" for dataset in roots]
+        tried = {other: run / "results" / "external" / other / name / "scores.json" for other in study["external"]}
         needed = [table, *scores]
         if missing := [path for path in needed if not path.is_file()]:
             raise StudyError(f"{missing[0]} is missing, on which an export is checked: run the study (make report)")
@@ -86,6 +87,7 @@ class Request:
             "roots": {dataset: self._seen(run / root, work) for dataset, root in roots.items()},
             "catalogs": [self._seen(path, work) for path in catalogs if path.is_file()],
             "scores": dict(zip(TESTS, (self._seen(path, work) for path in scores), strict=True)),
+            "external": {other: self._seen(path, work) for other, path in tried.items() if path.is_file()},
         }
 
     @staticmethod
@@ -101,7 +103,8 @@ class Request:
         yield "export_graph", "all", model
         yield "quantise_graph", "all", shown
         yield "check_export", "all", {**model, **shown, "resamples": study["resamples"]}
-        yield "write_export", "all", {"title": study["title"], "model": self.model}
+        tried = {other: files.sha256(work / path) for other, path in study["external"].items()}
+        yield "write_export", "all", {"title": study["title"], "model": self.model, "external": tried}
 
 
 def read(work: Path) -> Request:

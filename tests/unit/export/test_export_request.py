@@ -17,13 +17,15 @@ def run(tmp_path):
     """The folder of a run that knows a model `net`, and the folder where its export is made, which is not there yet."""
     results = tmp_path / "results"
     files.write_json(results / "models/net/model.json", {"name": "net", "unlike": None})
-    study = {"resamples": 200, "photos": {"max_pixels": 10**6}}
+    study = {"resamples": 200, "photos": {"max_pixels": 10**6}, "external": {"uganda": {}, "kenya": {}}}
     known = {"title": "Leaves", "seed": 1, "study": study, "datasets": {"leaves": {"root": "photos"}}}
     known["models"] = [{"name": "net", "split": "main"}]
     files.write_json(results / "settings/build_report/all.json", {"settings": known})
     files.write_text(results / "splits/main.csv", "dataset,image_id,label,group,role,fold\n")
     for part in ("test", "test_as_found"):
         files.write_json(results / f"scores/net/{part}.json", {"n": 0})
+    # The model was not tried on the other one.
+    files.write_json(results / "external/uganda/net/scores.json", {"tried": {"n": 5}})
     return tmp_path, results / "exporting/net"
 
 
@@ -35,7 +37,9 @@ def test_a_request_finds_what_the_checks_need_of_the_study(run):
     asked.write(work)
     assert read(work) == asked
     assert (work / told["split"]).samefile(folder / "results/splits/main.csv")
-    assert {rule for rule, *_ in asked.jobs(work)} == {"export_graph", "quantise_graph", "check_export", "write_export"}
+    jobs = {rule: settings for rule, _, settings in asked.jobs(work)}
+    assert set(jobs) == {"export_graph", "quantise_graph", "check_export", "write_export"}
+    assert list(told["external"]) == ["uganda"] == list(jobs["write_export"]["external"])
     files.write_json(work / "request.json", {"schema_version": 2})
     with pytest.raises(StudyError, match="damaged or of a later version"):
         read(work)
@@ -115,11 +119,14 @@ def test_the_card_says_what_was_measured(run):
     checks |= {"int8": {"passed": False, "reason": "it loses 3.0 points"}}
     speed = {"photo": [600, 800, 3], "milliseconds": {"model.onnx": 20.5}}
     told = {"checks": checks, "speed": speed, "model": record, "scores": [scored, {"n": 0}]}
+    told["external"] = {"uganda": {"tried": {"n": 7, "metrics": metrics}, "absent": ["b"]}}
     text = card.text(about, told, "Leaves", model)
     for said in (
         "# net, of the study “Leaves”", "| a | A\\|B | 100.0% |", "| the test | 20 | 0.500 (0.400 to 0.600) |",
         "| `model.onnx` | 12,345 | 20.5 |", "not comparable, several sizes", "is not here: it loses 3.0 points",
         "timm/x: started from published weights (timm/x; licence: apache-2.0)", "1,234 parameters; 1 member;",
+        "| uganda | 7 | 0.500 (0.400 to 0.600) | 0.500 (0.400 to 0.600) | 0.500 (0.400 to 0.600) | b |",
     ):  # fmt: skip
         assert said in text, said
-    assert "how good the model is, is not known" in card.text(about, told | {"scores": [{"n": 0}] * 2}, "Leaves", model)
+    unknown = card.text(about, told | {"scores": [{"n": 0}] * 2, "external": {}}, "Leaves", model)
+    assert "how good the model is, is not known" in unknown and "elsewhere: none were tried" in unknown

@@ -14,6 +14,8 @@ with job(snakemake) as run:
     made |= {Path(path).name: path for path in given.reference}
     told = {name: files.read_json(getattr(given, name)) for name in ("about", "checks", "speed", "model")}
     told["scores"] = [files.read_json(path) for path in given.scores]
+    tried = zip(run.settings["external"], given.external, strict=True)
+    told["external"] = {name: files.read_json(path) for name, path in tried}
     record = publish.publish(folder, {name: Path(path) for name, path in made.items()}, told)
     files.write_text(target.card, card.text(record, told, run.settings["title"], Path(run.settings["model"])))
     # Last: who sees it sees a whole export.
