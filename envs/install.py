@@ -16,6 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).parent
+# The large ones among what jobs and Snakemake import.
+IMPORTED = [
+    "snakemake.cli", "pandas", "sklearn.linear_model", "torch", "safetensors.torch", "torchvision", "timm", "xgboost",
+    "matplotlib.pyplot", "cv2", "PIL.Image",
+]  # fmt: skip
 EXPORT = ["requirements-export"]
 DEV = ["requirements-slurm", *EXPORT, "requirements-dev"]
 UV = Path(sysconfig.get_path("scripts")) / "uv"
@@ -107,6 +112,13 @@ def install_locked(names: list[str], problem: str = "") -> None:
         )
 
 
+def compile_modules() -> None:
+    """Let Python compile what jobs import, once; else the first jobs do it, several at the same time."""
+    say("Compiling what jobs import.")
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, "-c", f"import {', '.join(IMPORTED)}"], env=kept, check=False)
+
+
 def uv() -> list[str]:
     """The command that installs by uv."""
     return [str(UV), "pip", "install", "--quiet", "--python", sys.executable]
@@ -115,7 +127,9 @@ def uv() -> list[str]:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["run"] | []:
-            say(f"Installed {BUILDS[install_run()]}.")
+            taken = install_run()
+            compile_modules()
+            say(f"Installed {BUILDS[taken]}.")
         case ["export"]:
             say("Installing what an export needs beside it.")
             install_locked(EXPORT)
